@@ -1,0 +1,81 @@
+//! One file an operation. Each says the equation, the bindings in order, and which invocation makes
+//! which output, and turns a description of the operation into a [`Call`].
+
+pub mod sources;
+pub mod wgsl;
+
+pub use wgsl::Const;
+
+/// How a kernel uses a storage binding.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Access {
+    /// `var<storage, read>`.
+    Read,
+    /// `var<storage, read_write>`: an output, or a tensor updated in place.
+    Write,
+}
+
+/// One variant of one shader file: enough to compile a pipeline.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Shader {
+    /// Path under `shaders/` without extension, as `nn/conv2d_direct`.
+    pub name: &'static str,
+    /// Flags that are on (`#if FLAG`).
+    pub flags: Vec<&'static str>,
+    /// Compile-time constants.
+    pub consts: Vec<(&'static str, Const)>,
+    /// Storage bindings 1, 2, … in order. Binding 0 is always the uniform `params`.
+    pub bindings: Vec<Access>,
+}
+
+impl Shader {
+    /// The WGSL text of this variant.
+    ///
+    /// # Errors
+    /// See [`wgsl::expand`].
+    pub fn source(&self) -> Result<String, wgsl::ExpandError> {
+        wgsl::expand(self.name, &self.flags, &self.consts)
+    }
+}
+
+/// One dispatch, all but the buffers it binds.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Call {
+    /// What to run.
+    pub shader: Shader,
+    /// The uniform at binding 0, in 32-bit words (floats as their bits), laid out as the shader's
+    /// `struct Params`.
+    pub params: Vec<u32>,
+    /// Workgroups in x, y, z; each at most 65,535.
+    pub grid: [u32; 3],
+    /// Floating-point operations of useful work, for reports.
+    pub flops: u64,
+}
+
+/// Threads of a one-dimensional kernel's workgroup.
+pub const WORKGROUP: u32 = 64;
+
+/// A grid for `invocations` of a one-dimensional kernel with `workgroup` threads, folded into y when
+/// x would pass WebGPU's 65,535. The shader recovers the index as
+/// `gid.y * (FOLD * workgroup) + gid.x` with [`FOLD`] workgroups per row.
+pub fn grid_1d(invocations: usize, workgroup: u32) -> [u32; 3] {
+    let groups = u32::try_from(invocations.div_ceil(workgroup as usize)).unwrap_or(u32::MAX).max(1);
+    if groups <= FOLD { [groups, 1, 1] } else { [FOLD, groups.div_ceil(FOLD), 1] }
+}
+
+/// Workgroups in a full row of a folded grid.
+pub const FOLD: u32 = 32_768;
+
+/// What kind of machine runs the kernels. Found once per adapter (`gpu::context`); kernels may have a
+/// variant per class, all correct everywhere.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Class {
+    /// llvmpipe, SwiftShader, WARP: a CPU. Workgroup memory and barriers cost, scalar registers are free.
+    Software,
+    /// Shares memory with the CPU.
+    Integrated,
+    /// Apple's tile-based GPUs.
+    Apple,
+    /// A card of its own.
+    Discrete,
+}

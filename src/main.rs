@@ -1,0 +1,2 @@
+//! The `unnoise` command.
+fn main() {}
