@@ -1,6 +1,7 @@
 //! One file an operation. Each says the equation, the bindings in order, and which invocation makes
 //! which output, and turns a description of the operation into a [`Call`].
 
+pub mod act;
 pub mod sources;
 pub mod wgsl;
 
