@@ -2,6 +2,7 @@
 //! which output, and turns a description of the operation into a [`Call`].
 
 pub mod act;
+pub mod conv2d;
 pub mod sources;
 pub mod wgsl;
 
