@@ -1,6 +1,8 @@
 //! One file an operation. Each says the equation, the bindings in order, and which invocation makes
 //! which output, and turns a description of the operation into a [`Call`].
 
+pub mod act;
+pub mod conv2d;
 pub mod sources;
 pub mod wgsl;
 
