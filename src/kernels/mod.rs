@@ -2,6 +2,15 @@
 //! which output, and turns a description of the operation into a [`Call`].
 
 pub mod act;
+pub mod add;
+pub mod affine_act;
+pub mod attention;
+pub mod center_input;
+pub mod concat;
+pub mod embedding;
+pub mod group_norm;
+pub mod resample;
+pub mod scale_items;
 pub mod sources;
 pub mod wgsl;
 
@@ -66,6 +75,11 @@ pub fn grid_1d(invocations: usize, workgroup: u32) -> [u32; 3] {
 
 /// Workgroups in a full row of a folded grid.
 pub const FOLD: u32 = 32_768;
+
+/// Sizes as uniform words. A plan that fits a device has none beyond `u32`.
+fn words<const N: usize>(sizes: [usize; N]) -> Vec<u32> {
+    sizes.iter().map(|&size| u32::try_from(size).unwrap_or(u32::MAX)).collect()
+}
 
 /// What kind of machine runs the kernels. Found once per adapter (`gpu::context`); kernels may have a
 /// variant per class, all correct everywhere.
