@@ -1,15 +1,14 @@
 // s[n, head, i, j] = scale * (query i of the head) . (key j of the head), 0 for the padding of j.
 //
-// q [n][t_q][q_stride] vec4, heads side by side from vec4 q_offset on; k the same with t_k rows;
-// s [n * heads][t_q][k4] vec4. Without VECTOR (a head's start may be off a vec4) q and k are bound
+// q [n][tokens][q_stride] vec4, heads side by side from vec4 q_offset on; k the same;
+// s [n * heads][tokens][t4] vec4. Without VECTOR (a head's start may be off a vec4) q and k are bound
 // as f32. An invocation makes 4 queries x 4 keys: keys fastest, then queries, heads, images.
 #import lib/index
 struct Params {
     count: u32,
     heads: u32,
     head_dim: u32,
-    t_q: u32,
-    t_k: u32,
+    tokens: u32,
     q_stride: u32,
     q_offset: u32,
     k_stride: u32,
@@ -34,22 +33,20 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if i >= params.count {
         return;
     }
-    let k4 = (params.t_k + 3u) / 4u;
-    let q4 = (params.t_q + 3u) / 4u;
-    let column = i % k4;
-    let row = i / k4 % q4 * 4u;
-    let item = i / k4 / q4;
+    let t4 = (params.tokens + 3u) / 4u;
+    let column = i % t4;
+    let row = i / t4 % t4 * 4u;
+    let item = i / t4 / t4;
     let image = item / params.heads;
     let width = params.head_dim / LANES;
     let start = item % params.heads * width;
     let q_start = params.q_offset * (4u / LANES) + start;
     let k_start = params.k_offset * (4u / LANES) + start;
-    let q_first = image * params.t_q;
-    let k_first = image * params.t_k;
+    let first = image * params.tokens;
     // Rows past the end repeat the last one; what they make is not stored, or masked.
 #for r in 0..4
-    let qr$r = (q_first + min(row + $ru, params.t_q - 1u)) * params.q_stride * (4u / LANES) + q_start;
-    let kr$r = (k_first + min(4u * column + $ru, params.t_k - 1u)) * params.k_stride * (4u / LANES) + k_start;
+    let qr$r = (first + min(row + $ru, params.tokens - 1u)) * params.q_stride * (4u / LANES) + q_start;
+    let kr$r = (first + min(4u * column + $ru, params.tokens - 1u)) * params.k_stride * (4u / LANES) + k_start;
     var s$r = vec4<f32>(0.0);
 #end
     for (var d = 0u; d < width; d++) {
@@ -65,10 +62,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 #endif
 #end
     }
-    let real = 4u * column + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.t_k);
+    let real = 4u * column + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.tokens);
 #for r in 0..4
-    if row + $ru < params.t_q {
-        s[(item * params.t_q + row + $ru) * k4 + column] = select(vec4<f32>(0.0), params.scale * s$r, real);
+    if row + $ru < params.tokens {
+        s[(item * params.tokens + row + $ru) * t4 + column] = select(vec4<f32>(0.0), params.scale * s$r, real);
     }
 #end
 }

@@ -15,7 +15,7 @@ pub struct Rows {
     pub offset4: usize,
 }
 
-/// Sizes that the three kernels share.
+/// Attention of every token of an image to all of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Attention {
     /// Images.
@@ -24,70 +24,69 @@ pub struct Attention {
     pub heads: usize,
     /// Channels of a head; any number.
     pub head_dim: usize,
-    /// Query tokens of an image.
-    pub t_q: usize,
-    /// Key and value tokens of an image.
-    pub t_k: usize,
+    /// Tokens of an image.
+    pub tokens: usize,
+    /// The queries.
+    pub q: Rows,
+    /// The keys.
+    pub k: Rows,
+    /// The values.
+    pub v: Rows,
 }
 
 impl Attention {
-    /// The score matrices: `[n * heads, 1, t_q, t_k]`.
+    /// The score matrices: `[n * heads, 1, tokens, tokens]`.
     pub fn scores_shape(&self) -> Shape {
-        Shape::new(self.n * self.heads, 1, self.t_q, self.t_k)
+        Shape::new(self.n * self.heads, 1, self.tokens, self.tokens)
     }
 
-    /// The result: `[n, 1, t_q, heads * head_dim]`.
+    /// The result: `[n, 1, tokens, heads * head_dim]`.
     pub fn output(&self) -> Shape {
-        Shape::new(self.n, 1, self.t_q, self.heads * self.head_dim)
+        Shape::new(self.n, 1, self.tokens, self.heads * self.head_dim)
     }
 
-    /// `s[n, head, i, j] = scale q[n, i, head] . k[n, j, head]`.
+    /// `s[n, head, i, j] = q[n, i, head] . k[n, j, head] / sqrt(head_dim)`.
     ///
     /// Bindings: q, k (whole tensors, which may be one), s of [`scores_shape`](Self::scores_shape).
-    pub fn scores(&self, _class: Class, q: Rows, k: Rows, scale: f32) -> Call {
-        let Self { n, heads, head_dim, t_q, t_k } = *self;
-        let count = n * heads * t_q.div_ceil(4) * t_k.div_ceil(4);
+    pub fn scores(&self, _class: Class) -> Call {
+        let Self { n, heads, head_dim, tokens, q, k, .. } = *self;
+        let count = n * heads * tokens.div_ceil(4) * tokens.div_ceil(4);
         let mut params =
-            words([count, heads, head_dim, t_q, t_k, q.stride4, q.offset4, k.stride4, k.offset4]);
-        params.push(scale.to_bits());
-        Call {
-            shader: self.shader("nn/attention_scores"),
-            params,
-            grid: grid_1d(count, WORKGROUP),
-            flops: self.product_flops(),
-        }
+            words([count, heads, head_dim, tokens, q.stride4, q.offset4, k.stride4, k.offset4]);
+        params.push((1.0 / (head_dim as f64).sqrt() as f32).to_bits());
+        self.product("nn/attention_scores", count, params)
     }
 
     /// The softmax over keys of every row of the score matrices.
-    pub fn softmax(&self) -> Softmax {
-        Softmax { rows: self.n * self.heads * self.t_q, c: self.t_k }
+    ///
+    /// Bindings: s, read and written.
+    pub fn softmax(&self, class: Class) -> Call {
+        Softmax { rows: self.n * self.heads * self.tokens, c: self.tokens }.call(class)
     }
 
     /// `o[n, i, head] = sum_j s[n, head, i, j] v[n, j, head]`, heads side by side.
     ///
     /// Bindings: s, v (the whole tensor, zero in its padding), o of [`output`](Self::output).
-    pub fn mix(&self, _class: Class, v: Rows) -> Call {
-        let Self { n, heads, head_dim, t_q, t_k } = *self;
-        let count = n * t_q.div_ceil(4) * self.output().c4();
+    pub fn mix(&self, _class: Class) -> Call {
+        let Self { n, heads, head_dim, tokens, v, .. } = *self;
+        let count = n * tokens.div_ceil(4) * self.output().c4();
+        let params = words([count, heads, head_dim, tokens, v.stride4, v.offset4]);
+        self.product("nn/attention_mix", count, params)
+    }
+
+    fn product(&self, name: &'static str, invocations: usize, params: Vec<u32>) -> Call {
+        let aligned = self.head_dim.is_multiple_of(4);
         Call {
-            shader: self.shader("nn/attention_mix"),
-            params: words([count, heads, head_dim, t_q, t_k, v.stride4, v.offset4]),
-            grid: grid_1d(count, WORKGROUP),
-            flops: self.product_flops(),
+            shader: Shader {
+                name,
+                flags: if aligned { vec!["VECTOR"] } else { Vec::new() },
+                consts: Vec::new(),
+                bindings: vec![Access::Read, Access::Read, Access::Write],
+            },
+            params,
+            grid: grid_1d(invocations, WORKGROUP),
+            flops: 2 * (self.n * self.heads * self.head_dim) as u64 * (self.tokens as u64).pow(2),
         }
-    }
-
-    fn shader(&self, name: &'static str) -> Shader {
-        Shader {
-            name,
-            flags: if self.head_dim.is_multiple_of(4) { vec!["VECTOR"] } else { Vec::new() },
-            consts: Vec::new(),
-            bindings: vec![Access::Read, Access::Read, Access::Write],
-        }
-    }
-
-    fn product_flops(&self) -> u64 {
-        2 * (self.n * self.heads * self.head_dim) as u64 * (self.t_q * self.t_k) as u64
     }
 }
 
