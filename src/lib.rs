@@ -3,6 +3,7 @@
 pub mod checkpoint;
 pub mod config;
 pub mod gpu;
+pub mod diffusion;
 pub mod kernels;
 pub mod plan;
 pub mod shape;
