@@ -31,12 +31,19 @@ apt_install() {
     sudo="sudo"
   fi
   if [ -z "${APT_UPDATED:-}" ]; then
-    $sudo apt-get update -qq >&2 || return 1
+    quietly $sudo apt-get update || return 1
     APT_UPDATED=1
   fi
   say "installing by apt: $*"
-  # shellcheck disable=SC2086
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2 </dev/null
+  quietly $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+# quietly COMMAND…: shows what it printed only when it fails.
+quietly() {
+  local output
+  output=$("$@" 2>&1 </dev/null) && return 0
+  say "$output"
+  return 1
 }
 
 # need COMMAND APT-PACKAGE "what to do elsewhere"
