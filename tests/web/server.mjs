@@ -3,6 +3,7 @@
 //   serveHub    a host that behaves like the Hugging Face hub, well or badly, chosen by repository name
 // Run by itself (node tests/web/server.mjs [--port N]) it serves the repository for a person.
 
+import { createHash } from "node:crypto";
 import { createReadStream, promises as fs } from "node:fs";
 import http from "node:http";
 import path from "node:path";
@@ -75,9 +76,8 @@ export async function serveFiles(port = 0) {
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * Like the hub: `/<owner>/<repo>/resolve/<revision>/<path>` redirects small files to another path of
- * the same origin and weights to another origin. The owner is a folder below `folder`'s models or
- * anything; the repository's name says which files there are and how this host misbehaves:
+ * Like the hub: `/<owner>/<repo>/resolve/<revision>/<path>` redirects small files to another path of the same origin and
+ * weights to another origin. The repository's name is a folder of `folder`; the owner's says how this host behaves:
  *
  *   test/<model>               files of tests/fixtures/unets/<model>, all well
  *   no-length/<model>          chunked transfer, no content-length
@@ -105,6 +105,8 @@ export async function serveHub(folder = path.join(FIXTURES, "unets")) {
     const weights = file.endsWith(".safetensors");
     if (weights && kind === "corrupt") body = corruptShape(body).body;
     if (weights && kind === "nan") body = withNan(body).body;
+    // As the hub does, so that a kept copy can be told from a newer one.
+    headers = { ...headers, etag: `"${createHash("sha256").update(body).digest("hex")}"` };
     let finished = false;
     response.on("finish", () => (finished = true));
     response.on("close", () => (hub.aborted += finished ? 0 : 1));
@@ -125,8 +127,8 @@ export async function serveHub(folder = path.join(FIXTURES, "unets")) {
         response.write(body.subarray(at, at + piece));
         await sleep(50);
       }
+      return void response.end();
     }
-    if (kind === "slow" && weights) return void response.end();
     response.end(body);
   }
 
@@ -152,7 +154,9 @@ export async function serveHub(folder = path.join(FIXTURES, "unets")) {
     const match = pathname.match(/^\/([^/]+)\/([^/]+)\/resolve\/([^/]+)\/(.+)$/);
     if (!match) return void response.writeHead(404, cors).end("not found");
     const [, kind, model, , name] = match;
-    if (kind === "gone") return void response.writeHead(401, cors).end("Invalid username or password.");
+    if (kind === "gone") {
+      return void response.writeHead(401, { ...cors, "x-error-code": "RepoNotFound" }).end("Invalid username or password.");
+    }
     const weights = name.endsWith(".safetensors");
     const file = inside(folder, `${model}/${name}`);
     const exists = file && (await fs.stat(file).catch(() => null));
