@@ -5,12 +5,13 @@ import { after, before, test } from "node:test";
 import axe from "axe-core";
 
 import { IS_FIREFOX, launch } from "./browser.mjs";
-import { generate, openPage, SMALL, state } from "./page.mjs";
+import { generate, openPage, state } from "./page.mjs";
 import { serveFiles } from "./server.mjs";
 
 const LIMIT = { timeout: 180_000 };
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
+const CONFIG = "/www/models/emoji-16/unet/config.json";
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
 let server;
@@ -69,8 +70,9 @@ for (const scheme of IS_FIREFOX ? ["light"] : ["light", "dark"]) {
   }
 
   test(`${scheme}, an error`, LIMIT, async (t) => {
-    const address = encodeURIComponent(`${server.origin}/www/models/nothing-here/`);
-    const page = await openPage(browser, server.origin, { ...DESKTOP, scheme, hash: `${SMALL}&model=${address}` });
+    server.missing.add(CONFIG);
+    t.after(() => server.missing.delete(CONFIG));
+    const page = await openPage(browser, server.origin, { ...DESKTOP, scheme });
     t.after(() => page.done());
     await state(page, "error");
     await check(page, "error");

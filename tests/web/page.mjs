@@ -111,8 +111,12 @@ export async function pictures(page) {
 
 export const digests = async (page) => (await pictures(page)).map(({ digest }) => digest).join(" ");
 
-/** Presses Generate and waits for the end. */
+/**
+ * Makes the pictures of the present settings and waits for the end. Typing the seed that is there already is how one asks
+ * to see it again; without that, the button of a finished run offers another seed.
+ */
 export async function generate(page) {
+  await set(page, "seed", await page.$eval("#seed", (input) => input.value));
   await page.click("#generate");
   await state(page, "sampling", "done");
   await state(page, "done");

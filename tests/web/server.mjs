@@ -52,15 +52,18 @@ function inside(folder, pathname) {
 }
 
 /**
- * Serves the repository. `missing` lists URL paths to answer with 404, for tests that break something.
- * @returns {Promise<{origin: string, close: () => Promise<void>, missing: Set<string>}>}
+ * Serves the repository. `missing` lists URL paths to answer with 404, `held` those to answer once its promise resolves:
+ * for tests that break or delay something.
+ * @returns {Promise<{origin: string, close: () => Promise<void>, missing: Set<string>, held: Map<string, Promise<void>>}>}
  */
 export async function serveFiles(port = 0) {
   const missing = new Set();
+  const held = new Map();
   const server = await listen(async (request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
     let file = inside(ROOT, pathname);
     if (!file || missing.has(pathname)) return void response.writeHead(404).end("not found");
+    await held.get(pathname);
     if ((await fs.stat(file)).isDirectory()) file = path.join(file, "index.html");
     const { size } = await fs.stat(file);
     response.writeHead(200, {
@@ -70,10 +73,10 @@ export async function serveFiles(port = 0) {
     });
     createReadStream(file).pipe(response);
   }, port);
-  return { ...server, missing };
+  return { ...server, missing, held };
 }
 
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * Like the hub: `/<owner>/<repo>/resolve/<revision>/<path>` redirects small files to another path of the same origin and
