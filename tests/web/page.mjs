@@ -112,13 +112,18 @@ export async function pictures(page) {
 export const digests = async (page) => (await pictures(page)).map(({ digest }) => digest).join(" ");
 
 /**
- * Makes the pictures of the present settings and waits for the end. Typing the seed that is there already is how one asks
- * to see it again; without that, the button of a finished run offers another seed.
+ * Begins a run of the present settings. Typing the seed that is there already is how one asks to see it again; without
+ * that, the button of a finished run offers another seed.
  */
-export async function generate(page) {
+export async function begin(page) {
   await set(page, "seed", await page.$eval("#seed", (input) => input.value));
   await page.click("#generate");
   await state(page, "sampling", "done");
+}
+
+/** A whole run of the present settings; gives the digests of its pictures. */
+export async function generate(page) {
+  await begin(page);
   await state(page, "done");
   return digests(page);
 }

@@ -5,7 +5,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { IS_FIREFOX, launch } from "./browser.mjs";
-import { choose, digests, generate, openPage, pictures, savedFiles, set, SMALL, state, trouble } from "./page.mjs";
+import { begin, choose, digests, generate, openPage, pictures, savedFiles, set, SMALL, state, trouble } from "./page.mjs";
 import { readPng } from "./png.mjs";
 import { FIXTURES, serveFiles, serveHub, sleep } from "./server.mjs";
 
@@ -131,8 +131,7 @@ describe("generating", () => {
 
   visit("the live view switches between x_t and pred_x0", { hash: "n=4&steps=300&seed=3" }, async (page) => {
     await state(page, "ready");
-    await page.click("#generate");
-    await state(page, "sampling");
+    await begin(page);
     const drawn = () => page.$eval("#grid", (grid) => Number(grid.dataset.drawn));
     const watch = async () => {
       const from = await drawn();
@@ -155,8 +154,7 @@ describe("generating", () => {
     const whole = await generate(page);
     for (const stop of [() => page.click("#generate"), () => page.keyboard.press("Escape")]) {
       await set(page, "steps", 1000);
-      await page.click("#generate");
-      await state(page, "sampling");
+      await begin(page);
       await page.waitForFunction(() => /\d/.test(document.getElementById("status").textContent));
       const began = Date.now();
       await stop();
@@ -198,10 +196,17 @@ describe("generating", () => {
   visit("the main thread has no task over 50 ms meanwhile", { hash: "n=16&steps=12&seed=3" }, async (page) => {
     await state(page, "ready");
     if (IS_FIREFOX) return; // it does not report long tasks
-    const began = await page.evaluate(() => performance.now());
-    await generate(page);
-    const long = await page.evaluate((began) => window.longTasks.filter(({ startTime }) => startTime > began), began);
-    assert.deepEqual(long, []);
+    // A busy machine can stretch any task; one of the page's own would be long in every run.
+    const runs = [];
+    for (let i = 0; i < 3; i++) {
+      const from = await page.evaluate(() => performance.now());
+      await begin(page);
+      await state(page, "done");
+      const to = await page.evaluate(() => performance.now());
+      runs.push(await page.evaluate((from, to) => window.longTasks.filter(({ startTime }) => startTime > from && startTime < to), from, to));
+      if (runs.at(-1).length === 0) return;
+    }
+    assert.fail(`tasks over 50 ms in each of three runs: ${JSON.stringify(runs)}`);
   });
 });
 
@@ -345,20 +350,17 @@ describe("bringing a model", () => {
     await generate(page);
   });
 
-  visit("by dropping files", {}, async (page) => {
+  visit("by dropping a folder", {}, async (page) => {
     await state(page, "ready");
-    await page.evaluate(async () => {
-      const data = new DataTransfer();
-      for (const name of ["config.json", "diffusion_pytorch_model.safetensors"]) {
-        const bytes = await (await fetch(`tests/fixtures/unets/tiny/${name}`)).arrayBuffer();
-        data.items.add(new File([bytes], name));
-      }
-      for (const type of ["dragenter", "dragover", "drop"]) {
-        document.body.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
-      }
-    });
+    if (IS_FIREFOX) return; // its protocol cannot drop files
+    const client = await page.createCDPSession();
+    const data = { items: [], files: [path.join(FIXTURES, "unets/tiny")], dragOperationsMask: 1 };
+    for (const type of ["dragEnter", "dragOver", "drop"]) {
+      await client.send("Input.dispatchDragEvent", { type, x: 400, y: 400, data });
+    }
     await page.waitForFunction(() => document.querySelector("#grid canvas")?.width === 8, { timeout: 60_000 });
     await state(page, "ready");
+    assert.match(await page.$eval("#model", (select) => select.value), /^files:tiny$/);
   });
 });
 
@@ -366,8 +368,7 @@ describe("trouble", () => {
   visit("a device lost in the middle: the run starts again and ends the same", { hash: "n=4&steps=40&seed=3" }, async (page) => {
     await state(page, "ready");
     const unbroken = await generate(page);
-    await page.click("#generate");
-    await state(page, "sampling");
+    await begin(page);
     await page.waitForFunction(() => /\b([5-9]|[12]\d) of 40/.test(document.getElementById("status").textContent), { timeout: 60_000, polling: 20 });
     await page.evaluate(async () => (await import(new URL("www/client.js", document.baseURI).href)).loseDevice());
     await state(page, "done");
@@ -392,7 +393,7 @@ describe("trouble", () => {
     assert.match(await trouble(page), /Chrome|graphics acceleration/);
     const [first] = await pictures(page);
     assert.ok(first?.spread > 40, "not a blank canvas");
-    assert.deepEqual(page.seen.errors.filter((error) => !/WebGPU|adapter/i.test(error)), []);
+    assert.ok(page.seen.errors.every((error) => /UnnoiseError/.test(error)), page.seen.errors.join(" "));
   });
 
   for (const missing of ["/pkg/unnoise_bg.wasm", "/pkg/unnoise.js"]) {
