@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod kernels;
+pub mod picture;
 pub mod plan;
 pub mod shape;
 pub mod weights;
