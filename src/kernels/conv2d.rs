@@ -13,15 +13,7 @@ pub use tile::Tile;
 #[path = "conv2d_tile.rs"]
 mod tile;
 
-/// Vectors added to every pixel of an image: `v[n][offset4 + c / 4]` of a tensor `[n][stride4]`,
-/// both counted in `vec4`s. All time projections of a network can be one such tensor.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ChannelAdd {
-    /// `vec4`s per image.
-    pub stride4: usize,
-    /// First `vec4` to add.
-    pub offset4: usize,
-}
+pub use super::ChannelAdd;
 
 /// `out = act((conv(prologue(x)) + bias + channel_add + residual) * scale)`.
 ///

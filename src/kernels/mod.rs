@@ -2,12 +2,12 @@
 //! which output, and turns a description of the operation into a [`Call`].
 
 pub mod act;
-pub mod conv2d;
 pub mod add;
 pub mod affine_act;
 pub mod attention;
 pub mod center_input;
 pub mod concat;
+pub mod conv2d;
 pub mod embedding;
 pub mod group_norm;
 pub mod resample;
