@@ -1,6 +1,8 @@
 //! From x_0 to pictures: 8-bit values as diffusers' pipelines make them, grids, and PNG files that
 //! carry their recipe.
 
+use crate::shape::Shape;
+
 /// `n` pictures of `h` x `w` pixels with `c` interleaved channels: 1 gray, 2 gray and alpha, 3 RGB,
 /// 4 RGBA. More channels are kept as they are, for tools that know what they mean.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,6 +64,39 @@ pub enum PictureError {
 /// diffusers' pipelines and `numpy_to_pil` do.
 pub fn to_u8(x: f32) -> u8 {
     ((x / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
+}
+
+/// A pixel as a canvas takes it: 1 channel is gray, 2 gray and alpha, 3 RGB, 4 RGBA; of more the
+/// first three are RGB, as in `shaders/diffusion/rgba.wgsl`.
+fn rgba([x, y, z, w]: [u8; 4], channels: usize) -> [u8; 4] {
+    match channels {
+        1 => [x, x, x, 255],
+        2 => [x, x, x, y],
+        4 => [x, y, z, w],
+        _ => [x, y, z, 255],
+    }
+}
+
+/// Appends RGBA8 pixels of whole images in `[n, c, h, w]`; `one` is the shape of one of them.
+pub fn rgba_nchw(x: &[f32], one: Shape, out: &mut Vec<u8>) {
+    let plane = one.pixels();
+    let mut pixel = [0; 4];
+    for image in x.chunks_exact((one.c * plane).max(1)) {
+        for p in 0..plane {
+            for (channel, value) in pixel.iter_mut().take(one.c).enumerate() {
+                *value = to_u8(image[channel * plane + p]);
+            }
+            out.extend_from_slice(&rgba(pixel, one.c));
+        }
+    }
+}
+
+/// Appends RGBA8 pixels of images in the kernels' padded `[n, h, w, c]`.
+pub fn rgba_nhwc4(x: &[f32], one: Shape, out: &mut Vec<u8>) {
+    for values in x.chunks_exact((one.c4() * 4).max(1)) {
+        let pixel = [0, 1, 2, 3].map(|i| to_u8(values[i]));
+        out.extend_from_slice(&rgba(pixel, one.c));
+    }
 }
 
 impl Pictures {
@@ -137,21 +172,6 @@ impl Pictures {
         Self { n: self.n, h: self.h * scale, w: self.w * scale, c: self.c, data }
     }
 
-    /// `[n, h, w, 4]`, as a canvas takes it.
-    ///
-    /// # Errors
-    /// [`PictureError::Channels`].
-    pub fn rgba(&self) -> Result<Vec<u8>, PictureError> {
-        let expand: fn(&[u8]) -> [u8; 4] = match self.c {
-            1 => |p| [p[0], p[0], p[0], 255],
-            2 => |p| [p[0], p[0], p[0], p[1]],
-            3 => |p| [p[0], p[1], p[2], 255],
-            4 => |p| [p[0], p[1], p[2], p[3]],
-            channels => return Err(PictureError::Channels { channels }),
-        };
-        Ok(self.data.chunks_exact(self.c).flat_map(expand).collect())
-    }
-
     /// The first picture as a PNG file with text chunks `(keyword, text)`: tEXt, or iTXt where the
     /// text does not fit Latin-1. The same picture and texts give the same bytes.
     ///
@@ -223,7 +243,26 @@ mod tests {
     #[test]
     fn channels_interleave() {
         assert_eq!(two().data, [0, 255, 0, 255, 0, 0, 255, 255, 0, 255, 255, 255]);
-        assert_eq!(two().one(1).rgba().expect("RGB")[..4], [255, 255, 0, 255]);
+        assert_eq!(two().one(1).data, [255, 255, 0, 255, 255, 255]);
+    }
+
+    #[test]
+    fn both_layouts_make_the_same_pixels() {
+        for c in 1..=6 {
+            let one = Shape::new(1, 2, 1, c);
+            let x: Vec<f32> = (0..2 * 2 * c).map(|i| i as f32 / 12.0 - 1.0).collect();
+            let (mut nchw, mut nhwc4) = (vec![9], vec![9]);
+            rgba_nchw(&x, one, &mut nchw);
+            rgba_nhwc4(&crate::shape::nchw_to_nhwc4(&x, Shape { n: 2, ..one }), one, &mut nhwc4);
+            assert_eq!(nchw, nhwc4, "{c} channels");
+            assert_eq!(nchw.len(), 1 + 4 * 4);
+            let bytes = Pictures::from_x_0(&x, [2, c, 2, 1]).expect("the shape fits").data;
+            let alpha = match c {
+                2 | 4 => bytes[c - 1],
+                _ => 255,
+            };
+            assert_eq!((nchw[1], nchw[4]), (bytes[0], alpha), "{c} channels");
+        }
     }
 
     #[test]
@@ -259,7 +298,6 @@ mod tests {
             Err(PictureError::NotFinite { count: 2 })
         );
         let five = Pictures { n: 1, h: 1, w: 1, c: 5, data: vec![0; 5] };
-        assert_eq!(five.rgba(), Err(PictureError::Channels { channels: 5 }));
         assert_eq!(five.png(&[]), Err(PictureError::Channels { channels: 5 }));
         let none = Pictures { n: 0, h: 1, w: 1, c: 3, data: vec![] };
         assert_eq!(none.png(&[]), Err(PictureError::Size { w: 1, h: 1 }));

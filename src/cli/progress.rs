@@ -52,8 +52,7 @@ impl Progress {
         let talks = talk >= Talk::Normal;
         let bar = (talks && terminal).then(|| {
             let bar = ProgressBar::new(total);
-            let template =
-                format!("{{bar:32}} {{pos}}/{{len}} {unit}  {{msg}}  {{eta}} left");
+            let template = format!("{{bar:32}} {{pos}}/{{len}} {unit}  {{msg}}  {{eta}} left");
             let style = ProgressStyle::with_template(&template)
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
                 .progress_chars("━╸─");
