@@ -1,5 +1,6 @@
 //! unnoise: denoising diffusion models on wgpu, natively and in a web page.
 
+pub mod checkpoint;
 pub mod config;
 pub mod diffusion;
 pub mod gpu;
