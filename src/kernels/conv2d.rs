@@ -8,10 +8,9 @@ use super::{Access, Call, Class, Const, FOLD, Shader, act, grid_1d};
 use crate::config::unet::Activation;
 use crate::shape::Shape;
 
-pub use tile::Tile;
-
-#[path = "conv2d_tile.rs"]
 mod tile;
+
+pub use tile::Tile;
 
 /// Vectors added to every pixel of an image: `v[n][offset4 + c / 4]` of a tensor `[n][stride4]`,
 /// both counted in `vec4`s. All time projections of a network can be one such tensor.
