@@ -1,0 +1,99 @@
+//! One call on fresh buffers, without a plan: how the kernel tests and small probes run a kernel.
+
+use super::context::created;
+use super::pipelines::bind_group;
+use super::transfer::start_map;
+use super::{Gpu, GpuError};
+use crate::kernels::Call;
+
+/// Words around each binding's range that the kernel must not touch: one offset alignment.
+const GUARD_WORDS: usize = 64;
+
+/// A buffer after a run, in 32-bit words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct After {
+    /// The guard band before the bound range.
+    pub before: Vec<u32>,
+    /// The bound range.
+    pub data: Vec<u32>,
+    /// The guard band after it.
+    pub after: Vec<u32>,
+}
+
+/// Runs `call` once. `data[i]` is what binding `i + 1` holds before, in words; every buffer has
+/// bands filled with `guard` before and after its bound range. Gives the buffers as they are after.
+///
+/// # Errors
+/// Those of [`Gpu::check`], of compiling the shader, and [`GpuError::Plan`] if `data` does not match
+/// the shader's bindings.
+pub async fn run(
+    gpu: &Gpu,
+    call: &Call,
+    data: &[Vec<u32>],
+    guard: u32,
+) -> Result<Vec<After>, GpuError> {
+    if data.len() != call.shader.bindings.len() || data.iter().any(Vec::is_empty) {
+        return Err(GpuError::Plan { what: format!("bindings of {}", call.shader.name) });
+    }
+    let pipeline = gpu.pipeline(&call.shader).await?;
+    let label = call.shader.name;
+    let buffers = created(gpu, label, |device| {
+        let whole = |words: &Vec<u32>| words.len() + 2 * GUARD_WORDS;
+        let pair = |words| {
+            (buffer(device, whole(words), STORAGE), buffer(device, whole(words), READ_BACK))
+        };
+        let params = buffer(device, call.params.len().next_multiple_of(4).max(4), PARAMS);
+        (params, data.iter().map(pair).collect::<Vec<_>>())
+    });
+    let (params, buffers) = buffers.await?;
+    let queue = &gpu.inner.queue;
+    queue.write_buffer(&params, 0, bytemuck::cast_slice(&call.params));
+    let band = [guard; GUARD_WORDS];
+    for (words, (storage, _)) in data.iter().zip(&buffers) {
+        let whole = [&band[..], words, &band[..]].concat();
+        queue.write_buffer(storage, 0, bytemuck::cast_slice(&whole));
+    }
+    created(gpu, label, |device| {
+        let bound = buffers.iter().zip(data);
+        let bound = bound.map(|((b, _), d)| (b, GUARD_WORDS as u64 * 4, d.len() as u64 * 4));
+        let group = bind_group(device, label, &pipeline.layout, (&params, 0, params.size()), bound);
+        let mut encoder = device.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        pass.set_pipeline(&pipeline.pipeline);
+        pass.set_bind_group(0, &group, &[]);
+        pass.dispatch_workgroups(call.grid[0], call.grid[1], call.grid[2]);
+        drop(pass);
+        for (storage, read_back) in &buffers {
+            encoder.copy_buffer_to_buffer(storage, 0, read_back, 0, None);
+        }
+        queue.submit([encoder.finish()]);
+    })
+    .await?;
+    let maps: Vec<_> = buffers.iter().map(|(_, b)| start_map(b, b.size())).collect();
+    let mut all = Vec::new();
+    for (((_, read_back), words), map) in buffers.iter().zip(data).zip(maps) {
+        let bytes = gpu.take_mapped(read_back, read_back.size(), map).await?;
+        let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+        let mut before: Vec<u32> = bytes.chunks_exact(4).map(word).collect();
+        let mut data = before.split_off(GUARD_WORDS);
+        let after = data.split_off(words.len());
+        all.push(After { before, data, after });
+    }
+    Ok(all)
+}
+
+fn buffer(device: &wgpu::Device, words: usize, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("raw call"),
+        size: words as u64 * 4,
+        usage,
+        mapped_at_creation: false,
+    })
+}
+
+const PARAMS: wgpu::BufferUsages = wgpu::BufferUsages::UNIFORM.union(wgpu::BufferUsages::COPY_DST);
+const STORAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
+    .union(wgpu::BufferUsages::COPY_DST)
+    .union(wgpu::BufferUsages::COPY_SRC);
+const READ_BACK: wgpu::BufferUsages =
+    wgpu::BufferUsages::MAP_READ.union(wgpu::BufferUsages::COPY_DST);
