@@ -1,7 +1,9 @@
 //! unnoise: denoising diffusion models on wgpu, natively and in a web page.
 
+pub mod checkpoint;
 pub mod config;
 pub mod gpu;
+pub mod diffusion;
 pub mod kernels;
 pub mod plan;
 pub mod shape;

@@ -202,6 +202,25 @@ fn watch(device: &wgpu::Device, health: &Arc<Mutex<Health>>) {
     });
 }
 
+/// Makes objects inside error scopes; `what` is named if memory runs out.
+pub(super) async fn created<T>(
+    gpu: &Gpu,
+    what: &str,
+    make: impl FnOnce(&wgpu::Device) -> T,
+) -> Result<T, GpuError> {
+    gpu.check()?;
+    let device = &gpu.inner.device;
+    let invalid = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let made = make(device);
+    let (memory, invalid) = (memory.pop(), invalid.pop());
+    let (memory, invalid) = (memory.await, invalid.await);
+    match memory.or(invalid) {
+        Some(error) => Err(GpuError::from_wgpu(error, what)),
+        None => gpu.check().map(|()| made),
+    }
+}
+
 async fn choose(
     instance: &wgpu::Instance,
     options: &GpuOptions,
