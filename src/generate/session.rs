@@ -5,7 +5,7 @@ use crate::diffusion::{Deviation, StepCoefficients, Thresholding};
 use crate::error::Error;
 use crate::gpu::pacer::{NATIVE_TARGET_MS, WEB_TARGET_MS};
 use crate::gpu::{Executor, Loading, Pacer, ReadRing, plan_fits};
-use crate::kernels::{Access, advance, rgba, sampler_step, select, threshold};
+use crate::kernels::{self, Access, advance, rgba, sampler_step, select, threshold};
 use crate::model::UNet;
 use crate::plan::{self, Binding, External, Plan, Role, Slice};
 use crate::shape::Shape;
@@ -86,7 +86,7 @@ fn sampling_plan(inner: &Inner, key: Key, sampling: Sampling) -> Result<(Plan, R
     let class = inner.gpu.class();
     let mut loops = LoopParts::new(&mut plan, sampling.capacity);
 
-    let mut before = Vec::new();
+    let mut before: Vec<(String, kernels::Call, Vec<Binding>)> = Vec::new();
     for name in ["time", "inv_t"] {
         let Some((shape, slice)) = plan.tensor(name) else { continue };
         let bytes = (sampling.capacity * shape.c4() * 16) as u64;
