@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod diffusion;
+pub mod gpu;
 pub mod kernels;
 pub mod plan;
 pub mod shape;

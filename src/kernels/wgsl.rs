@@ -22,7 +22,7 @@ pub enum Const {
 
 /// What is wrong with a shader file. Only a mistake in this crate can cause one, so the tests that
 /// expand every variant are where it is seen.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("shader {file}:{line}: {what}")]
 pub struct ExpandError {
     /// Path under `shaders/`, without the extension.
