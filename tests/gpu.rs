@@ -251,8 +251,7 @@ fn a_lost_device_is_an_error() {
     let end = executor.plan().tensors[0].2;
     let lost = GpuError::Lost { reason: "destroyed".into() };
     let waiting = gpu.lost();
-    let flops = executor.plan().dispatches.iter().map(|d| d.flops);
-    let mut pacer = Pacer::new(5.0, flops);
+    let mut pacer = executor.pacer(0..2);
     let outcome = block_on(async {
         let mut replay = Replay::new(&executor, 0..2, 1000, &mut pacer)?;
         for _ in 0..3 {
