@@ -2,7 +2,6 @@
 
 use super::buffer::{Buffer, STAGING};
 use super::context::created;
-use super::pacer::{Pacer, TARGET_MS};
 use super::transfer::{Ticket, start_map};
 use super::{Gpu, GpuError};
 use crate::plan::{Plan, Slice};
@@ -43,12 +42,6 @@ impl Executor {
     /// Bytes of GPU memory allocated for the plan.
     pub fn bytes(&self) -> u64 {
         self.bytes
-    }
-
-    /// A pacer for replays of `body` on this platform.
-    pub fn pacer(&self, body: Range<usize>) -> Pacer {
-        let dispatches = self.plan.dispatches.get(body).unwrap_or(&[]);
-        Pacer::new(TARGET_MS, dispatches.iter().map(|dispatch| dispatch.flops))
     }
 
     /// Submits these dispatches once.

@@ -189,9 +189,9 @@ fn merge_products(g: &mut Graph) {
                 !dead[j] && is_product(node) && node.inputs == [x] && {
                     let readers = uses.readers(node.output);
                     !readers.is_empty()
-                        && readers.iter().all(|&r| {
-                            r != usize::MAX && reads_slices(&g.nodes[r], node.output)
-                        })
+                        && readers
+                            .iter()
+                            .all(|&r| r != usize::MAX && reads_slices(&g.nodes[r], node.output))
                 }
             })
             .collect();
@@ -365,12 +365,12 @@ fn prologues(g: &mut Graph) {
     for i in 0..g.nodes.len() {
         let Op::AffineAct { two_sources, affine: true, act } = g.nodes[i].op else { continue };
         let Some(reader) = uses.only_reader(g, i) else { continue };
-        let sources = g.nodes[i].inputs.clone();
+        let (sources, output) = (g.nodes[i].inputs.clone(), g.nodes[i].output);
         let node = &mut g.nodes[reader];
         let Op::Conv2d(conv) = &mut node.op else { continue };
-        // Eight storage buffers: params is not one; sources, affine, weights, bias, vector, residual, out.
-        if conv.prologue.is_some() || conv.two_sources || node.inputs[0].tensor != g.nodes[i].output
-        {
+        // With everything fused a convolution binds exactly the eight storage buffers that every
+        // device grants: two sources, weights, bias, affine, vector, residual, output.
+        if conv.prologue.is_some() || conv.two_sources || node.inputs[0].tensor != output {
             continue;
         }
         conv.prologue = Some(act);

@@ -120,10 +120,8 @@ impl Lowering {
             ),
             Op::AddChannel => {
                 let v = node.inputs[1];
-                let vector = kernels::ChannelAdd {
-                    stride4: self.shape(v).c4(),
-                    offset4: v.offset / 4,
-                };
+                let vector =
+                    kernels::ChannelAdd { stride4: self.shape(v).c4(), offset4: v.offset / 4 };
                 simple(
                     kernels::add::Add {
                         shape: output,
@@ -135,8 +133,13 @@ impl Lowering {
                 )
             }
             Op::Scale(scale) => simple(
-                kernels::add::Add { shape: output, second: false, channel_add: None, scale: *scale }
-                    .call(class),
+                kernels::add::Add {
+                    shape: output,
+                    second: false,
+                    channel_add: None,
+                    scale: *scale,
+                }
+                .call(class),
             ),
             Op::Concat => {
                 let second = self.shape(node.inputs[1]).c;
@@ -234,10 +237,8 @@ impl Lowering {
             k: rows(k),
             v: rows(v),
         };
-        let scores = self
-            .out
-            .graph
-            .new_tensor(&format!("{}.scores", node.name), attention.scores_shape());
+        let scores =
+            self.out.graph.new_tensor(&format!("{}.scores", node.name), attention.scores_shape());
         let (scores_arg, class) = (Arg::Tensor(scores), self.class);
         let label = &node.name;
         let args = vec![Arg::Tensor(q.tensor), Arg::Tensor(k.tensor), scores_arg];
