@@ -115,6 +115,19 @@ fn check_group_norm(gpu: &Gpu, norm: GroupNorm, mean: f64, deviation: f64) {
     for class in CLASSES {
         check(gpu, &norm.call(class), &inputs, norm.output(), &want);
     }
+    check_in_chunks(gpu, norm, &inputs, &want);
+}
+
+/// The form of two dispatches, which small images do not choose but must not fail either.
+fn check_in_chunks(gpu: &Gpu, norm: GroupNorm, inputs: &[&[f32]], want: &[f64]) {
+    let sources = 1 + usize::from(norm.second.is_some());
+    let large = GroupNorm { input: Shape { h: 64 * 64, ..norm.input }, ..norm };
+    let shape = large.partials_shape(Class::Discrete).expect("large enough");
+    let shape = Shape { h: norm.input.pixels().div_ceil(256), ..shape };
+    let partials = run_call(gpu, &norm.partials(), &inputs[..sources], &[shape.len4() * 4]);
+    let inputs: Vec<&[f32]> =
+        [&partials[0][..]].into_iter().chain(inputs[sources..].iter().copied()).collect();
+    check(gpu, &norm.finish(), &inputs, norm.output(), want);
 }
 
 const fn norm(input: Shape, second: Option<usize>, groups: usize) -> GroupNorm {
@@ -130,7 +143,8 @@ fn every_variant_is_valid() {
     for class in CLASSES {
         for (second, on) in [(None, false), (None, true), (Some(4), false), (Some(4), true)] {
             let scale_shift = on.then_some(ScaleShift { stride4: 4, offset: 0 });
-            calls.push(GroupNorm { scale_shift, ..norm(input, second, 2) }.call(class));
+            let group_norm = GroupNorm { scale_shift, ..norm(input, second, 2) };
+            calls.extend([group_norm.call(class), group_norm.partials(), group_norm.finish()]);
             for act in ACTIVATIONS.map(Some).into_iter().chain([None]) {
                 calls.push(AffineAct { input, second, affine: on, act }.call(class));
             }
