@@ -162,9 +162,10 @@ impl Run {
         if let Some(variance) = self.request.noise.as_ref().and_then(|n| n.variance.as_ref()) {
             session.write("variance noise", &self.given_noise(variance, state.image))?;
         }
-        let pacer = session.pacer.borrow_mut().take().ok_or_else(|| {
-            Error::Request("this run's buffers are in use by another one".into())
-        })?;
+        let pacer =
+            session.pacer.borrow_mut().take().ok_or_else(|| {
+                Error::Request("this run's buffers are in use by another one".into())
+            })?;
         state.replay = Some(Replay::new(session.body.clone(), self.steps.len(), pacer)?);
         state.step = 0;
         state.running = true;
