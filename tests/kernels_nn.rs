@@ -158,6 +158,9 @@ fn every_variant_is_valid() {
         for head_dim in [3, 4] {
             let op = Attention { n: 1, heads: 2, head_dim, tokens: 4, q: rows, k: rows, v: rows };
             calls.extend([op.scores(class), op.softmax(class), op.mix(class)]);
+            calls.extend(
+                (1..=16).filter_map(|d| Attention { head_dim: d * head_dim, ..op }.fused(class)),
+            );
         }
         for c in [1, 20, 100, 256] {
             calls.push(Softmax { rows: 1, c }.call(class));
@@ -511,6 +514,7 @@ fn attention_three_kernels() {
         (1, 2, 66, 31),
         (1, 1, 64, 257),
         (3, 1, 7, 4),
+        (2, 3, 12, 67),
     ] {
         let inner = heads * head_dim;
         let mut random = Random((inner * tokens) as u64);
@@ -551,7 +555,11 @@ fn attention_three_kernels() {
             let got = run_call(&gpu, &op.scores(class), &[&qkv, &qkv], &[len]);
             let got = run_bindings(&gpu, &op.softmax(class), &[Bind::InOut(&got[0])]);
             let got = run_call(&gpu, &op.mix(class), &[&got[0], &qkv], &[op.output().len4() * 4]);
-            assert_close(&what, &unpad(&got[0], inner), &o, 1e-5, 1e-4);
+            assert_close(&what, &unpad(&got[0], inner), &o, 1e-5, 1e-5);
+            if let Some(call) = op.fused(class) {
+                let got = run_call(&gpu, &call, &[&qkv, &qkv, &qkv], &[op.output().len4() * 4]);
+                assert_close(&format!("fused {what}"), &unpad(&got[0], inner), &o, 1e-5, 1e-5);
+            }
         }
     }
 }
