@@ -14,6 +14,7 @@ pub(crate) use json::shorten;
 pub use pipeline::PipelineConfig;
 pub use scheduler::SchedulerConfig;
 pub use unet::UNetConfig;
+pub use unet_size::MAX_PARAMETERS;
 
 use serde_json::{Map, Value};
 
