@@ -37,8 +37,15 @@ impl Error {
     /// The kind of error, for programs: the page and `client.js` show it as `error.code`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Checkpoint(e) => e.code(),
-            Self::Config(_) | Self::Graph(_) => "bad-config",
+            Self::Checkpoint(CheckpointError::Config(e)) | Self::Config(e) => match e {
+                ConfigError::Unsupported { .. } => "unsupported",
+                _ => "bad-config",
+            },
+            Self::Checkpoint(CheckpointError::Pickle { .. } | CheckpointError::Sharded { .. }) => {
+                "unsupported"
+            }
+            Self::Checkpoint(_) => "bad-file",
+            Self::Graph(_) => "bad-config",
             Self::Weights(_) => "bad-file",
             Self::Diffusion(_) | Self::Request(_) => "bad-request",
             Self::Gpu(e) => match e {

@@ -1,8 +1,6 @@
 //! unnoise: denoising diffusion models on wgpu, natively and in a web page.
 
 pub mod checkpoint;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod cli;
 pub mod config;
 pub mod diffusion;
 pub mod error;

@@ -32,7 +32,8 @@ let trouble = null; // what explain() said
 let shape = BUNDLED[0]; // of the pictures: channels, height, width
 let shown = null; // {rgba, step, view}: what is on the grid
 let history = []; // {step, t, pictures} of this run, the noise first
-let made = null; // format() of the state whose pictures are finished
+let ran = null; // the state that the history was made with: the controls may have moved on since
+let made = null; // key() of the state whose pictures are finished
 let local = new Map(); // files:NAME -> files, for this visit
 
 const store = {
@@ -95,18 +96,19 @@ function show(rgba, step, view) {
 
 /** How the pictures on the grid were made; of one picture when its place on the grid is given. */
 function recipe(i) {
-  const whole = shown?.step === (running?.request.steps ?? state.steps);
+  const of = ran ?? state;
+  const whole = shown?.step === of.steps;
   return {
     unnoise: 1,
-    model: state.model,
+    model: of.model,
     hash: model?.info.hash ?? undefined,
-    sampler: state.sampler,
-    steps: state.steps,
-    eta: state.sampler === 'ddim' ? state.eta : undefined,
-    seed: state.seed,
-    count: state.count,
-    image: i === undefined ? (state.image ?? undefined) : firstNumber() + i,
-    class: state.classLabel ?? undefined,
+    sampler: of.sampler,
+    steps: of.steps,
+    eta: of.sampler === 'ddim' ? of.eta : undefined,
+    seed: of.seed,
+    count: of.count,
+    image: i === undefined ? (of.image ?? undefined) : (of.image ?? 1) + i,
+    class: of.classLabel ?? undefined,
     width: grid.shape.width,
     height: grid.shape.height,
     // A picture saved half way says so.
@@ -128,6 +130,7 @@ async function drawNoise() {
     if (wanted !== noiseWanted || running) return;
     grid.reshape(n, width, height, firstNumber());
     history = [{ step: 0, t: null, pictures: { x_t: rgba, pred_x0: rgba } }];
+    ran = { ...state };
     show(rgba, 0, 'x_t');
     render();
     viewer.refresh();
@@ -156,7 +159,7 @@ function act() {
   if (phase === 'sampling') return 'stop';
   if (phase === 'error') return trouble.act;
   if (phase === 'fetching' || phase === 'compiling') return queued ? 'queued' : 'queue';
-  return phase === 'done' && made === format(state) ? 'another' : 'generate';
+  return phase === 'done' && made === key() ? 'another' : 'generate';
 }
 
 /** Everything on the page that follows from the state. Nothing here changes the layout. */
@@ -177,7 +180,7 @@ function render() {
   ui.save.disabled = !shown;
   const ddim = state.sampler === 'ddim';
   ui.eta.disabled = !ddim;
-  ui['eta-hint'].textContent = ddim ? '0: same noise, same picture. 1: fresh noise each step.' : 'DDPM always adds fresh noise.';
+  ui['eta-hint'].textContent = ddim ? '0: same noise, same picture; 1: fresh noise each step.' : 'DDPM always adds fresh noise.';
   ui.alone.hidden = state.image === null;
   ui['alone-text'].textContent = `Only picture ${state.image} of seed ${state.seed}`;
   ui.error.hidden = phase !== 'error';
@@ -254,6 +257,7 @@ async function open(id) {
   running?.stop.abort();
   running = null;
   const own = (loading = new AbortController());
+  const files = new Map(); // name -> {loaded, total}
   const previous = model;
   model = null;
   made = null;
@@ -270,7 +274,7 @@ async function open(id) {
     const loaded = await load(source, {
       dtype: store.read('f16') === false ? undefined : 'f16',
       signal: own.signal,
-      onProgress: (event) => progress(event, own, id),
+      onProgress: (event) => progress(event, own, id, files),
     });
     if (loading !== own) return loaded.dispose();
     loading = null;
@@ -284,9 +288,7 @@ async function open(id) {
   }
 }
 
-const files = new Map(); // of the load under way: name -> {loaded, total}
-
-function progress(event, own, id) {
+function progress(event, own, id, files) {
   if (event.status === 'lost') return lost();
   if (loading !== own) {
     // The model is being loaded again after a loss, while nothing waits for it.
@@ -296,8 +298,6 @@ function progress(event, own, id) {
     }
     return;
   }
-  if (event.status === 'initiate' && files.size && !loading.files) files.clear();
-  loading.files = files;
   if (event.status === 'config') {
     const { sample_size: size, in_channels: channels = 3 } = event.config ?? {};
     const [height, width] = Array.isArray(size) ? size : [size, size];
@@ -375,6 +375,9 @@ const request = () => ({
   classLabel: state.classLabel,
 });
 
+/** What decides the pictures: all of the state but which view of them is shown. */
+const key = () => JSON.stringify([state.model, request()]);
+
 const bytesOf = () => 4 * count() * shape.width * shape.height;
 // Both views of every step while that is little memory: then one can switch and scrub freely afterwards.
 const views = () => (2 * bytesOf() * state.steps <= HISTORY_BYTES ? [...new Set([state.show, 'x_t', 'pred_x0'])] : [state.show]);
@@ -383,17 +386,17 @@ async function generate() {
   if (!model || running) return;
   const stop = new AbortController();
   const wanted = request();
-  const made_ = format(state);
+  const made_ = key();
   const every = Math.ceil((views().length * bytesOf() * wanted.steps) / HISTORY_BYTES);
   const own = (running = { stop, request: wanted, steps: null });
   const begun = performance.now();
   made = null;
   noiseWanted += 1;
-  history = history.slice(0, 1);
+  ran = { ...state };
+  restart();
   ui.progress.value = 0;
   status(`Step 0 of ${wanted.steps}`);
   enter('sampling');
-  at(0);
   announce(`Generating ${plural(wanted.count, 'picture')}.`);
   let told = 0;
   try {
@@ -401,7 +404,7 @@ async function generate() {
     for await (const step of own.steps) {
       if (running !== own) return;
       if (step.restarted) {
-        history = history.slice(0, 1);
+        restart();
         document.body.dataset.restarts = String(Number(document.body.dataset.restarts ?? 0) + 1);
         ui.progress.value = 0;
         lost();
@@ -434,6 +437,12 @@ async function generate() {
   }
 }
 
+/** Back to the noise that every run of this seed begins as. */
+function restart() {
+  history = history.slice(0, 1);
+  if (history.length) show(history[0].pictures.x_t, 0, 'x_t');
+}
+
 function finish(step, made_) {
   running = null;
   made = made_;
@@ -452,7 +461,7 @@ function finish(step, made_) {
 function stopped() {
   ui.timeline.max = String(history.length - 1);
   ui.timeline.value = ui.timeline.max;
-  status(`Stopped at step ${shown?.step ?? 0} of ${state.steps}`);
+  status(`Stopped at step ${shown?.step ?? 0} of ${ran.steps}`);
   announce('Stopped.');
   enter('ready');
 }
@@ -486,6 +495,7 @@ function showTrouble() {
   // Noise stands there instead of whatever was half done; without an engine the tiles stay plain.
   if (!grid.shape.count) grid.reshape(count(), shape.width, shape.height, firstNumber());
   enter('error');
+  if (trouble.code !== 'engine') drawNoise();
   announce(`${trouble.what} ${trouble.todo}`);
 }
 
@@ -592,7 +602,7 @@ ui.timeline.addEventListener('input', () => {
   if (!moment) return;
   fillOf(ui.timeline);
   at(Number(ui.timeline.value));
-  const text = moment.step ? `Step ${moment.step} of ${state.steps} · t = ${moment.t}` : `Noise · before step 1 of ${state.steps}`;
+  const text = moment.step ? `Step ${moment.step} of ${ran.steps} · t = ${moment.t}` : `Noise · before step 1 of ${ran.steps}`;
   status(text);
   ui.timeline.setAttribute('aria-valuetext', text);
 });
@@ -705,8 +715,9 @@ function begin() {
   controls();
   render();
   if (first && moved) open(state.model);
-  if (!known) offer(asked, 'This link is for');
-  else if (ignored.length) say(`Part of this link was not understood and left out: ${ignored.join(', ')}.`);
+  const odd = ignored.length ? `Part of this link was not understood and left out: ${ignored.join(', ')}. ` : '';
+  if (!known) offer(asked, `${odd}This link is for`);
+  else if (odd) say(odd);
 }
 
 addEventListener('hashchange', begin);

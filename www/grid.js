@@ -28,6 +28,8 @@ export function makeGrid(root, frame, open) {
     const scale = smooth ? Math.min(fit, 2) : Math.max(1, Math.floor(fit * ratio)) / ratio;
     root.style.setProperty('--columns', columns);
     root.style.setProperty('--gap', `${gap}px`);
+    // What stands below lines up with the pictures.
+    frame.parentElement.style.setProperty('--pictures', `${columns * (width * scale + gap) - gap}px`);
     root.classList.toggle('smooth', smooth);
     for (const { canvas } of tiles) {
       canvas.style.width = `${width * scale}px`;
@@ -38,6 +40,7 @@ export function makeGrid(root, frame, open) {
   function reshape(count, width, height, numbers) {
     const same = shape.count === count && shape.width === width && shape.height === height;
     if (!same) {
+      // Many small canvases that are only ever written: plain memory (willReadFrequently) is cheaper than a GPU surface each.
       shape = { count, width, height };
       newest = null;
       tiles = Array.from({ length: count }, (_, i) => {
@@ -50,7 +53,7 @@ export function makeGrid(root, frame, open) {
         button.tabIndex = i ? -1 : 0;
         button.append(canvas);
         button.addEventListener('click', () => open(i));
-        return { button, canvas, context: canvas.getContext('2d', { alpha: false }) };
+        return { button, canvas, context: canvas.getContext('2d', { alpha: false, willReadFrequently: true }) };
       });
       root.replaceChildren(...tiles.map(({ button }) => button));
       layout();

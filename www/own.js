@@ -25,8 +25,11 @@ async function dropped(items) {
     }
   };
   // The list of items is emptied when the event is over: take all entries out of it first.
-  const entries = Array.from(items, (item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  for (const entry of entries) await walk(entry, '', 0);
+  const entries = Array.from(items, (item) => item.webkitGetAsEntry?.() ?? item.getAsFile()).filter(Boolean);
+  for (const entry of entries) {
+    if (entry instanceof File) files[entry.name] = entry;
+    else await walk(entry, '', 0);
+  }
   return files;
 }
 

@@ -5,7 +5,7 @@ use crate::diffusion::{Deviation, StepCoefficients, Thresholding};
 use crate::error::Error;
 use crate::gpu::pacer::{NATIVE_TARGET_MS, WEB_TARGET_MS};
 use crate::gpu::{Executor, Loading, Pacer, ReadRing, plan_fits};
-use crate::kernels::{Access, advance, rgba, sampler_step, select, threshold};
+use crate::kernels::{self, Access, advance, rgba, sampler_step, select, threshold};
 use crate::model::UNet;
 use crate::plan::{self, Binding, External, Plan, Role, Slice};
 use crate::shape::Shape;
@@ -81,12 +81,16 @@ pub(super) fn network_plan(inner: &Inner, n: usize, h: usize, w: usize) -> Resul
 /// The network's plan with the step loop around it: `select` fills the inputs that depend on t from
 /// per-step tables, `step` updates x_t in place, `advance` counts. Two more dispatches, not part of
 /// the loop, turn x_t and pred_x0 into pixels.
-fn sampling_plan(inner: &Inner, key: Key, sampling: Sampling) -> Result<(Plan, Range<usize>), Error> {
+fn sampling_plan(
+    inner: &Inner,
+    key: Key,
+    sampling: Sampling,
+) -> Result<(Plan, Range<usize>), Error> {
     let mut plan = network(inner, key.n, key.h, key.w)?;
     let class = inner.gpu.class();
     let mut loops = LoopParts::new(&mut plan, sampling.capacity);
 
-    let mut before = Vec::new();
+    let mut before: Vec<(String, kernels::Call, Vec<Binding>)> = Vec::new();
     for name in ["time", "inv_t"] {
         let Some((shape, slice)) = plan.tensor(name) else { continue };
         let bytes = (sampling.capacity * shape.c4() * 16) as u64;
@@ -116,7 +120,8 @@ fn sampling_plan(inner: &Inner, key: Key, sampling: Sampling) -> Result<(Plan, R
     if let Some(Thresholding { ratio, max }) = sampling.thresholding {
         let limits = Shape::vector(key.n, 1).bytes();
         let limits = loops.tensor(&mut plan, "thresholds", limits, Role::State);
-        let call = threshold::Threshold { shape, out_channels: output_shape.c, ratio, max }.call(class);
+        let call =
+            threshold::Threshold { shape, out_channels: output_shape.c, ratio, max }.call(class);
         let bindings =
             vec![read(loops.state), read(loops.table), read(output), read(x_t), write(limits)];
         plan.push("threshold", call, bindings);
@@ -158,7 +163,10 @@ impl LoopParts {
             plan.tensors.push((name.to_owned(), vector(bytes), slice));
             slice
         };
-        Self { state: add("state", 32, Role::State), table: add("coefficients", table, Role::Input) }
+        Self {
+            state: add("state", 32, Role::State),
+            table: add("coefficients", table, Role::Input),
+        }
     }
 
     fn tensor(&mut self, plan: &mut Plan, name: &str, bytes: u64, role: Role) -> Slice {
@@ -239,7 +247,11 @@ impl Session {
     }
 
     /// Overwrites the beginning of a tensor.
-    pub(super) fn write(&self, tensor: &str, data: &[impl bytemuck::NoUninit]) -> Result<(), Error> {
+    pub(super) fn write(
+        &self,
+        tensor: &str,
+        data: &[impl bytemuck::NoUninit],
+    ) -> Result<(), Error> {
         let data = bytemuck::cast_slice(data);
         let slice = Slice { bytes: data.len() as u64, ..self.slice(tensor)? };
         Ok(self.executor.write(slice, data)?)
