@@ -93,7 +93,9 @@ impl SchedulerConfig {
             ("rescale_betas_zero_snr", self.rescale_betas_zero_snr.into()),
             ("sample_max_value", self.sample_max_value.into()),
         ];
-        if ddim {
+        // Each class ignores the other's key; one that says something is kept, so that a choice of
+        // the other sampler still knows it.
+        if ddim || !self.set_alpha_to_one {
             entries.push(("set_alpha_to_one", self.set_alpha_to_one.into()));
         }
         let betas = |list: &Vec<f32>| list.iter().map(|&b| f64::from(b)).collect();
@@ -104,7 +106,6 @@ impl SchedulerConfig {
             ("trained_betas", self.trained_betas.as_ref().map_or(Value::Null, betas)),
         ]);
         if !ddim || self.variance_type != VarianceType::FixedSmall {
-            // DDIMScheduler ignores the key; kept so that a choice of DDPM still knows it.
             entries.push(("variance_type", self.variance_type.name().into()));
         }
         super::pretty(entries)
