@@ -7,7 +7,6 @@
 // is loaded again from where it came from (its files are in the browser's cache), and a run starts again from its seed:
 // the same noise, so the same pictures.
 
-import init, { Gpu, Model, noise_rgba } from '../pkg/unnoise.js';
 import { UnnoiseError, pack } from './errors.js';
 import { aborted, forget, forgetAll, fromFiles, fromUrl, gather, locate } from './model-cache.js';
 
@@ -22,12 +21,17 @@ let device = null;
 
 const post = (id, message, transfer = []) => self.postMessage({ id, ...message }, transfer);
 
-/** The wasm module; a fetch that failed is tried again next time. */
-const ready = () => (engine ??= init().catch((error) => {
+/**
+ * The wasm module; a fetch that failed is tried again next time. Imported here and not above: Firefox tells nobody when
+ * a worker's own imports cannot be fetched.
+ */
+const ready = () => (engine ??= import('../pkg/unnoise.js').then(async (module) => {
+  await module.default();
+  return module;
+}).catch((error) => {
   engine = null;
   throw new UnnoiseError('engine', 'The wasm module could not be started.', String(error));
 }));
-
 
 // Lets messages (abort!) in between two slices of GPU work, and keeps Firefox's queue moving.
 const channel = new MessageChannel();
@@ -51,7 +55,7 @@ function open() {
 }
 
 async function request() {
-  await ready();
+  const { Gpu } = await ready();
   if (!self.navigator?.gpu) throw new UnnoiseError('no-webgpu', 'navigator.gpu is absent.');
   const gpu = await Gpu.request('{}');
   const opened = { gpu, info: JSON.parse(gpu.info), lost: null, gone: null };
@@ -116,6 +120,7 @@ async function build(model, signal, opener = open) {
   const { paths, contents } = await Promise.race([gather(get, { dtype: model.dtype, where: model.name, onConfig }), failed]);
   const hash = await digest(paths, contents);
   const bytes = contents.reduce((sum, file) => sum + file.length, 0);
+  const { Model } = await ready();
   let opened = await opening;
   for (let losses = 0; ; ) {
     if (signal?.aborted) throw aborted();
@@ -285,7 +290,7 @@ const calls = {
     return (await open()).info;
   },
   async noise(id, { seed, first, count, channels, height, width }) {
-    await ready();
+    const { noise_rgba } = await ready();
     return clamped(noise_rgba(seed, first, count, channels, height, width));
   },
   async dispose(id, { model: owner }) {
