@@ -164,13 +164,13 @@ fn a_replay_with_previews() {
     let executor = load(&gpu, two_steps(64, 1)).expect("loads");
     let end = executor.plan().tensors[0].2;
     let flops = executor.plan().dispatches.iter().map(|d| d.flops);
-    let mut pacer = Pacer::new(5.0, flops);
+    let pacer = Pacer::new(5.0, flops);
     let mut ring = block_on(ReadRing::new(&gpu, end.bytes, 2)).expect("a ring");
     let mut previews = Vec::new();
     block_on(async {
-        let mut replay = Replay::new(&executor, 0..2, 200, &mut pacer)?;
+        let mut replay = Replay::new(0..2, 200, pacer.clone())?;
         let mut submitted = 0;
-        while let Some(progress) = replay.advance().await? {
+        while let Some(progress) = replay.advance(&executor).await? {
             assert!(progress.submitted >= submitted && progress.finished <= progress.submitted);
             submitted = progress.submitted;
             if progress.at_boundary {
@@ -180,7 +180,7 @@ fn a_replay_with_previews() {
                 previews.push((step, data));
             }
         }
-        let done = replay.finish().await?;
+        let done = replay.finish(executor.gpu()).await?;
         assert_eq!((done.submitted, done.finished), (200, 200));
         while let Some(preview) = ring.wait().await? {
             previews.push(preview);
@@ -193,7 +193,7 @@ fn a_replay_with_previews() {
     let last = block_on(executor.read_bytes(end)).expect("reads");
     assert!(previews.iter().all(|(_, data)| *data == last), "every body ends the same here");
 
-    assert!(Replay::new(&executor, 0..1, 1, &mut pacer).is_err(), "a pacer of another body");
+    assert!(Replay::new(0..1, 1, pacer).is_err(), "a pacer of another body");
     let small = Slice { bytes: end.bytes + 4, ..end };
     assert!(ring.start(&executor, small, 0).is_err(), "larger than the ring");
 }
@@ -252,14 +252,14 @@ fn a_lost_device_is_an_error() {
     let lost = GpuError::Lost { reason: "destroyed".into() };
     let waiting = gpu.lost();
     let flops = executor.plan().dispatches.iter().map(|d| d.flops);
-    let mut pacer = Pacer::new(5.0, flops);
+    let pacer = Pacer::new(5.0, flops);
     let outcome = block_on(async {
-        let mut replay = Replay::new(&executor, 0..2, 1000, &mut pacer)?;
+        let mut replay = Replay::new(0..2, 1000, pacer)?;
         for _ in 0..3 {
-            replay.advance().await?;
+            replay.advance(&executor).await?;
         }
         gpu.destroy();
-        while replay.advance().await?.is_some() {}
+        while replay.advance(&executor).await?.is_some() {}
         Ok::<_, GpuError>(())
     });
     assert_eq!(outcome, Err(lost.clone()));

@@ -31,7 +31,8 @@ struct Random(u64);
 
 impl Random {
     fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 40) as f64 / (1u64 << 24) as f64
     }
 
@@ -91,8 +92,10 @@ fn check_group_norm(gpu: &Gpu, norm: GroupNorm, mean: f64, deviation: f64) {
     let c = norm.c();
     let shape = norm.input.with_c(c);
     let mut x = random.values(count(shape), mean, deviation);
-    // Groups that differ from each other.
-    x.iter_mut().enumerate().for_each(|(i, v)| *v *= 1.0 + 0.25 * ((i % c) % 3) as f64);
+    // Groups that differ from each other; still f32, as a variance can hang on the last bit.
+    for (i, v) in x.iter_mut().enumerate() {
+        *v = f64::from((*v * (1.0 + 0.25 * ((i % c) % 3) as f64)) as f32);
+    }
     let gamma = random.values(c, 1.0, 0.3);
     let beta = random.values(c, 0.0, 0.3);
     let (first, second) = split(&x, norm.input.c, c - norm.input.c);
@@ -116,6 +119,62 @@ fn check_group_norm(gpu: &Gpu, norm: GroupNorm, mean: f64, deviation: f64) {
 
 const fn norm(input: Shape, second: Option<usize>, groups: usize) -> GroupNorm {
     GroupNorm { input, second, groups, eps: 1e-5, scale_shift: None }
+}
+
+/// Every variant of every shader here, as plain WGSL: no capability of naga's is asked for.
+#[test]
+fn every_variant_is_valid() {
+    let mut calls = Vec::new();
+    let input = Shape::new(1, 2, 2, 4);
+    let rows = Rows { stride4: 1, offset4: 0 };
+    for class in CLASSES {
+        for (second, on) in [(None, false), (None, true), (Some(4), false), (Some(4), true)] {
+            let scale_shift = on.then_some(ScaleShift { stride4: 4, offset: 0 });
+            calls.push(GroupNorm { scale_shift, ..norm(input, second, 2) }.call(class));
+            for act in ACTIVATIONS.map(Some).into_iter().chain([None]) {
+                calls.push(AffineAct { input, second, affine: on, act }.call(class));
+            }
+            let channel_add = on.then_some(ChannelAdd { stride4: 1, offset4: 0 });
+            let second = second.is_some();
+            calls.push(Add { shape: input, second, channel_add, scale: 1.0 }.call(class));
+        }
+        for kind in [Kind::Upsample, Kind::AvgPool] {
+            calls.push(Resample { input, kind }.call(class));
+        }
+        for head_dim in [3, 4] {
+            let op = Attention { n: 1, heads: 2, head_dim, tokens: 4, q: rows, k: rows, v: rows };
+            calls.extend([op.scores(class), op.softmax(class), op.mix(class)]);
+        }
+        for c in [1, 20, 100, 256] {
+            calls.push(Softmax { rows: 1, c }.call(class));
+        }
+        calls.push(Concat { input, second: 3 }.call(class));
+        calls.push(CenterInput { shape: input }.call(class));
+        calls.push(ScaleItems { shape: input }.call(class));
+        calls.push(Embedding { n: 1, rows: 2, c: 3 }.call(class));
+    }
+    for call in calls {
+        let source = call.shader.source().unwrap();
+        let what = format!("{} {:?}", call.shader.name, call.shader.flags);
+        let module = naga::front::wgsl::parse_str(&source)
+            .unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(&source)));
+        let mut validator = naga::valid::Validator::new(
+            naga::valid::ValidationFlags::all(),
+            naga::valid::Capabilities::empty(),
+        );
+        let info = validator.validate(&module);
+        info.unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(&source)));
+        // Params as long as the uniform that is sent.
+        let (_, params) =
+            module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Params")).unwrap();
+        let naga::TypeInner::Struct { span, .. } = params.inner else { panic!("{what}: Params") };
+        assert_eq!(span as usize, call.params.len() * 4, "{what}: words of Params");
+        let storage = module
+            .global_variables
+            .iter()
+            .filter(|(_, v)| matches!(v.space, naga::AddressSpace::Storage { .. }));
+        assert_eq!(storage.count(), call.shader.bindings.len(), "{what}: bindings");
+    }
 }
 
 #[test]
@@ -143,8 +202,8 @@ fn group_norm_two_sources() {
     let Some(gpu) = gpu() else { return };
     for (n, h, w, a, b, groups) in [
         (1, 5, 3, 4, 4, 2),
-        (3, 4, 4, 8, 12, 4),  // a group of 5 lies on both
-        (2, 6, 5, 4, 5, 3),   // the second is padded
+        (3, 4, 4, 8, 12, 4), // a group of 5 lies on both
+        (2, 6, 5, 4, 5, 3),  // the second is padded
         (1, 9, 7, 16, 8, 1),
         (1, 8, 8, 64, 32, 32),
         (2, 3, 3, 12, 1, 13),
@@ -156,9 +215,12 @@ fn group_norm_two_sources() {
 #[test]
 fn group_norm_scale_shift() {
     let Some(gpu) = gpu() else { return };
-    for (n, c, second, groups, stride4, offset) in
-        [(1, 8, None, 2, 4, 0), (3, 6, None, 3, 5, 8), (2, 8, Some(5), 13, 9, 7), (1, 3, None, 1, 2, 0)]
-    {
+    for (n, c, second, groups, stride4, offset) in [
+        (1, 8, None, 2, 4, 0),
+        (3, 6, None, 3, 5, 8),
+        (2, 8, Some(5), 13, 9, 7),
+        (1, 3, None, 1, 2, 0),
+    ] {
         let input = Shape::new(n, 5, 4, c);
         let scale_shift = Some(ScaleShift { stride4, offset });
         check_group_norm(&gpu, GroupNorm { scale_shift, ..norm(input, second, groups) }, 0.1, 1.0);
@@ -195,7 +257,13 @@ fn group_norm_outlier() {
         let inputs = [pad(&x, 4), pad(&gamma, 4), pad(&beta, 4)];
         let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
         for class in CLASSES {
-            check(&gpu, &norm.call(class), &inputs, norm.output(), &[a.clone(), b.clone()].concat());
+            check(
+                &gpu,
+                &norm.call(class),
+                &inputs,
+                norm.output(),
+                &[a.clone(), b.clone()].concat(),
+            );
         }
     }
 }
@@ -205,7 +273,7 @@ fn group_norm_large_image() {
     let Some(gpu) = gpu() else { return };
     check_group_norm(&gpu, norm(Shape::new(1, 256, 256, 8), None, 2), 2.0, 1.0);
     // More groups than a row of a folded grid has workgroups.
-    check_group_norm(&gpu, norm(Shape::new(1030, 1, 2, 64), None, 64), 0.0, 1.0);
+    check_group_norm(&gpu, norm(Shape::new(1030, 1, 2, 32), None, 32), 0.0, 1.0);
 }
 
 #[test]
@@ -394,7 +462,8 @@ fn embedding_rows_and_clamp() {
     check(&gpu, &call, &[&pad(&index, 1), &pad(&table, c)], op.output(), &want);
     // Where NaN leads is open, but not outside.
     let one = Embedding { n: 1, rows, c }.call(Class::Discrete);
-    run_call(&gpu, &one, &[&[f32::NAN, 0.0, 0.0, 0.0], &pad(&table, c)], &[8]);
+    let nan: [&[f32]; 2] = [&[f32::NAN, 0.0, 0.0, 0.0], &pad(&table, c)];
+    run_call(&gpu, &one, &nan, &[8]);
 }
 
 /// Rows of a packed tensor with q, k and v, each padded on its own; `extra` vec4s follow.
@@ -476,9 +545,18 @@ fn attention_three_kernels() {
 #[test]
 fn softmax_rows_of_any_length() {
     let Some(gpu) = gpu() else { return };
-    for (rows, c) in
-        [(1, 1), (5, 2), (3, 3), (67, 4), (2, 17), (9, 63), (4, 256), (3, 1000), (2, 4093), (1, 4096)]
-    {
+    for (rows, c) in [
+        (1, 1),
+        (5, 2),
+        (3, 3),
+        (67, 4),
+        (2, 17),
+        (9, 63),
+        (4, 256),
+        (3, 1000),
+        (2, 4093),
+        (1, 4096),
+    ] {
         let s = Random(c as u64).values(rows * c, 0.0, 5.0);
         let want = reference::attention::softmax(&s, c);
         for class in CLASSES {

@@ -67,8 +67,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let row$r = first_row + slot$r;
     let in$r = row$r < rows;
     let n$r = min(row$r, rows - 1u) / pixels;
-    let y$r = i32((row$r % pixels) / params.w_out * STRIDE) - i32(params.pad);
-    let x$r = i32(row$r % params.w_out * STRIDE) - i32(params.pad);
+    let top$r = i32((row$r % pixels) / params.w_out * STRIDE) - i32(params.pad);
+    let left$r = i32(row$r % params.w_out * STRIDE) - i32(params.pad);
     var fetched_x$r: vec4<f32>;
 #end
 #for r in 0..RW
@@ -100,12 +100,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
         if (step < params.steps) {
             let width = select(params.c0, params.c1, second);
-            let from = select(0u, params.c0, second); // the source's first vec4 of channels in all
+            let skipped = select(0u, params.c0, second); // the source's first vec4 of channels in all
             let channel = min(c + lane, width - 1u);
 #for r in 0..RX
             {
-                let y = y$r + i32(ky);
-                let x = x$r + i32(kx);
+                let y = top$r + i32(ky);
+                let x = left$r + i32(kx);
                 let there = in$r && c + lane < width
                     && y >= 0 && y < i32(params.h_in) && x >= 0 && x < i32(params.w_in);
                 var v = vec4<f32>(0.0);
@@ -127,14 +127,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                     v = x0[at];
 #endif
 #if PROLOGUE
-                    let row_a = n$r * 2u * c_in + from + channel;
+                    let row_a = n$r * 2u * c_in + skipped + channel;
                     v = pre_act(affine[row_a] * v + affine[row_a + c_in]);
 #endif
                 }
                 fetched_x$r = v;
             }
 #end
-            let first_k = ((ky * K + kx) * c_in + from + c) * 4u;
+            let first_k = ((ky * K + kx) * c_in + skipped + c) * 4u;
             let last_k = (width - c) * 4u;
 #for r in 0..RW
             {

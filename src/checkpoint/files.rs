@@ -3,7 +3,7 @@
 use super::CheckpointError;
 
 /// Largest JSON file read: `trained_betas` may hold thousands of numbers.
-pub const MAX_JSON: u64 = 4 << 20;
+pub const MAX_JSON: u64 = 1 << 20;
 /// Largest weights file read: what [`MAX_PARAMETERS`](crate::config::MAX_PARAMETERS) take as f32,
 /// and their header.
 pub const MAX_WEIGHTS: u64 = (16 << 30) + (8 << 20);

@@ -6,7 +6,7 @@ use super::schedule::Schedule;
 use super::timesteps::{self, PreviousTimestep};
 use super::{ddim, ddpm};
 use crate::config::SchedulerConfig;
-use crate::config::scheduler::{SchedulerKind, TimestepSpacing, VarianceType};
+use crate::config::scheduler::{SchedulerKind, TimestepSpacing};
 
 /// Which sampler to run. Any runs on any checkpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -151,7 +151,7 @@ impl Steps {
             return Ok(());
         }
         Err(DiffusionError::OutputChannels {
-            variance: if ddpm { variance_name(config.variance_type) } else { "of DDIM" },
+            variance: if ddpm { config.variance_type.name() } else { "of DDIM" },
             channels,
             need,
             have: out_channels,
@@ -234,16 +234,5 @@ fn row(
             let from = if by_list { i.checked_sub(1).map(|j| list[j]) } else { below() };
             ddim::invert(schedule, config, t, from)
         }
-    }
-}
-
-fn variance_name(variance: VarianceType) -> &'static str {
-    match variance {
-        VarianceType::FixedSmall => "fixed_small",
-        VarianceType::FixedSmallLog => "fixed_small_log",
-        VarianceType::FixedLarge => "fixed_large",
-        VarianceType::FixedLargeLog => "fixed_large_log",
-        VarianceType::Learned => "learned",
-        VarianceType::LearnedRange => "learned_range",
     }
 }

@@ -67,7 +67,8 @@ fn inside(plan: &Plan, slice: &Slice, what: impl Fn() -> String) -> Result<(), G
     let buffer = plan.buffers.get(slice.buffer.0 as usize);
     let end = slice.offset.checked_add(slice.bytes);
     let fits = buffer.zip(end).is_some_and(|(buffer, end)| end <= buffer.bytes);
-    let aligned = slice.offset % ALIGN == 0 && slice.bytes % 4 == 0 && slice.bytes > 0;
+    let aligned =
+        slice.offset.is_multiple_of(ALIGN) && slice.bytes.is_multiple_of(4) && slice.bytes > 0;
     sound(fits && aligned, || format!("a slice of `{}` outside its buffer or unaligned", what()))
 }
 

@@ -13,9 +13,8 @@ use std::ops::Range;
 const IN_FLIGHT: usize = 2;
 
 /// A replay under way. Drop it to stop: what is in flight is all that still runs.
-pub struct Replay<'a> {
-    executor: &'a Executor,
-    pacer: &'a mut Pacer,
+pub struct Replay {
+    pacer: Pacer,
     body: Range<usize>,
     position: usize,
     end: usize,
@@ -42,50 +41,41 @@ pub struct Progress {
     pub finished: usize,
 }
 
-impl<'a> Replay<'a> {
+impl Replay {
     /// Replays the dispatches `body` `times` times, at the pace that `pacer` learns (made for the
-    /// same body, and kept between replays).
+    /// same body, and kept between replays: see [`Replay::into_pacer`]).
     ///
     /// # Errors
     /// [`GpuError::Plan`] if `pacer` is for another body.
-    pub fn new(
-        executor: &'a Executor,
-        body: Range<usize>,
-        times: usize,
-        pacer: &'a mut Pacer,
-    ) -> Result<Self, GpuError> {
+    pub fn new(body: Range<usize>, times: usize, pacer: Pacer) -> Result<Self, GpuError> {
         if pacer.body() != body.len() {
             return Err(GpuError::Plan { what: "a pacer for another loop body".into() });
         }
         let end = body.len() * times;
         let in_flight = VecDeque::with_capacity(IN_FLIGHT);
-        Ok(Self {
-            executor,
-            pacer,
-            body,
-            position: 0,
-            end,
-            finished: 0,
-            in_flight,
-            last_done_ms: 0.0,
-        })
+        Ok(Self { pacer, body, position: 0, end, finished: 0, in_flight, last_done_ms: 0.0 })
+    }
+
+    /// What the pacer has learned, for the next replay of this body.
+    pub fn into_pacer(self) -> Pacer {
+        self.pacer
     }
 
     /// Submits the next part, once fewer than two are in flight; None when all is submitted.
     ///
     /// # Errors
     /// See [`Gpu::check`].
-    pub async fn advance(&mut self) -> Result<Option<Progress>, GpuError> {
+    pub async fn advance(&mut self, executor: &Executor) -> Result<Option<Progress>, GpuError> {
         if self.position >= self.end {
             return Ok(None);
         }
         while self.in_flight.len() >= IN_FLIGHT {
-            self.retire().await?;
+            self.retire(executor.gpu()).await?;
         }
         let stop = self.pacer.stop(self.position, self.end);
         let positions = self.position..stop;
         let submitted_ms = now_ms();
-        let ticket = self.executor.submit_span(self.body.clone(), positions.clone())?;
+        let ticket = executor.submit_span(self.body.clone(), positions.clone())?;
         self.in_flight.push_back(InFlight { ticket, positions, submitted_ms });
         self.position = stop;
         Ok(Some(self.progress()))
@@ -95,14 +85,15 @@ impl<'a> Replay<'a> {
     ///
     /// # Errors
     /// See [`Gpu::check`].
-    pub async fn finish(&mut self) -> Result<Progress, GpuError> {
+    pub async fn finish(&mut self, gpu: &Gpu) -> Result<Progress, GpuError> {
         while !self.in_flight.is_empty() {
-            self.retire().await?;
+            self.retire(gpu).await?;
         }
         Ok(self.progress())
     }
 
-    fn progress(&self) -> Progress {
+    /// Where it is now.
+    pub fn progress(&self) -> Progress {
         let body = self.body.len().max(1);
         Progress {
             submitted: self.position / body,
@@ -112,9 +103,8 @@ impl<'a> Replay<'a> {
     }
 
     /// Waits for the oldest submission and learns how long it ran.
-    async fn retire(&mut self) -> Result<(), GpuError> {
+    async fn retire(&mut self, gpu: &Gpu) -> Result<(), GpuError> {
         let Some(oldest) = self.in_flight.pop_front() else { return Ok(()) };
-        let gpu: &Gpu = self.executor.gpu();
         gpu.wait(oldest.ticket).await?;
         // It began when it was submitted, or when the one before it was done.
         let (done, began) = (now_ms(), oldest.submitted_ms.max(self.last_done_ms));

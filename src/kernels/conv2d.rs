@@ -8,10 +8,9 @@ use super::{Access, Call, Class, Const, FOLD, Shader, act, grid_1d};
 use crate::config::unet::Activation;
 use crate::shape::Shape;
 
-pub use tile::Tile;
-
-#[path = "conv2d_tile.rs"]
 mod tile;
+
+pub use tile::Tile;
 
 pub use super::ChannelAdd;
 

@@ -3,6 +3,7 @@
 
 pub mod act;
 pub mod add;
+pub mod advance;
 pub mod affine_act;
 pub mod attention;
 pub mod center_input;
@@ -11,8 +12,12 @@ pub mod conv2d;
 pub mod embedding;
 pub mod group_norm;
 pub mod resample;
+pub mod rgba;
+pub mod sampler_step;
 pub mod scale_items;
+pub mod select;
 pub mod sources;
+pub mod threshold;
 pub mod wgsl;
 
 pub use wgsl::Const;

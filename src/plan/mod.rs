@@ -10,7 +10,7 @@ mod plan;
 
 pub use memory::External;
 pub use plan::{
-    Binding, Buffer, BufferId, Dispatch, Limits, PackedWeight, Plan, PlanError, Role, Slice,
+    Binding, Buffer, BufferId, Dispatch, Limits, PackedWeight, Plan, Role, Slice,
 };
 
 /// From a network to a plan for a class of adapter. `externals` are the tensors that the outside

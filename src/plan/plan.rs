@@ -123,53 +123,6 @@ impl Limits {
     };
 }
 
-/// What a plan needs and a device has not.
-#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum PlanError {
-    /// A binding is larger than `max_storage_buffer_binding_size`.
-    #[error(
-        "{label} needs a piece of GPU memory of {need} bytes; this device allows pieces of {have}"
-    )]
-    Binding {
-        /// The dispatch.
-        label: String,
-        /// Bytes.
-        need: u64,
-        /// Bytes.
-        have: u64,
-    },
-    /// A buffer is larger than `max_buffer_size`.
-    #[error("{label} needs a GPU buffer of {need} bytes; this device allows {have}")]
-    Buffer {
-        /// The buffer.
-        label: String,
-        /// Bytes.
-        need: u64,
-        /// Bytes.
-        have: u64,
-    },
-    /// A dispatch has more workgroups in one dimension than allowed.
-    #[error("{label} needs {need} workgroups in one dimension; this device allows {have}")]
-    Grid {
-        /// The dispatch.
-        label: String,
-        /// Workgroups.
-        need: u32,
-        /// Workgroups.
-        have: u32,
-    },
-    /// A dispatch binds more storage buffers than allowed.
-    #[error("{label} binds {need} storage buffers; this device allows {have}")]
-    StorageBuffers {
-        /// The dispatch.
-        label: String,
-        /// Bindings.
-        need: usize,
-        /// Bindings.
-        have: u32,
-    },
-}
-
 impl Plan {
     /// Bytes of all buffers of a role: exactly what is allocated.
     pub fn bytes(&self, role: Role) -> u64 {
@@ -189,37 +142,6 @@ impl Plan {
     /// An outside tensor: its shape and place.
     pub fn tensor(&self, name: &str) -> Option<(Shape, Slice)> {
         self.tensors.iter().find(|(n, ..)| n == name).map(|&(_, shape, slice)| (shape, slice))
-    }
-
-    /// Whether a device with these limits can run the plan, before anything is allocated.
-    ///
-    /// # Errors
-    /// The first need that is not met.
-    pub fn fits(&self, limits: &Limits) -> Result<(), PlanError> {
-        for buffer in &self.buffers {
-            let (label, need, have) = (buffer.label.clone(), buffer.bytes, limits.buffer_bytes);
-            if need > have {
-                return Err(PlanError::Buffer { label, need, have });
-            }
-        }
-        for dispatch in &self.dispatches {
-            let label = || dispatch.label.clone();
-            for binding in &dispatch.bindings {
-                let (need, have) = (binding.slice.bytes, limits.binding_bytes);
-                if need > have {
-                    return Err(PlanError::Binding { label: label(), need, have });
-                }
-            }
-            let (need, have) = (dispatch.bindings.len(), limits.storage_buffers);
-            if need > have as usize {
-                return Err(PlanError::StorageBuffers { label: label(), need, have });
-            }
-            let (need, have) = (dispatch.grid.into_iter().max().unwrap_or(0), limits.grid);
-            if need > have {
-                return Err(PlanError::Grid { label: label(), need, have });
-            }
-        }
-        Ok(())
     }
 }
 

@@ -36,14 +36,16 @@ pub(super) fn header<'b>(bytes: &'b [u8], file: &str) -> Result<&'b str, Weights
 
 /// Files commonly found in the place of weights.
 fn look(bytes: &[u8]) -> Option<&'static str> {
-    let text = bytes.trim_ascii_start();
+    // A header's length has zeros in its high bytes; text has none.
+    let text = bytes.get(..8).is_some_and(|b| b.iter().all(|&b| b.is_ascii() && b != 0));
+    let first = if text { bytes.trim_ascii_start().first() } else { None };
     if bytes.starts_with(b"version https://git-lfs") {
         Some("a Git LFS pointer: fetch the file itself with `git lfs pull`, or download it")
     } else if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
         Some("a pickle, which could run code: save the model as safetensors with diffusers")
-    } else if text.starts_with(b"<") {
+    } else if first == Some(&b'<') {
         Some("a web page: the download failed, or needs a login")
-    } else if text.starts_with(b"{") {
+    } else if first == Some(&b'{') {
         Some("JSON")
     } else {
         None

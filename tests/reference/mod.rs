@@ -2,9 +2,11 @@
 //! padding.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod act;
 pub mod add;
 pub mod affine_act;
 pub mod attention;
 pub mod concat;
+pub mod conv2d;
 pub mod group_norm;
 pub mod resample;
