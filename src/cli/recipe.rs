@@ -88,17 +88,25 @@ impl Recipe<'_> {
 
 /// Keys of `scheduler_config.json` whose values changed.
 pub fn overrides(from: &SchedulerConfig, to: &SchedulerConfig) -> Map<String, Value> {
-    let parse = |config: &SchedulerConfig| match serde_json::from_str(&config.to_json()) {
-        Ok(Value::Object(map)) => map,
-        _ => Map::new(),
+    // Each kind of scheduler has a key that the other has not, and either may be chosen.
+    let keys = |config: &SchedulerConfig| {
+        let mut all = Map::new();
+        for kind in [SchedulerKind::Ddim, SchedulerKind::Ddpm] {
+            let config = SchedulerConfig { kind, ..config.clone() };
+            if let Ok(Value::Object(map)) = serde_json::from_str(&config.to_json()) {
+                all.extend(map);
+            }
+        }
+        all
     };
-    let before = parse(from);
-    parse(to).into_iter().filter(|(key, value)| before.get(key) != Some(value)).collect()
+    let before = keys(from);
+    keys(to).into_iter().filter(|(key, value)| before.get(key) != Some(value)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use unnoise::config::scheduler::VarianceType;
 
     #[test]
     fn tells_all_that_matters() {
@@ -125,5 +133,12 @@ mod tests {
         assert!(!recipe.parameters(None).contains("Eta"));
         assert!(recipe.parameters(Some(0)).contains("Image: 1"));
         assert!(overrides(&before, &before).is_empty());
+        for (set_alpha_to_one, variance_type) in
+            [(false, VarianceType::FixedSmall), (true, VarianceType::FixedLarge)]
+        {
+            let after = SchedulerConfig { set_alpha_to_one, variance_type, ..before.clone() };
+            assert_eq!(overrides(&before, &after).len(), 1, "{after:?}");
+            assert_eq!(overrides(&after, &before).len(), 1, "{after:?}");
+        }
     }
 }

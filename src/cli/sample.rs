@@ -43,7 +43,6 @@ pub async fn run(args: &Sample, global: &Global, talk: Talk) -> Result<()> {
 
     // From here on Ctrl-C waits for a whole file, or a submission.
     let watch = interrupt::Watch::begin();
-    spinner.message("Compiling shaders");
     let mut results = Results::new(&outputs, [channels, height, width]);
     let mut bar = None;
     let (mut began, mut sampled) = (Instant::now(), Duration::ZERO);
@@ -52,7 +51,10 @@ pub async fn run(args: &Sample, global: &Global, talk: Talk) -> Result<()> {
     let mut steps_done = 0;
     while first < request.count {
         let count = per_round.min(request.count - first);
-        let run = model.start(part(&request, first, count)).await?;
+        let part = part(&request, first, count);
+        let compiling = |done, of| spinner.message(format!("Compiling shaders {done}/{of}"));
+        model.prepare(&part, &compiling).await?;
+        let run = model.start(part).await?;
         spinner.clear();
         let per_batch = run.timesteps().len();
         let steps_of = |images: usize| images.div_ceil(run.batch()) * per_batch;
