@@ -52,11 +52,8 @@ impl Model {
         // Parameters do not depend on the size: the smallest picture that halves evenly will do.
         let side = 1 << (unet.block_out_channels.len() - 1);
         let graph = crate::model::build(&unet, 1, side, side)?.graph;
-        let expected: Vec<ParamSpec> = graph
-            .params
-            .into_iter()
-            .map(|p| ParamSpec { name: p.name, shape: p.shape })
-            .collect();
+        let expected: Vec<ParamSpec> =
+            graph.params.into_iter().map(|p| ParamSpec { name: p.name, shape: p.shape }).collect();
         weights.check(&expected)?;
         let parameters =
             expected.iter().map(|p| p.shape.iter().product::<usize>() as u64).sum::<u64>();

@@ -46,7 +46,6 @@ pub struct Run {
     request: Request,
     steps: Steps,
     shape: Shape,
-    key: Key,
     session: Option<Session>,
     state: RefCell<State>,
 }
@@ -91,7 +90,7 @@ impl Run {
             x_0: Vec::new(),
             done: false,
         });
-        Ok(Self { model, request, steps, shape, key, session: Some(session), state })
+        Ok(Self { model, request, steps, shape, session: Some(session), state })
     }
 
     /// Timesteps in order of execution.
@@ -167,9 +166,10 @@ impl Run {
         if let Some(variance) = self.request.noise.as_ref().and_then(|n| n.variance.as_ref()) {
             session.write("variance noise", &self.given_noise(variance, state.image))?;
         }
-        let pacer = session.pacer.borrow_mut().take().ok_or_else(|| {
-            Error::Request("this run's buffers are in use by another one".into())
-        })?;
+        let pacer =
+            session.pacer.borrow_mut().take().ok_or_else(|| {
+                Error::Request("this run's buffers are in use by another one".into())
+            })?;
         state.replay = Some(Replay::new(session.body.clone(), self.steps.len(), pacer)?);
         state.step = 0;
         state.running = true;
@@ -275,6 +275,15 @@ impl Run {
         pixels
             .map(|(_, pixels)| pixels)
             .ok_or_else(|| Error::Request("a picture was asked for and none came".into()))
+    }
+
+    /// x_t of the current batch as it is after everything submitted so far, `[n, c, h, w]`.
+    ///
+    /// # Errors
+    /// See [`Run::advance`].
+    pub async fn x_t(&self) -> Result<Vec<f32>, Error> {
+        let x_t = self.session()?.read("sample").await?;
+        Ok(nhwc4_to_nchw(&x_t, self.shape))
     }
 
     /// x_0 of all images, `[count, c, h, w]`, not clamped.

@@ -92,7 +92,11 @@ pub(super) fn network(inner: &Inner, n: usize, h: usize, w: usize) -> Result<Pla
 /// The network's plan with the step loop around it: `select` fills the inputs that depend on t from
 /// per-step tables, `step` updates x_t in place, `advance` counts. Two more dispatches, not part of
 /// the loop, turn x_t and pred_x0 into pixels.
-fn sampling_plan(inner: &Inner, key: Key, sampling: Sampling) -> Result<(Plan, Range<usize>), Error> {
+fn sampling_plan(
+    inner: &Inner,
+    key: Key,
+    sampling: Sampling,
+) -> Result<(Plan, Range<usize>), Error> {
     let mut plan = network(inner, key.n, key.h, key.w)?;
     let class = inner.gpu.class();
     let mut loops = LoopParts::new(&mut plan, sampling.capacity);
@@ -127,7 +131,8 @@ fn sampling_plan(inner: &Inner, key: Key, sampling: Sampling) -> Result<(Plan, R
     if let Some(Thresholding { ratio, max }) = sampling.thresholding {
         let limits = Shape::vector(key.n, 1).bytes();
         let limits = loops.tensor(&mut plan, "thresholds", limits, Role::State);
-        let call = threshold::Threshold { shape, out_channels: output_shape.c, ratio, max }.call(class);
+        let call =
+            threshold::Threshold { shape, out_channels: output_shape.c, ratio, max }.call(class);
         let bindings =
             vec![read(loops.state), read(loops.table), read(output), read(x_t), write(limits)];
         plan.push("threshold", call, bindings);
@@ -169,7 +174,10 @@ impl LoopParts {
             plan.tensors.push((name.to_owned(), vector(bytes), slice));
             slice
         };
-        Self { state: add("state", 32, Role::State), table: add("coefficients", table, Role::Input) }
+        Self {
+            state: add("state", 32, Role::State),
+            table: add("coefficients", table, Role::Input),
+        }
     }
 
     fn tensor(&mut self, plan: &mut Plan, name: &str, bytes: u64, role: Role) -> Slice {
@@ -250,7 +258,11 @@ impl Session {
     }
 
     /// Overwrites the beginning of a tensor.
-    pub(super) fn write(&self, tensor: &str, data: &[impl bytemuck::NoUninit]) -> Result<(), Error> {
+    pub(super) fn write(
+        &self,
+        tensor: &str,
+        data: &[impl bytemuck::NoUninit],
+    ) -> Result<(), Error> {
         let data = bytemuck::cast_slice(data);
         let slice = Slice { bytes: data.len() as u64, ..self.slice(tensor)? };
         Ok(self.executor.write(slice, data)?)

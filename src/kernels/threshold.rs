@@ -30,8 +30,7 @@ impl Threshold {
         let mut params =
             words([shape.pixels(), shape.c, shape.c4(), self.out_channels.div_ceil(4), below]);
         params.extend([weight.to_bits(), (self.max as f32).to_bits()]);
-        let bindings =
-            vec![Access::Read, Access::Read, Access::Read, Access::Read, Access::Write];
+        let bindings = vec![Access::Read, Access::Read, Access::Read, Access::Read, Access::Write];
         let shader =
             Shader { name: "diffusion/threshold", flags: Vec::new(), consts: Vec::new(), bindings };
         let grid = [u32::try_from(shape.n).unwrap_or(u32::MAX), 1, 1];

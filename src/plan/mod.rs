@@ -9,9 +9,7 @@ mod memory;
 mod plan;
 
 pub use memory::External;
-pub use plan::{
-    Binding, Buffer, BufferId, Dispatch, Limits, PackedWeight, Plan, Role, Slice,
-};
+pub use plan::{Binding, Buffer, BufferId, Dispatch, Limits, PackedWeight, Plan, Role, Slice};
 
 /// From a network to a plan for a class of adapter. `externals` are the tensors that the outside
 /// writes or reads; all others live in reused slots.
