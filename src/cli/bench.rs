@@ -2,8 +2,8 @@
 
 use super::args::{Bench, Global};
 use super::info::{adapter_line, bytes, class_name, count};
-use super::progress::{Progress, Talk};
 use super::print;
+use super::progress::{Progress, Talk};
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::time::{Duration, Instant};

@@ -65,7 +65,7 @@ fn describe(checkpoint: &Checkpoint, parameters: u64) -> String {
         other => other.to_string(),
     };
     let size = match unet.sample_size {
-        Some([h, w]) => format!("{w}x{h}"),
+        Some([h, w]) => format!("{h}x{w}"),
         None => "any size".to_owned(),
     };
     let names: Vec<&str> = weights.names().collect();
@@ -85,11 +85,11 @@ fn describe(checkpoint: &Checkpoint, parameters: u64) -> String {
     };
     format!(
         "{}: {size}, {} channels in and {} out, {} parameters\n  \
-           channels   {}, {} layers per block\n  \
+           channels   {}; layers per block {}\n  \
            down       {}\n  \
            up         {}{classes}\n  \
            weights    {} tensors of {kinds}\n  \
-           scheduler  {:?}, {} timesteps, {} betas {} to {}, predicts {}",
+           scheduler  {}, {} timesteps, {} betas {} to {}, {}",
         name.as_deref().unwrap_or("model"),
         unet.in_channels,
         unet.out_channels,
@@ -99,7 +99,7 @@ fn describe(checkpoint: &Checkpoint, parameters: u64) -> String {
         list("down_block_types"),
         list("up_block_types"),
         names.len(),
-        scheduler.kind,
+        super::recipe::sampler_name(scheduler.kind),
         scheduler.num_train_timesteps,
         scheduler.beta_schedule.name(),
         scheduler.beta_start,

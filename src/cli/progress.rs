@@ -99,9 +99,12 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
             bar.set_message(rate(done, elapsed));
-        } else if self.lines && self.last_line.elapsed() >= LINE_EVERY && done < self.total {
+        } else if self.lines
+            && self.last_line.elapsed() >= LINE_EVERY
+            && (1..self.total).contains(&done)
+        {
             self.last_line = Instant::now();
-            let left = elapsed.as_secs_f64() / done.max(1) as f64 * (self.total - done) as f64;
+            let left = elapsed.as_secs_f64() / done as f64 * (self.total - done) as f64;
             let (total, unit, rate) = (self.total, self.unit, rate(done, elapsed));
             line(format_args!("{done}/{total} {unit}, {rate}, {left:.0} s left"));
         }

@@ -20,12 +20,9 @@ pub struct Recipe<'a> {
 }
 
 impl Recipe<'_> {
-    /// `DDIM` or `DDPM`.
+    /// See [`sampler_name`].
     pub fn sampler(&self) -> &'static str {
-        match self.kind {
-            SchedulerKind::Ddim => "DDIM",
-            SchedulerKind::Ddpm => "DDPM",
-        }
+        sampler_name(self.kind)
     }
 
     /// `Steps: 50, Sampler: DDIM, Seed: 42, Size: 32x32, Model: …`, of all pictures or of one.
@@ -83,6 +80,14 @@ impl Recipe<'_> {
             put("noise", json!(noise));
         }
         Value::Object(all).to_string()
+    }
+}
+
+/// `DDIM` or `DDPM`.
+pub fn sampler_name(kind: SchedulerKind) -> &'static str {
+    match kind {
+        SchedulerKind::Ddim => "DDIM",
+        SchedulerKind::Ddpm => "DDPM",
     }
 }
 

@@ -4,7 +4,7 @@ use super::args::{Global, Sample};
 use super::output::{self, Format};
 use super::progress::{Progress, Talk, rate};
 use super::recipe::Recipe;
-use super::{info, interrupt, tensors};
+use super::{interrupt, tensors};
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -84,14 +84,13 @@ pub async fn run(args: &Sample, global: &Global, talk: Talk) -> Result<()> {
 
     let rate = rate(steps_done as u64, sampled);
     talk.say(format_args!(
-        "{} of {width}x{height} by {} in {} steps, seed {}: {:.1} s, {rate}",
+        "{} of {height}x{width}, {}, {}, seed {}: {:.1} s, {rate}",
         plural(request.count, "picture"),
         recipe.sampler(),
-        request.steps,
+        plural(request.steps, "step"),
         request.seed,
         sampled.as_secs_f64(),
     ));
-    talk.detail(format_args!("on {}", info::adapter_line(gpu.adapter())));
     written.iter().try_for_each(|path| super::print(path.display()))
 }
 
