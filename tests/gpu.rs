@@ -103,7 +103,11 @@ fn adapters_are_listed_and_chosen() {
     let Some(gpu) = common::gpu() else { return };
     let all = Gpu::list();
     let index = all.iter().position(|a| a.name == gpu.adapter().name).expect("in the list");
-    let options = GpuOptions { adapter: Some(index.to_string()), default_limits: true };
+    let options = GpuOptions {
+        adapter: Some(index.to_string()),
+        default_limits: true,
+        ..GpuOptions::default()
+    };
     let same = block_on(Gpu::request(&options)).expect("by index");
     assert_eq!(same.adapter().name, gpu.adapter().name);
     assert_eq!(same.limits(), Limits::WEBGPU_DEFAULT);
@@ -200,7 +204,9 @@ fn a_replay_with_previews() {
 
 #[test]
 fn too_large_is_said_before_anything_is_allocated() {
-    let Some(gpu) = own_gpu(GpuOptions { adapter: None, default_limits: true }) else { return };
+    let Some(gpu) = own_gpu(GpuOptions { default_limits: true, ..GpuOptions::default() }) else {
+        return;
+    };
     let mut asked = 0;
     let mut refused = |plan: Plan| {
         let mut weights = |_: &PackedWeight| {

@@ -11,7 +11,8 @@ use unnoise::checkpoint::Checkpoint;
 use unnoise::config::scheduler::SchedulerKind;
 use unnoise::diffusion::PreviousTimestep;
 use unnoise::generate::{Labels, Model, Noise, Request, View};
-use unnoise::gpu::Gpu;
+use unnoise::gpu::{Gpu, GpuOptions};
+use unnoise::kernels::Class;
 use unnoise::weights::Weights;
 
 fn folder(name: &str) -> PathBuf {
@@ -63,14 +64,16 @@ fn predict(gpu: &Gpu, name: &str) {
 }
 
 macro_rules! fixtures {
-    ($($test:ident $name:literal)*) => {$(
+    ($($test:ident $name:literal)*) => {
+        $(
         #[test]
         fn $test() {
             if let Some(gpu) = common::gpu() {
                 predict(&gpu, $name);
             }
         }
-    )*};
+        )*
+    };
 }
 
 fixtures! {
@@ -102,6 +105,34 @@ fixtures! {
     unetres_names "unetres-names"
 }
 
+/// The adapter of this machine with the kernels of another class.
+fn gpu_as(class: Class) -> Option<Gpu> {
+    common::gpu()?;
+    let adapter = std::env::var("WGPU_ADAPTER_NAME").ok();
+    let options = GpuOptions { adapter, class: Some(class), ..GpuOptions::default() };
+    Some(block_on(Gpu::request(&options)).unwrap())
+}
+
+/// The kernels and fusion of GPUs (tiled convolutions, normalisation in their loads, GroupNorm by
+/// workgroups), on whatever adapter runs this: networks with each kind of block, and a whole run.
+#[test]
+fn kernels_for_gpus() {
+    let Some(gpu) = gpu_as(Class::Discrete) else { return };
+    for name in ["tiny", "gray28", "head-remainder", "resnet-updown", "scale-shift-attn-norm"] {
+        predict(&gpu, name);
+    }
+    trace(&gpu, "cifar10-like", SchedulerKind::Ddim);
+}
+
+/// The same for software adapters, which CI's adapter is and a GPU is not.
+#[test]
+fn kernels_for_software_adapters() {
+    let Some(gpu) = gpu_as(Class::Software) else { return };
+    for name in ["tiny", "gray28", "head-remainder", "resnet-updown", "scale-shift-attn-norm"] {
+        predict(&gpu, name);
+    }
+}
+
 #[test]
 fn ncsnpp_is_refused_by_name() {
     let Err(error) = Checkpoint::open(&folder("ncsnpp-skip")) else { panic!("skip blocks") };
@@ -110,9 +141,8 @@ fn ncsnpp_is_refused_by_name() {
 
 /// Every step of diffusers' loop, its state after each: pictures of runs of 1, 2, … steps would be
 /// other runs, so the whole run's end is compared, and each step through a run that starts there.
-fn trace(name: &str, sampler: SchedulerKind) {
-    let Some(gpu) = common::gpu() else { return };
-    let model = load(&gpu, name);
+fn trace(gpu: &Gpu, name: &str, sampler: SchedulerKind) {
+    let model = load(gpu, name);
     let io = tensors(name, "pipeline_trace.safetensors");
     let prefix = match sampler {
         SchedulerKind::Ddim => "ddim",
@@ -157,20 +187,28 @@ fn trace(name: &str, sampler: SchedulerKind) {
 
 #[test]
 fn cifar10_like_ddim_trace() {
-    trace("cifar10-like", SchedulerKind::Ddim);
+    if let Some(gpu) = common::gpu() {
+        trace(&gpu, "cifar10-like", SchedulerKind::Ddim);
+    }
 }
 
 #[test]
 fn cifar10_like_ddpm_trace() {
-    trace("cifar10-like", SchedulerKind::Ddpm);
+    if let Some(gpu) = common::gpu() {
+        trace(&gpu, "cifar10-like", SchedulerKind::Ddpm);
+    }
 }
 
 #[test]
 fn butterflies_like_ddim_trace() {
-    trace("butterflies-like", SchedulerKind::Ddim);
+    if let Some(gpu) = common::gpu() {
+        trace(&gpu, "butterflies-like", SchedulerKind::Ddim);
+    }
 }
 
 #[test]
 fn butterflies_like_ddpm_trace() {
-    trace("butterflies-like", SchedulerKind::Ddpm);
+    if let Some(gpu) = common::gpu() {
+        trace(&gpu, "butterflies-like", SchedulerKind::Ddpm);
+    }
 }

@@ -59,6 +59,7 @@ async fn open_gpu(global: &Global, talk: Talk) -> Result<Gpu> {
     let options = GpuOptions {
         adapter: global.adapter.clone(),
         default_limits: global.device_limits == "default",
+        ..GpuOptions::default()
     };
     let gpu = Gpu::request(&options).await?;
     talk.detail(format_args!("{}", info::adapter_line(gpu.adapter())));

@@ -14,6 +14,9 @@ pub struct GpuOptions {
     pub adapter: Option<String>,
     /// Ask only for the limits that every WebGPU device grants, to test what small devices can do.
     pub default_limits: bool,
+    /// Use the kernels meant for this class instead of the adapter's own: they are all correct
+    /// everywhere, so this serves tests and comparisons.
+    pub class: Option<Class>,
 }
 
 /// What one adapter is.

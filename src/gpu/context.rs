@@ -82,8 +82,7 @@ impl Gpu {
         watch(&device, &health);
         #[cfg(target_arch = "wasm32")]
         web_names(&device, &mut adapter_summary);
-        #[cfg(not(target_arch = "wasm32"))]
-        let _ = &mut adapter_summary;
+        adapter_summary.class = options.class.unwrap_or(adapter_summary.class);
         let inner = Inner {
             device,
             queue,
