@@ -115,6 +115,19 @@ fn check_group_norm(gpu: &Gpu, norm: GroupNorm, mean: f64, deviation: f64) {
     for class in CLASSES {
         check(gpu, &norm.call(class), &inputs, norm.output(), &want);
     }
+    check_in_chunks(gpu, norm, &inputs, &want);
+}
+
+/// The form of two dispatches, which small images do not choose but must not fail either.
+fn check_in_chunks(gpu: &Gpu, norm: GroupNorm, inputs: &[&[f32]], want: &[f64]) {
+    let sources = 1 + usize::from(norm.second.is_some());
+    let large = GroupNorm { input: Shape { h: 64 * 64, ..norm.input }, ..norm };
+    let shape = large.partials_shape(Class::Discrete).expect("large enough");
+    let shape = Shape { h: norm.input.pixels().div_ceil(256), ..shape };
+    let partials = run_call(gpu, &norm.partials(), &inputs[..sources], &[shape.len4() * 4]);
+    let inputs: Vec<&[f32]> =
+        [&partials[0][..]].into_iter().chain(inputs[sources..].iter().copied()).collect();
+    check(gpu, &norm.finish(), &inputs, norm.output(), want);
 }
 
 const fn norm(input: Shape, second: Option<usize>, groups: usize) -> GroupNorm {
@@ -130,7 +143,8 @@ fn every_variant_is_valid() {
     for class in CLASSES {
         for (second, on) in [(None, false), (None, true), (Some(4), false), (Some(4), true)] {
             let scale_shift = on.then_some(ScaleShift { stride4: 4, offset: 0 });
-            calls.push(GroupNorm { scale_shift, ..norm(input, second, 2) }.call(class));
+            let group_norm = GroupNorm { scale_shift, ..norm(input, second, 2) };
+            calls.extend([group_norm.call(class), group_norm.partials(), group_norm.finish()]);
             for act in ACTIVATIONS.map(Some).into_iter().chain([None]) {
                 calls.push(AffineAct { input, second, affine: on, act }.call(class));
             }
@@ -144,6 +158,9 @@ fn every_variant_is_valid() {
         for head_dim in [3, 4] {
             let op = Attention { n: 1, heads: 2, head_dim, tokens: 4, q: rows, k: rows, v: rows };
             calls.extend([op.scores(class), op.softmax(class), op.mix(class)]);
+            calls.extend(
+                (1..=16).filter_map(|d| Attention { head_dim: d * head_dim, ..op }.fused(class)),
+            );
         }
         for c in [1, 20, 100, 256] {
             calls.push(Softmax { rows: 1, c }.call(class));
@@ -497,6 +514,7 @@ fn attention_three_kernels() {
         (1, 2, 66, 31),
         (1, 1, 64, 257),
         (3, 1, 7, 4),
+        (2, 3, 12, 67),
     ] {
         let inner = heads * head_dim;
         let mut random = Random((inner * tokens) as u64);
@@ -537,7 +555,11 @@ fn attention_three_kernels() {
             let got = run_call(&gpu, &op.scores(class), &[&qkv, &qkv], &[len]);
             let got = run_bindings(&gpu, &op.softmax(class), &[Bind::InOut(&got[0])]);
             let got = run_call(&gpu, &op.mix(class), &[&got[0], &qkv], &[op.output().len4() * 4]);
-            assert_close(&what, &unpad(&got[0], inner), &o, 1e-5, 1e-4);
+            assert_close(&what, &unpad(&got[0], inner), &o, 1e-5, 1e-5);
+            if let Some(call) = op.fused(class) {
+                let got = run_call(&gpu, &call, &[&qkv, &qkv, &qkv], &[op.output().len4() * 4]);
+                assert_close(&format!("fused {what}"), &unpad(&got[0], inner), &o, 1e-5, 1e-5);
+            }
         }
     }
 }

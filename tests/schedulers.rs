@@ -1,125 +1,23 @@
 //! Schedules, timestep lists and single steps against numbers made by running diffusers 0.42.1.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+mod scheduler_cases;
 
-use safetensors::SafeTensors;
-use serde_json::Value;
+use scheduler_cases::{Failure, Inputs, Tensors, cases, config, distance, json, kind};
+use serde_json::json;
 use unnoise::config::SchedulerConfig;
-use unnoise::config::scheduler::{BetaSchedule, PredictionType, TimestepSpacing, VarianceType};
+use unnoise::config::scheduler::{PredictionType, TimestepSpacing, VarianceType};
 use unnoise::diffusion::coefficients::threshold;
 use unnoise::diffusion::timesteps::timesteps;
 use unnoise::diffusion::{
     Deviation, DiffusionError, PreviousTimestep, SamplerKind, SamplerOptions, Schedule,
-    StepCoefficients, Steps, ddim, ddpm,
+    StepCoefficients, Steps, Thresholding, ddim, ddpm,
 };
-
-struct Tensors(BTreeMap<String, Vec<f32>>);
-
-impl Tensors {
-    fn open(name: &str) -> Self {
-        let bytes = std::fs::read(path(name)).unwrap();
-        let file = SafeTensors::deserialize(&bytes).unwrap();
-        let value = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-        let values = |data: &[u8]| data.chunks_exact(4).map(value).collect();
-        Self(file.tensors().into_iter().map(|(name, t)| (name, values(t.data()))).collect())
-    }
-
-    fn need(&self, name: &str) -> Vec<f32> {
-        self.0.get(name).unwrap_or_else(|| panic!("no tensor {name}")).clone()
-    }
-}
-
-fn path(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/schedulers").join(name)
-}
-
-fn json(name: &str) -> Value {
-    serde_json::from_slice(&std::fs::read(path(name)).unwrap()).unwrap()
-}
-
-/// A fixture's `config` over the constructor's defaults. An unknown key fails, so that no case runs
-/// with less than what it asks for.
-fn config(given: &Value) -> SchedulerConfig {
-    let mut config = SchedulerConfig::default();
-    for (key, value) in given.as_object().unwrap() {
-        let text = || value.as_str().unwrap();
-        let number = || value.as_f64().unwrap();
-        let flag = || value.as_bool().unwrap();
-        match key.as_str() {
-            "beta_schedule" => config.beta_schedule = beta_schedule(text()),
-            "prediction_type" => {
-                config.prediction_type = match text() {
-                    "epsilon" => PredictionType::Epsilon,
-                    "sample" => PredictionType::Sample,
-                    "v_prediction" => PredictionType::VPrediction,
-                    other => panic!("{other}"),
-                }
-            }
-            "variance_type" => config.variance_type = variance_type(text()),
-            "timestep_spacing" => config.timestep_spacing = spacing(text()),
-            "clip_sample" => config.clip_sample = flag(),
-            "clip_sample_range" => config.clip_sample_range = number(),
-            "thresholding" => config.thresholding = flag(),
-            "dynamic_thresholding_ratio" => config.dynamic_thresholding_ratio = number(),
-            "sample_max_value" => config.sample_max_value = number(),
-            "steps_offset" => config.steps_offset = value.as_u64().unwrap() as usize,
-            "rescale_betas_zero_snr" => config.rescale_betas_zero_snr = flag(),
-            "set_alpha_to_one" => config.set_alpha_to_one = flag(),
-            other => panic!("unknown key {other}"),
-        }
-    }
-    config
-}
-
-fn beta_schedule(name: &str) -> BetaSchedule {
-    match name {
-        "linear" => BetaSchedule::Linear,
-        "scaled_linear" => BetaSchedule::ScaledLinear,
-        "squaredcos_cap_v2" => BetaSchedule::SquaredcosCapV2,
-        "sigmoid" => BetaSchedule::Sigmoid,
-        other => panic!("{other}"),
-    }
-}
-
-fn variance_type(name: &str) -> VarianceType {
-    match name {
-        "fixed_small" => VarianceType::FixedSmall,
-        "fixed_small_log" => VarianceType::FixedSmallLog,
-        "fixed_large" => VarianceType::FixedLarge,
-        "fixed_large_log" => VarianceType::FixedLargeLog,
-        "learned" => VarianceType::Learned,
-        "learned_range" => VarianceType::LearnedRange,
-        other => panic!("{other}"),
-    }
-}
-
-fn spacing(name: &str) -> TimestepSpacing {
-    match name {
-        "leading" => TimestepSpacing::Leading,
-        "trailing" => TimestepSpacing::Trailing,
-        "linspace" => TimestepSpacing::Linspace,
-        other => panic!("{other}"),
-    }
-}
 
 fn assert_bits(what: &str, have: &[f32], want: &[f32]) {
     assert_eq!(have.len(), want.len(), "{what}");
     for (t, (h, w)) in have.iter().zip(want).enumerate() {
         assert_eq!(h.to_bits(), w.to_bits(), "{what}[{t}]: {h} for {w}");
     }
-}
-
-/// Largest |have - want| as a share of max(1, max |want|).
-fn distance(have: &[f64], want: &[f32]) -> f64 {
-    assert_eq!(have.len(), want.len());
-    let scale = want.iter().fold(1.0_f64, |m, &w| m.max(f64::from(w).abs()));
-    let largest = have.iter().zip(want).map(|(h, &w)| (h - f64::from(w)).abs()).fold(0.0, nan_max);
-    largest / scale
-}
-
-fn nan_max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
 }
 
 #[test]
@@ -132,25 +30,15 @@ fn tables_are_bit_exact() {
         assert_bits(key, &schedule.alphas_cumprod, &want);
     };
     for name in ["linear", "scaled_linear", "squaredcos_cap_v2"] {
-        let config =
-            SchedulerConfig { beta_schedule: beta_schedule(name), ..SchedulerConfig::default() };
-        check(name, &config);
+        check(name, &config(&json!({"beta_schedule": name})));
     }
     for count in [100, 200, 4000] {
-        let config = SchedulerConfig {
-            beta_schedule: BetaSchedule::SquaredcosCapV2,
-            num_train_timesteps: count,
-            ..SchedulerConfig::default()
-        };
-        check(&format!("squaredcos_cap_v2.T{count}"), &config);
+        let name = "squaredcos_cap_v2";
+        let config = config(&json!({"beta_schedule": name, "num_train_timesteps": count}));
+        check(&format!("{name}.T{count}"), &config);
     }
-    let sd = SchedulerConfig {
-        beta_schedule: BetaSchedule::ScaledLinear,
-        beta_start: 0.00085,
-        beta_end: 0.012,
-        ..SchedulerConfig::default()
-    };
-    check("scaled_linear.sd", &sd);
+    let sd = json!({"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012});
+    check("scaled_linear.sd", &config(&sd));
     // Given betas take the same way, and override the schedule.
     let given = SchedulerConfig {
         trained_betas: Some(file.need("scaled_linear.sd.betas")),
@@ -163,9 +51,7 @@ fn tables_are_bit_exact() {
 #[test]
 fn sigmoid_tables_agree_to_two_ulps() {
     let file = Tensors::open("tables.safetensors");
-    let config =
-        SchedulerConfig { beta_schedule: BetaSchedule::Sigmoid, ..SchedulerConfig::default() };
-    let schedule = Schedule::new(&config).unwrap();
+    let schedule = Schedule::new(&config(&json!({"beta_schedule": "sigmoid"}))).unwrap();
     let mut equal = 0;
     for (have, want) in schedule.betas.iter().zip(&file.need("sigmoid.betas")) {
         assert!(have.to_bits().abs_diff(want.to_bits()) <= 2, "{have} for {want}");
@@ -184,12 +70,8 @@ fn sigmoid_tables_agree_to_two_ulps() {
 fn zero_terminal_snr_tables_agree() {
     let file = Tensors::open("tables.safetensors");
     for name in ["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"] {
-        let config = SchedulerConfig {
-            beta_schedule: beta_schedule(name),
-            rescale_betas_zero_snr: true,
-            ..SchedulerConfig::default()
-        };
-        let schedule = Schedule::new(&config).unwrap();
+        let config = json!({"beta_schedule": name, "rescale_betas_zero_snr": true});
+        let schedule = Schedule::new(&scheduler_cases::config(&config)).unwrap();
         let check = |table: &[f32], key: &str, limit: f32| {
             for (t, (have, want)) in
                 table.iter().zip(&file.need(&format!("{name}.zero_snr.{key}"))).enumerate()
@@ -209,11 +91,7 @@ fn fixed_variances_agree() {
     let file = Tensors::open("tables.safetensors");
     for name in ["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"] {
         for variance in ["fixed_small", "fixed_small_log", "fixed_large"] {
-            let config = SchedulerConfig {
-                beta_schedule: beta_schedule(name),
-                variance_type: variance_type(variance),
-                ..SchedulerConfig::default()
-            };
+            let config = config(&json!({"beta_schedule": name, "variance_type": variance}));
             let schedule = Schedule::new(&config).unwrap();
             let want = file.need(&format!("{name}.variance.{variance}"));
             for t in 1..1000 {
@@ -245,11 +123,11 @@ fn timestep_lists_are_equal() {
             None => (false, key.as_str()),
         };
         let mut parts = rest.split('.');
-        let timestep_spacing = spacing(parts.next().unwrap());
+        let spacing = parts.next().unwrap();
         let count: usize = parts.next().unwrap()[1..].parse().unwrap();
         let steps_offset: usize = parts.next().unwrap()[6..].parse().unwrap();
-        let config =
-            SchedulerConfig { timestep_spacing, steps_offset, ..SchedulerConfig::default() };
+        let config = json!({"timestep_spacing": spacing, "steps_offset": steps_offset});
+        let config = scheduler_cases::config(&config);
         if want.contains(&1000) {
             // diffusers makes the list and fails with an IndexError in step.
             let error = timesteps(&config, count).unwrap_err();
@@ -274,31 +152,21 @@ fn timestep_lists_are_equal() {
     }
 }
 
-/// One `step` call of a fixture on NCHW tensors of shape [2, C, 4, 4].
-struct Inputs {
-    x: Vec<f32>,
-    output: Vec<f32>,
-    variance: Option<Vec<f32>>,
-    noise: Option<Vec<f32>>,
-}
-
+/// The CPU twin on tensors of shape `[2, C, 4, 4]`: x_prev and pred_x0.
 fn run(
     row: &StepCoefficients,
-    config: &SchedulerConfig,
     deviation: Deviation,
-    thresholds: bool,
+    thresholding: Option<Thresholding>,
     inputs: &Inputs,
-) -> (Vec<f64>, Vec<f64>) {
+) -> [Vec<f64>; 2] {
     let (mut x_prev, mut pred_x0) = (Vec::new(), Vec::new());
     let per_image = inputs.x.len() / 2;
     for n in 0..2 {
         let range = n * per_image..(n + 1) * per_image;
-        let raw: Vec<f32> = range
-            .clone()
-            .map(|i| row.raw_x0(f64::from(inputs.x[i]), f64::from(inputs.output[i])) as f32)
-            .collect();
-        let limit = thresholds
-            .then(|| threshold(&raw, config.dynamic_thresholding_ratio, config.sample_max_value));
+        let limit = thresholding.map(|Thresholding { ratio, max }| {
+            let raw = |i| row.raw_x0(f64::from(inputs.x[i]), f64::from(inputs.output[i])) as f32;
+            threshold(&range.clone().map(raw).collect::<Vec<_>>(), ratio, max)
+        });
         for i in range {
             let at = |list: &Option<Vec<f32>>| list.as_ref().map_or(f64::NAN, |l| f64::from(l[i]));
             let element = [
@@ -312,101 +180,41 @@ fn run(
             pred_x0.push(x0);
         }
     }
-    (x_prev, pred_x0)
+    [x_prev, pred_x0]
 }
 
-fn kind(name: &Value) -> SamplerKind {
-    match name.as_str().unwrap() {
-        "DDPM" => SamplerKind::Ddpm,
-        "DDIM" => SamplerKind::Ddim,
-        "DDIMInverse" => SamplerKind::DdimInverse,
-        other => panic!("{other}"),
-    }
-}
-
-/// The row for timestep t, through the public way: all steps, then the one asked for.
-fn row_of(
-    config: &SchedulerConfig,
-    options: &SamplerOptions,
-    t: usize,
-) -> Result<(StepCoefficients, Deviation, bool), DiffusionError> {
-    // A fixture may take a step whose neighbours diffusers cannot take; then only this row counts.
-    match Steps::new(config, options) {
-        Ok(steps) => {
-            let i = steps.timesteps.iter().position(|&s| s == t).unwrap();
-            Ok((steps.rows[i], steps.deviation, steps.thresholding.is_some()))
-        }
-        Err(error) => {
-            let schedule = Schedule::new(config)?;
-            let below = t.checked_sub(config.num_train_timesteps / options.num_inference_steps);
-            let row = match options.kind {
-                SamplerKind::Ddpm => ddpm::coefficients(&schedule, config, t, below),
-                SamplerKind::Ddim => ddim::coefficients(&schedule, config, options, t, below),
-                SamplerKind::DdimInverse => ddim::invert(&schedule, config, t, below),
-            };
-            // A row by itself says the same as the whole list, or succeeds where another one failed.
-            row.map(|row| (row, Deviation::Fixed, false)).inspect_err(|own| {
-                assert_eq!(std::mem::discriminant(own), std::mem::discriminant(&error));
-            })
-        }
-    }
-}
-
-/// Every recorded `step`: 1e-5 of max(1, max |reference|), and 1e-4 where a level at timestep 0 or 1
-/// enters, because diffusers computes 1 - alpha_cumprod in f32 there.
 #[test]
 fn steps_agree_with_diffusers() {
-    let (cases, file) = (json("steps.json"), Tensors::open("steps.safetensors"));
-    let cases = cases["cases"].as_array().unwrap();
-    assert_eq!(cases.len(), 571);
     let (mut compared, mut refused, mut worst) = (0, 0, [0.0_f64; 2]);
-    for case in cases {
-        let id = case["id"].as_str().unwrap();
-        let config = config(&case["config"]);
-        let t = case["t"].as_u64().unwrap() as usize;
-        let options = SamplerOptions {
-            kind: kind(&case["scheduler"]),
-            // Without set_timesteps DDPM steps from t to t - 1, as with all T timesteps.
-            num_inference_steps: case["num_inference_steps"].as_u64().unwrap_or(1000) as usize,
-            eta: case["eta"].as_f64().unwrap_or(0.0),
-            use_clipped_model_output: case["use_clipped_model_output"].as_bool().unwrap_or(false),
-            ..SamplerOptions::default()
-        };
-        let row = row_of(&config, &options, t);
-        if case.get("error").is_some() {
-            assert!(matches!(row, Err(DiffusionError::TimestepRange { t: 1000, .. })), "{id}");
-            refused += 1;
-            continue;
-        }
-        if case.get("nan").is_some() {
-            match options.kind {
-                SamplerKind::Ddpm => assert_eq!(row, Err(DiffusionError::FixedLargeLog), "{id}"),
-                _ => assert_eq!(row, Err(DiffusionError::NoNoise { t }), "{id}"),
+    for case in cases() {
+        let (id, t, row) = (&case.id, case.t, case.row());
+        let want = match &case.result {
+            Ok(want) => want,
+            Err(failure) => {
+                let error = row.expect_err(id);
+                match (failure, case.options.kind) {
+                    (Failure::Refused, _) => {
+                        assert!(matches!(error, DiffusionError::TimestepRange { t: 1000, .. }));
+                    }
+                    (Failure::NotFinite, SamplerKind::Ddpm) => {
+                        assert_eq!(error, DiffusionError::FixedLargeLog, "{id}");
+                    }
+                    (Failure::NotFinite, _) => {
+                        assert_eq!(error, DiffusionError::NoNoise { t }, "{id}");
+                    }
+                }
+                refused += 1;
+                continue;
             }
-            refused += 1;
-            continue;
-        }
-        let (row, deviation, thresholds) = row.unwrap_or_else(|e| panic!("{id}: {e}"));
-        let mut outputs = case["model_output"].as_str().unwrap().split('+');
-        let mut output = || outputs.next().map(|name| file.need(&format!("in.{name}")));
-        let inputs = Inputs {
-            x: file.need(&format!("in.{}", case["sample"].as_str().unwrap())),
-            output: output().unwrap(),
-            variance: output(),
-            noise: case["noise"].as_str().map(|name| file.need(&format!("in.{name}"))),
         };
-        let (x_prev, pred_x0) = run(&row, &config, deviation, thresholds, &inputs);
-        let lowest = match options.kind {
-            SamplerKind::DdimInverse => {
-                t.saturating_sub(config.num_train_timesteps / options.num_inference_steps)
-            }
-            _ => t,
-        };
-        let (slot, limit) = if lowest <= 1 { (0, 1e-4) } else { (1, 1e-5) };
-        for (what, have) in [("prev_sample", &x_prev), ("pred_original_sample", &pred_x0)] {
-            let error = distance(have, &file.need(&format!("{id}.{what}")));
-            assert!(error <= limit, "{id} {what}: {error:e}, {case}");
-            worst[slot] = worst[slot].max(error);
+        let (row, deviation, thresholding) = row.unwrap_or_else(|e| panic!("{id}: {e}"));
+        let have = run(&row, deviation, thresholding, &case.inputs);
+        let tolerance = case.tolerance();
+        for (what, (have, want)) in ["x_prev", "pred_x0"].iter().zip(have.iter().zip(want)) {
+            let error = distance(have, want);
+            assert!(error <= tolerance, "{id} {what}: {error:e}, {:?}", case.config);
+            let slot = &mut worst[usize::from(tolerance < 5e-5)];
+            *slot = slot.max(error);
         }
         compared += 1;
     }
@@ -444,7 +252,7 @@ fn traces_agree_with_diffusers() {
                 variance: None,
                 noise: Some(noises[i * len..][..len].to_vec()),
             };
-            let (x_prev, _) = run(row, &config, steps.deviation, false, &inputs);
+            let [x_prev, _] = run(row, steps.deviation, None, &inputs);
             let error = distance(&x_prev, &want[i * len..][..len]);
             // Ten steps' roundings; the first of the inversion and the last of the others touch t = 0.
             assert!(error <= 1e-4, "{id} step {i}: {error:e}");
@@ -462,12 +270,10 @@ fn q_sample_and_velocity_agree() {
     for key in keys {
         let key = key.as_str().unwrap();
         let (schedule, times) = key.rsplit_once(".t").unwrap();
-        let config = SchedulerConfig {
-            beta_schedule: beta_schedule(schedule.trim_end_matches(".zero_snr")),
-            rescale_betas_zero_snr: schedule.ends_with(".zero_snr"),
-            ..SchedulerConfig::default()
-        };
-        let schedule = Schedule::new(&config).unwrap();
+        let zero_snr = schedule.ends_with(".zero_snr");
+        let name = schedule.trim_end_matches(".zero_snr");
+        let config = json!({"beta_schedule": name, "rescale_betas_zero_snr": zero_snr});
+        let schedule = Schedule::new(&scheduler_cases::config(&config)).unwrap();
         let times: Vec<usize> = times.split('_').map(|t| t.parse().unwrap()).collect();
         let (mut noised, mut velocity) = (Vec::new(), Vec::new());
         for (i, (&x, &z)) in x0.iter().zip(&noise).enumerate() {
@@ -647,4 +453,48 @@ fn the_networks_channels_must_fit_the_variance() {
     assert_eq!(check(range, SamplerKind::Ddpm, 3), refusal("learned_range", 6, 3));
     assert_eq!(check(small, SamplerKind::Ddpm, 6), refusal("fixed_small", 3, 6));
     assert_eq!(check(small, SamplerKind::Ddim, 4), refusal("of DDIM", 3, 4));
+}
+
+/// Improved DDPM's learned range (eq. 15), mean and clipped x_0, against f64 numbers from the paper's
+/// formulas. diffusers' alphas_cumprod are f32, so beta, a difference of them, is known to 1.2e-7.
+#[test]
+fn learned_range_agrees_with_improved_ddpm() {
+    let file = Tensors::open("../improved_ddpm/vlb.safetensors");
+    let (v, eps) = (file.need("in.vlb.v"), file.need("in.vlb.eps_pred"));
+    let per_item = v.len() / 5;
+    for (name, schedule) in [("linear", "linear"), ("cosine", "squaredcos_cap_v2")] {
+        let x_t = file.need(&format!("out.vlb.{name}.x_t"));
+        for clip in [false, true] {
+            let config = config(&json!({
+                "beta_schedule": schedule, "variance_type": "learned_range", "clip_sample": clip,
+            }));
+            let key = format!("out.vlb.{name}.clip{}", u8::from(clip));
+            let want = |what: &str| file.need(&format!("{key}.{what}"));
+            let (mean, logvar, x_0) =
+                (want("model_mean"), want("model_logvar"), want("pred_xstart"));
+            let schedule = Schedule::new(&config).unwrap();
+            // Item 0 is t = 0, where diffusers adds no noise and the paper's code borrows beta~_1.
+            for (item, t) in [(1, 1), (2, 37), (3, 500), (4, 999)] {
+                let row = ddpm::coefficients(&schedule, &config, t, Some(t - 1)).unwrap();
+                let known = 1.2e-7 / f64::from(schedule.betas[t])
+                    + 1.2e-7 / (1.0 - f64::from(schedule.alphas_cumprod[t - 1]));
+                for i in item * per_item..(item + 1) * per_item {
+                    let at = |values: &[f32]| f64::from(values[i]);
+                    let step = |z| {
+                        row.apply(Deviation::LearnedRange, None, [at(&x_t), at(&eps), at(&v), z])
+                    };
+                    let ((quiet, x0), (noisy, _)) = (step(0.0), step(1.0));
+                    let log = 2.0 * (noisy - quiet).ln();
+                    let near = |what: &str, have: f64, want: f64, limit: f64| {
+                        let limit = limit * want.abs().max(1.0);
+                        assert!((have - want).abs() <= limit, "{key} {what} {t}: {have} {want}");
+                    };
+                    // A range in v up to 1.2 stretches the logarithms' errors by 1.1.
+                    near("log variance", log, at(&logvar), 1e-6 + 2.2 * known);
+                    near("mean", quiet, at(&mean), 1e-5 + known);
+                    near("pred_x0", x0, at(&x_0), 3e-5);
+                }
+            }
+        }
+    }
 }

@@ -180,7 +180,7 @@ function render() {
   ui.save.disabled = !shown;
   const ddim = state.sampler === 'ddim';
   ui.eta.disabled = !ddim;
-  ui['eta-hint'].textContent = ddim ? '0: same noise, same picture; 1: fresh noise each step.' : 'DDPM always adds fresh noise.';
+  ui['eta-hint'].textContent = ddim ? '0: same noise, same picture.\n1: fresh noise each step.' : 'DDPM always adds fresh noise.';
   ui.alone.hidden = state.image === null;
   ui['alone-text'].textContent = `Only picture ${state.image} of seed ${state.seed}`;
   ui.error.hidden = phase !== 'error';
@@ -272,7 +272,7 @@ async function open(id) {
     await previous?.dispose();
     const source = bundled ? bundled.url : (local.get(id) ?? id);
     const loaded = await load(source, {
-      dtype: store.read('f16') === false ? undefined : 'f16',
+      dtype: bundled || store.read('f16') === false ? undefined : 'f16',
       signal: own.signal,
       onProgress: (event) => progress(event, own, id, files),
     });
@@ -415,17 +415,17 @@ async function generate() {
         return;
       }
       const picture = step.pictures?.[state.show] ?? step.rgba;
-      if (step.pictures && step.step % every === 0) history.push({ step: step.step, t: step.t, pictures: step.pictures });
+      if (step.pictures && step.step % every === 0) history.push({ step: step.step, t: step.t, image: step.image, pictures: step.pictures });
       if (picture) show(picture, step.step, step.pictures[state.show] ? state.show : Object.keys(step.pictures)[0]);
-      ui.progress.value = step.step / step.steps;
+      ui.progress.value = step.progress;
       status([
         `Step ${step.step} of ${step.steps}`,
-        `t = ${step.t}`,
+        step.batch < step.count ? `picture ${step.image + 1} on` : `t = ${step.t}`,
         step.itPerSecond && pace(step.itPerSecond),
         step.secondsLeft !== undefined && `${span(step.secondsLeft)} left`,
       ].filter(Boolean).join(' · '));
       // A long run speaks up now and then; a short one is over before a sentence is.
-      const quarter = Math.floor((4 * step.step) / step.steps);
+      const quarter = Math.floor(4 * step.progress);
       if (quarter > told && performance.now() - begun > 8000) announce(`${25 * quarter} percent.`);
       told = Math.max(told, quarter);
     }
@@ -722,5 +722,7 @@ function begin() {
 
 addEventListener('hashchange', begin);
 begin();
+// Keeps the page itself for visits without a network; nothing depends on it.
+navigator.serviceWorker?.register('./sw.js').catch(() => {});
 // Known long before the model is there; a failure is told by the load, which needs the GPU too.
 gpu().then(showGpu, () => {});

@@ -7,6 +7,7 @@ export type ErrorCode =
   | 'network' | 'not-found' | 'forbidden' | 'aborted' | 'engine' | 'internal';
 
 export class UnnoiseError extends Error {
+  constructor(code: ErrorCode, message: string, detail?: string);
   readonly code: ErrorCode;
   /** For a bug report: a URL, a stack, what the server said. May be empty. */
   readonly detail: string;
@@ -102,6 +103,9 @@ export interface GenerateOptions {
   first?: number;
   /** Class of a class-conditional model. */
   classLabel?: number | null;
+  /** Another size than the model's own, both or none: multiples of 2 to the number of its levels less one. */
+  height?: number;
+  width?: number;
   /** Timestep spacing; default: as the checkpoint says. */
   spacing?: 'leading' | 'trailing' | 'linspace' | 'quadratic';
   /** Which views the steps carry; default none, then only the last item has a picture. */
@@ -120,6 +124,11 @@ export interface Step {
   count: number;
   width: number;
   height: number;
+  /** Pictures that do not fit the GPU's memory together are made in batches; this one begins at picture `image`. */
+  image: number;
+  batch?: number;
+  /** How much of the run is done, 0 to 1, over all batches. */
+  progress: number;
   itPerSecond?: number;
   secondsLeft?: number;
   /** `count` pictures one after the other, RGBA, 8 bits: the first view asked for; x_0 in the last item. */
@@ -131,6 +140,7 @@ export interface Step {
   seconds?: number;
   /** In the last item when `raw` was asked for: [count, channels, height, width]. */
   x_0?: Float32Array;
+  restarted?: undefined;
 }
 
 /** The GPU was lost and the run begins again from the same noise. It has no picture. */

@@ -117,13 +117,13 @@ class Generation {
   #error = null;
   #stop = new AbortController();
 
-  constructor(model, { preview = [], raw = false, classLabel = null, sampler = 'ddim', steps = 50, eta = 0, seed = 0, count = 1, first, spacing }, signal) {
-    const request = { sampler, steps, eta, seed, count, class: classLabel, first, spacing };
+  constructor(model, { preview = [], raw = false, classLabel = null, sampler = 'ddim', steps = 50, eta = 0, seed = 0, count = 1, first, spacing, height, width }, signal) {
+    const request = { sampler, steps, eta, seed, count, class: classLabel, first, spacing, height, width };
     signal?.addEventListener('abort', () => this.#stop.abort(), { once: true });
     if (signal?.aborted) this.#stop.abort();
     const { id, result } = ask('generate', { model, request, preview: [preview].flat(), raw }, {
       signal: this.#stop.signal,
-      onEvent: (event) => this.#push(event, preview),
+      onEvent: (event) => this.#push(event),
     });
     this.#id = id;
     result.then(() => this.#end(null), (error) => this.#end(error));

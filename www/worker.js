@@ -7,7 +7,6 @@
 // is loaded again from where it came from (its files are in the browser's cache), and a run starts again from its seed:
 // the same noise, so the same pictures.
 
-import init, { Gpu, Model, noise_rgba } from '../pkg/unnoise.js';
 import { UnnoiseError, pack } from './errors.js';
 import { aborted, forget, forgetAll, fromFiles, fromUrl, gather, locate } from './model-cache.js';
 
@@ -21,7 +20,18 @@ let engine = null;
 let device = null;
 
 const post = (id, message, transfer = []) => self.postMessage({ id, ...message }, transfer);
-const ready = () => (engine ??= init());
+
+/**
+ * The wasm module; a fetch that failed is tried again next time. Imported here and not above: Firefox tells nobody when
+ * a worker's own imports cannot be fetched.
+ */
+const ready = () => (engine ??= import('../pkg/unnoise.js').then(async (module) => {
+  await module.default();
+  return module;
+}).catch((error) => {
+  engine = null;
+  throw new UnnoiseError('engine', 'The wasm module could not be started.', String(error));
+}));
 
 // Lets messages (abort!) in between two slices of GPU work, and keeps Firefox's queue moving.
 const channel = new MessageChannel();
@@ -45,7 +55,7 @@ function open() {
 }
 
 async function request() {
-  await ready();
+  const { Gpu } = await ready();
   if (!self.navigator?.gpu) throw new UnnoiseError('no-webgpu', 'navigator.gpu is absent.');
   const gpu = await Gpu.request('{}');
   const opened = { gpu, info: JSON.parse(gpu.info), lost: null, gone: null };
@@ -110,6 +120,7 @@ async function build(model, signal, opener = open) {
   const { paths, contents } = await Promise.race([gather(get, { dtype: model.dtype, where: model.name, onConfig }), failed]);
   const hash = await digest(paths, contents);
   const bytes = contents.reduce((sum, file) => sum + file.length, 0);
+  const { Model } = await ready();
   let opened = await opening;
   for (let losses = 0; ; ) {
     if (signal?.aborted) throw aborted();
@@ -191,8 +202,8 @@ async function generate(id, { model: owner, request: wanted, preview, raw }, sig
 
 async function once(id, job, { wasm, device: opened, info }, wanted, raw, signal) {
   const alive = (work) => orLost(work, opened);
-  const run = wasm.start(JSON.stringify(wanted));
-  const { width, height } = info;
+  const run = await alive(wasm.start(JSON.stringify(wanted)));
+  const { width, height } = { width: wanted.width ?? info.width, height: wanted.height ?? info.height };
   const shape = { width, height, count: wanted.count };
   // Steps are told in their order. A read-back takes longer than a step on some browsers; meanwhile steps go by unseen.
   const queue = [];
@@ -219,12 +230,17 @@ async function once(id, job, { wasm, device: opened, info }, wanted, raw, signal
       if (signal.aborted) throw aborted();
       if (failure) throw failure;
       const now = performance.now();
-      if (at.step !== seen && !at.done) {
-        seen = at.step;
+      // Pictures that do not fit the GPU's memory together are made batch after batch.
+      const batch = at.batch ?? (at.image || wanted.count);
+      const batches = Math.ceil(wanted.count / batch);
+      const done = Math.floor((at.image ?? 0) / batch) * at.steps + at.step;
+      if (done !== seen && !at.done) {
+        seen = done;
         // The first step pays for warming up; the pace is that of the others.
-        first ??= { step: at.step, now };
-        const itPerSecond = at.step > first.step ? ((at.step - first.step) * 1000) / (now - first.now) : undefined;
-        const event = { ...at, ...shape, itPerSecond, secondsLeft: itPerSecond && (at.steps - at.step) / itPerSecond };
+        first ??= { done, now };
+        const itPerSecond = done > first.done ? ((done - first.done) * 1000) / (now - first.now) : undefined;
+        const left = batches * at.steps - done;
+        const event = { ...at, ...shape, batch, progress: done / (done + left), itPerSecond, secondsLeft: itPerSecond && left / itPerSecond };
         const entry = { event: null, transfer: [] };
         queue.push(entry);
         if (!looking && job.preview.length) {
@@ -245,7 +261,7 @@ async function once(id, job, { wasm, device: opened, info }, wanted, raw, signal
         if (failure) throw failure;
         const [rgba, x_0] = await alive(Promise.all([run.picture('x_t'), raw ? run.x_0() : undefined]));
         const seconds = (performance.now() - started) / 1000;
-        const event = { ...at, ...shape, done: true, itPerSecond: at.steps / seconds, secondsLeft: 0, seconds, rgba: clamped(rgba), x_0 };
+        const event = { ...at, ...shape, done: true, progress: 1, itPerSecond: (batches * at.steps) / seconds, secondsLeft: 0, seconds, rgba: clamped(rgba), x_0 };
         post(id, { event }, [event.rgba.buffer, ...(x_0 ? [x_0.buffer] : [])]);
         return null;
       }
@@ -274,7 +290,7 @@ const calls = {
     return (await open()).info;
   },
   async noise(id, { seed, first, count, channels, height, width }) {
-    await ready();
+    const { noise_rgba } = await ready();
     return clamped(noise_rgba(seed, first, count, channels, height, width));
   },
   async dispose(id, { model: owner }) {

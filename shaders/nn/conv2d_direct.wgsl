@@ -70,6 +70,7 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
 #for i in 0..PX
 #for j in 0..OC
     var acc$i_$j = vec4<f32>(0.0);
+    var sum$i_$j = vec4<f32>(0.0);
 #end
 #end
     // Columns of the source that the PX pixels look at, and whether they exist.
@@ -125,6 +126,13 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
         }
 #end
         }
+        // Each row of taps is summed apart: the error of f32 grows with the number of terms.
+#for i in 0..PX
+#for j in 0..OC
+        sum$i_$j += acc$i_$j;
+        acc$i_$j = vec4<f32>(0.0);
+#end
+#end
     }
 
 #for j in 0..OC
@@ -139,7 +147,7 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
         var to = ((n * params.h_out + y) * params.w_out + x) * co + o$j;
 #for i in 0..PX
         if (x + $i < params.w_out) {
-            var result = acc$i_$j + constant;
+            var result = sum$i_$j + constant;
 #if RESIDUAL
             result += residual[to];
 #endif

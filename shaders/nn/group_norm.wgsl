@@ -5,6 +5,7 @@
 // gamma, beta [c padded]; SCALE_SHIFT: temb [n][stride], c scales from `offset`, then c shifts;
 // affine [n][2][c padded]: row 0 is a, row 1 is b, zero in the padding.
 //
+// PARTIALS: x0 is what group_norm_partial.wgsl made of the inputs, first4 its width.
 // SERIAL: invocation i makes group i % groups of image i / groups; else workgroup i does.
 //
 // The variance is taken around the mean K of every 16th pixel. By Cauchy-Schwarz (mean - K)^2 is at
@@ -46,6 +47,12 @@ fn inside(q: u32, begin: u32, end: u32) -> vec4<f32> {
     let c = 4u * q + vec4<u32>(0u, 1u, 2u, 3u);
     return select(vec4<f32>(0.0), vec4<f32>(1.0), (c >= vec4<u32>(begin)) & (c < vec4<u32>(end)));
 }
+
+#if PARTIALS
+fn pixels_in(chunk: u32) -> f32 {
+    return f32(min(256u, params.pixels - 256u * chunk));
+}
+#endif
 
 #if !SERIAL
 const THREADS = 256u;
@@ -90,9 +97,29 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let end = begin + size;
     let q0 = begin / 4u;
     let width = (end + 3u) / 4u - q0;
-    let first = image * params.pixels;
 
     var sum = vec4<f32>(0.0);
+    var total = vec4<f32>(0.0);
+    var squares = vec4<f32>(0.0);
+#if PARTIALS
+    let chunks = (params.pixels + 255u) / 256u;
+    let row0 = image * chunks * 2u;
+    for (var j = lane; j < chunks * width; j += THREADS) {
+        let q = q0 + j % width;
+        let chunk = j / width;
+        sum += inside(q, begin, end) * load(row0 + 2u * chunk, q) * pixels_in(chunk);
+    }
+    let around = reduce(vec2<f32>(dot(sum, vec4<f32>(1.0)), 0.0), lane).x / f32(params.pixels * size);
+    for (var j = lane; j < chunks * width; j += THREADS) {
+        let q = q0 + j % width;
+        let chunk = j / width;
+        let count = inside(q, begin, end) * pixels_in(chunk);
+        let d = load(row0 + 2u * chunk, q) - around;
+        total += count * d;
+        squares += count * d * d + inside(q, begin, end) * load(row0 + 2u * chunk + 1u, q);
+    }
+#else
+    let first = image * params.pixels;
     let samples = (params.pixels + 15u) / 16u;
     for (var j = lane; j < samples * width; j += THREADS) {
         let q = q0 + j % width;
@@ -101,8 +128,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let around = reduce(vec2<f32>(dot(sum, vec4<f32>(1.0)), 0.0), lane).x / f32(samples * size);
 
     // Sums of sums of 256: the error of f32 grows with the number of terms.
-    var total = vec4<f32>(0.0);
-    var squares = vec4<f32>(0.0);
     let elements = params.pixels * width;
     for (var chunk = lane; chunk < elements; chunk += 256u * THREADS) {
         sum = vec4<f32>(0.0);
@@ -117,6 +142,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         total += sum;
         squares += square;
     }
+#endif
     let sums = reduce(vec2<f32>(dot(total, vec4<f32>(1.0)), dot(squares, vec4<f32>(1.0))), lane);
     let moments = sums / f32(params.pixels * size);
     let mean = around + moments.x;

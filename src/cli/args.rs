@@ -12,7 +12,7 @@ use unnoise::diffusion::PreviousTimestep;
 
 /// Denoising diffusion on your own GPU: runs the checkpoint folders that diffusers writes.
 #[derive(Parser, Debug)]
-#[command(version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(version, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -30,12 +30,13 @@ Examples:
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Global {
-    /// Graphics adapter: part of its name, or its number in `unnoise info --adapters`
+    /// Graphics adapter, as `unnoise info --adapters` lists them
     #[arg(long, global = true, value_name = "NAME|INDEX")]
     pub adapter: Option<String>,
-    /// Limits to ask of it: what it has, or only what every WebGPU device grants
-    #[arg(long, global = true, value_name = "LIMITS", default_value = "adapter",
-          value_parser = ["default", "adapter"], hide_default_value = true)]
+    /// Use what it has, or only what any WebGPU device grants
+    #[arg(long, global = true, value_name = "default|adapter", default_value = "adapter",
+          value_parser = ["default", "adapter"], hide_default_value = true,
+          hide_possible_values = true)]
     pub device_limits: String,
     /// Say more
     #[arg(short, long, global = true)]
@@ -64,9 +65,10 @@ pub enum Command {
 }
 
 const SAMPLE_EXAMPLES: &str = "\
-Results: .png is a grid with its recipe inside, .npz holds uint8 arr_0 [N,H,W,C] (what FID tools
-read), .safetensors holds x_0 [N,C,H,W] as raw f32. --out may be given several times. The same seed
-gives the same pictures whatever -n and --batch.
+--out may be given several times. A .png is a grid with its recipe inside, .npz holds uint8 arr_0
+[N,H,W,C] (what FID tools read), .safetensors holds x_0 [N,C,H,W] as raw f32. The same seed gives
+the same pictures whatever -n and --batch. --noise takes a .safetensors with x_T [N,C,H,W] and, if
+wanted, variance_noise [steps,N,C,H,W].
 
 Examples:
   unnoise sample model                                   16 pictures in model-42.png
@@ -100,14 +102,14 @@ Examples:
 pub struct Sample {
     /// Checkpoint folder as diffusers writes it
     pub model: PathBuf,
-    /// How many pictures (default 16, or as many as the noise file holds)
+    /// How many pictures (default: 16, or what the noise file holds)
     #[arg(short = 'n', long = "count", value_name = "N", value_parser = positive())]
     pub count: Option<usize>,
-    /// Of the noise
+    /// Seed of the noise
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
-    /// Default: the checkpoint's own
-    #[arg(long, value_parser = sampler(), value_name = "SAMPLER")]
+    /// Which sampler (default: the checkpoint's own)
+    #[arg(long, value_parser = sampler(), value_name = "ddim|ddpm", hide_possible_values = true)]
     pub sampler: Option<SchedulerKind>,
     /// How many denoising steps
     #[arg(long, default_value_t = 50, value_parser = positive(), value_name = "S")]
@@ -121,11 +123,11 @@ pub struct Sample {
     /// Height and width in pixels (default: the checkpoint's)
     #[arg(long, value_name = "HxW", value_parser = size)]
     pub size: Option<[usize; 2]>,
-    /// Pictures computed side by side (default: what the device's memory allows)
+    /// Pictures computed side by side (default: what memory allows)
     #[arg(long, value_name = "N", value_parser = positive())]
     pub batch: Option<usize>,
-    /// Noise made elsewhere: x_T [N,C,H,W] and, if wanted, variance_noise [steps,N,C,H,W]
-    #[arg(long, value_name = "FILE.safetensors")]
+    /// Noise made elsewhere (see below)
+    #[arg(long, value_name = "FILE")]
     pub noise: Option<PathBuf>,
     /// Where to: .png, .npz or .safetensors (default: MODEL-SEED.png)
     #[arg(long, value_name = "FILE", value_parser = out_file)]
@@ -146,13 +148,15 @@ pub struct Sample {
 #[command(next_help_heading = "Scheduler (instead of what scheduler_config.json says)")]
 pub struct SchedulerFlags {
     /// Which timesteps to visit; quadratic is the DDIM paper's
-    #[arg(long, visible_alias = "timestep-spacing", value_parser = spacing())]
+    #[arg(long, alias = "timestep-spacing", value_parser = spacing(),
+          value_name = "leading|trailing|linspace|quadratic", hide_possible_values = true)]
     pub spacing: Option<TimestepSpacing>,
     /// What the network's output means
-    #[arg(long, value_parser = prediction_type(), value_name = "TYPE")]
+    #[arg(long, value_parser = prediction_type(),
+          value_name = "epsilon|sample|v_prediction", hide_possible_values = true)]
     pub prediction_type: Option<PredictionType>,
-    /// DDPM's variance
-    #[arg(long, value_parser = variance_type(), value_name = "TYPE")]
+    /// DDPM's variance: fixed_small, fixed_large, learned, learned_range, …
+    #[arg(long, value_parser = variance_type(), value_name = "TYPE", hide_possible_values = true)]
     pub variance_type: Option<VarianceType>,
     /// Clamp the predicted x_0
     #[arg(long, value_name = "true|false", hide_possible_values = true)]
@@ -169,8 +173,9 @@ pub struct SchedulerFlags {
     /// … its cap
     #[arg(long, value_name = "X")]
     pub sample_max_value: Option<f64>,
-    /// Shape of the betas (given ones in the checkpoint no longer count)
-    #[arg(long, value_parser = beta_schedule(), value_name = "SHAPE")]
+    /// Shape of the betas; a list of them in the checkpoint no longer counts
+    #[arg(long, value_parser = beta_schedule(),
+          value_name = "linear|scaled_linear|squaredcos_cap_v2|sigmoid", hide_possible_values = true)]
     pub beta_schedule: Option<BetaSchedule>,
     /// First beta
     #[arg(long, value_name = "X")]
@@ -197,8 +202,9 @@ pub struct SchedulerFlags {
     /// DDIM: recompute eps from the clipped x_0
     #[arg(long)]
     pub use_clipped_model_output: bool,
-    /// DDIM's previous timestep: diffusers' t - T/S, or the next one visited
-    #[arg(long, value_parser = previous_timestep(), default_value = "diffusers", hide_default_value = true)]
+    /// DDIM's previous timestep: t - T/S as in diffusers, or the next one visited
+    #[arg(long, value_parser = previous_timestep(), value_name = "diffusers|next-in-list",
+          default_value = "diffusers", hide_default_value = true, hide_possible_values = true)]
     pub previous_timestep: PreviousTimestep,
 }
 

@@ -2,12 +2,17 @@
 //! 2 (it was called wrongly) and 130 (Ctrl-C).
 
 mod args;
+mod bench;
 mod info;
 mod interrupt;
 mod output;
+mod predict;
 mod progress;
+mod recipe;
 mod remedy;
+mod sample;
 mod serve;
+mod tensors;
 
 use anyhow::{Context, Result};
 use args::{Cli, Command, Global};
@@ -41,8 +46,10 @@ fn run(cli: &Cli) -> Result<()> {
         _ => Talk::Normal,
     };
     match &cli.command {
-        Command::Sample(_) | Command::Predict(_) | Command::Bench(_) => Ok(()),
-        Command::Info(args) => info::run(args, &cli.global, talk),
+        Command::Sample(args) => pollster::block_on(sample::run(args, &cli.global, talk)),
+        Command::Predict(args) => pollster::block_on(predict::run(args, &cli.global, talk)),
+        Command::Info(args) => pollster::block_on(info::run(args, &cli.global, talk)),
+        Command::Bench(args) => pollster::block_on(bench::run(args, &cli.global, talk)),
         Command::Serve(args) => serve::run(args, talk),
     }
 }

@@ -37,54 +37,83 @@ pub fn line(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Progress over a known number of steps.
+/// What is being done, while it is. Dropped, it leaves no trace on the terminal.
 pub struct Progress {
     bar: Option<ProgressBar>,
+    /// Say a line now and then instead.
     lines: bool,
+    unit: &'static str,
     started: Instant,
     last_line: Instant,
     total: u64,
 }
 
 impl Progress {
-    pub fn new(talk: Talk, total: u64, unit: &str) -> Self {
+    /// Over a known number of steps.
+    pub fn bar(talk: Talk, total: u64, unit: &'static str) -> Self {
+        let template = format!("{{bar:32}} {{pos}}/{{len}} {unit}  {{msg}}, {{eta}} left");
+        Self::new(talk, Some(total), unit, &template)
+    }
+
+    /// Over nobody knows how long.
+    pub fn spinner(talk: Talk, text: &'static str) -> Self {
+        let spinner = Self::new(talk, None, "", "{spinner} {msg}");
+        spinner.message(text);
+        spinner
+    }
+
+    fn new(talk: Talk, total: Option<u64>, unit: &'static str, template: &str) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let talks = talk >= Talk::Normal;
         let bar = (talks && terminal).then(|| {
-            let bar = ProgressBar::new(total);
-            let template = format!("{{bar:32}} {{pos}}/{{len}} {unit}  {{msg}}  {{eta}} left");
-            let style = ProgressStyle::with_template(&template)
+            let style = ProgressStyle::with_template(template)
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
                 .progress_chars("━╸─");
-            bar.set_style(style);
-            bar.enable_steady_tick(Duration::from_millis(200));
+            let bar = ProgressBar::no_length().with_style(style);
+            bar.set_length(total.unwrap_or(0));
+            bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
         let now = Instant::now();
-        Self { bar, lines: talks && !terminal, started: now, last_line: now, total }
+        let total = total.unwrap_or(0);
+        Self { bar, lines: talks && !terminal, unit, started: now, last_line: now, total }
+    }
+
+    /// What a spinner says.
+    pub fn message(&self, text: impl Into<std::borrow::Cow<'static, str>>) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text);
+        }
+    }
+
+    /// Leaves no trace from now on.
+    pub fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
     }
 
     /// `done` of the total.
     pub fn set(&mut self, done: u64) {
-        let rate = rate(done, self.started.elapsed());
+        let elapsed = self.started.elapsed();
         if let Some(bar) = &self.bar {
             bar.set_position(done);
-            bar.set_message(rate);
-        } else if self.lines && self.last_line.elapsed() >= LINE_EVERY && done < self.total {
+            bar.set_message(rate(done, elapsed));
+        } else if self.lines
+            && self.last_line.elapsed() >= LINE_EVERY
+            && (1..self.total).contains(&done)
+        {
             self.last_line = Instant::now();
-            let left = self.started.elapsed().as_secs_f64() / (done.max(1) as f64)
-                * (self.total - done) as f64;
-            line(format_args!("{done}/{} {rate}, {left:.0} s left", self.total));
+            let left = elapsed.as_secs_f64() / done as f64 * (self.total - done) as f64;
+            let (total, unit, rate) = (self.total, self.unit, rate(done, elapsed));
+            line(format_args!("{done}/{total} {unit}, {rate}, {left:.0} s left"));
         }
     }
 }
 
-/// Removes the bar.
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.clear();
     }
 }
 

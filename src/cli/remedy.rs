@@ -1,10 +1,14 @@
 //! What to do about an error, where the error itself does not say.
 
+use unnoise::error::Error;
 use unnoise::gpu::GpuError;
 
 /// One sentence, or none.
 pub fn of(error: &anyhow::Error) -> Option<&'static str> {
-    error.chain().find_map(|cause| cause.downcast_ref::<GpuError>().and_then(gpu))
+    error.chain().find_map(|cause| match cause.downcast_ref::<Error>() {
+        Some(Error::Gpu(error)) => gpu(error),
+        _ => cause.downcast_ref::<GpuError>().and_then(gpu),
+    })
 }
 
 fn gpu(error: &GpuError) -> Option<&'static str> {

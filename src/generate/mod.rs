@@ -12,3 +12,4 @@ mod session;
 pub use model::{Labels, Model};
 pub use request::{Noise, Request};
 pub use run::{Progress, Run, View};
+pub use session::network_plan;

@@ -100,7 +100,7 @@ impl Model {
     /// # Errors
     /// Sizes that the network cannot take.
     pub fn plan(&self, n: usize, h: usize, w: usize) -> Result<Plan, Error> {
-        session::network_plan(&self.inner, n, h, w)
+        session::network(&self.inner, n, h, w)
     }
 
     /// One evaluation of the network: `sample` is `[n, c, h, w]` (as `shape`), one timestep per image

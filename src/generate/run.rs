@@ -98,6 +98,11 @@ impl Run {
         &self.steps.timesteps
     }
 
+    /// Pictures computed side by side.
+    pub fn batch(&self) -> usize {
+        self.shape.n
+    }
+
     /// Shape of all pictures together.
     pub fn shape(&self) -> Shape {
         Shape { n: self.request.count, ..self.shape }

@@ -1,11 +1,12 @@
 //! A plan with its buffers and bind groups, for one batch size and picture size.
 
 use super::model::Inner;
+use crate::config::UNetConfig;
 use crate::diffusion::{Deviation, StepCoefficients, Thresholding};
 use crate::error::Error;
 use crate::gpu::pacer::{NATIVE_TARGET_MS, WEB_TARGET_MS};
 use crate::gpu::{Executor, Loading, Pacer, ReadRing, plan_fits};
-use crate::kernels::{self, Access, advance, rgba, sampler_step, select, threshold};
+use crate::kernels::{self, Access, Class, advance, rgba, sampler_step, select, threshold};
 use crate::model::UNet;
 use crate::plan::{self, Binding, External, Plan, Role, Slice};
 use crate::shape::Shape;
@@ -57,11 +58,21 @@ pub(super) struct Session {
 const SUBMISSION_MS: f64 =
     if cfg!(target_arch = "wasm32") { WEB_TARGET_MS } else { NATIVE_TARGET_MS };
 
-/// The network as a plan. In a step loop x_t is updated in place, so it is state.
-fn network(inner: &Inner, n: usize, h: usize, w: usize) -> Result<Plan, Error> {
-    inner.unet.check_size(h, w)?;
-    let UNet { mut graph, sample, output } = crate::model::build(&inner.unet, n, h, w)?;
+/// The plan of one evaluation of `n` images of `h` x `w`: pure data, for which no device is needed.
+///
+/// # Errors
+/// Sizes that the network cannot take.
+pub fn network_plan(
+    unet: &UNetConfig,
+    class: Class,
+    n: usize,
+    h: usize,
+    w: usize,
+) -> Result<Plan, Error> {
+    unet.check_size(h, w)?;
+    let UNet { mut graph, sample, output } = crate::model::build(unet, n, h, w)?;
     graph.tensors[output.0 as usize].name = "output".to_owned();
+    // In a step loop x_t is updated in place, so it is state.
     let externals: Vec<External> = graph
         .inputs
         .iter()
@@ -71,11 +82,11 @@ fn network(inner: &Inner, n: usize, h: usize, w: usize) -> Result<Plan, Error> {
         })
         .chain([External { tensor: output, role: Role::State }])
         .collect();
-    Ok(plan::compile(graph, inner.gpu.class(), &externals))
+    Ok(plan::compile(graph, class, &externals))
 }
 
-pub(super) fn network_plan(inner: &Inner, n: usize, h: usize, w: usize) -> Result<Plan, Error> {
-    network(inner, n, h, w)
+pub(super) fn network(inner: &Inner, n: usize, h: usize, w: usize) -> Result<Plan, Error> {
+    network_plan(&inner.unet, inner.gpu.class(), n, h, w)
 }
 
 /// The network's plan with the step loop around it: `select` fills the inputs that depend on t from

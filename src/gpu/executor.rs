@@ -1,7 +1,7 @@
 //! Runs a loaded [`Plan`]: a step is commands over what exists, and allocates nothing.
 
+use super::buffer::{Buffer, STAGING};
 use super::context::created;
-use super::ring::staging;
 use super::transfer::{Ticket, start_map};
 use super::{Gpu, GpuError};
 use crate::plan::{Plan, Slice};
@@ -11,7 +11,9 @@ use std::ops::Range;
 pub struct Executor {
     pub(super) gpu: Gpu,
     pub(super) plan: Plan,
-    pub(super) buffers: Vec<wgpu::Buffer>,
+    pub(super) buffers: Vec<Buffer>,
+    /// Bound by every launch; here to be freed with the rest.
+    pub(super) _uniforms: Buffer,
     /// Distinct pipelines of the plan.
     pub(super) pipelines: Vec<wgpu::ComputePipeline>,
     pub(super) launches: Vec<Launch>,
@@ -117,9 +119,8 @@ impl Executor {
     /// # Errors
     /// As [`Self::read`].
     pub async fn read_bytes(&self, slice: Slice) -> Result<Vec<u8>, GpuError> {
-        let descriptor = staging(slice.bytes);
-        let buffer = created(&self.gpu, "a staging buffer", |d| d.create_buffer(&descriptor));
-        let buffer = buffer.await?;
+        let make = |device: &_| Buffer::new(device, "read-back", slice.bytes, STAGING);
+        let buffer = created(&self.gpu, "a read-back buffer", make).await?;
         self.copy_out(slice, &buffer)?;
         let mapping = start_map(&buffer, slice.bytes);
         self.gpu.take_mapped(&buffer, slice.bytes, mapping).await
@@ -154,7 +155,7 @@ impl Executor {
     }
 
     fn buffer(&self, slice: Slice) -> Result<&wgpu::Buffer, GpuError> {
-        let buffer = self.buffers.get(slice.buffer.0 as usize);
+        let buffer = self.buffers.get(slice.buffer.0 as usize).map(|buffer| &**buffer);
         buffer.ok_or_else(|| GpuError::Plan { what: "a slice of no buffer".into() })
     }
 }

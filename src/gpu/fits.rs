@@ -16,7 +16,8 @@ pub fn plan_fits(plan: &Plan, limits: &Limits) -> Result<(), GpuError> {
     for buffer in &plan.buffers {
         let what = || format!("the buffer `{}`, in bytes,", buffer.label);
         at_most(what, buffer.bytes, limits.buffer_bytes)?;
-        sound(buffer.bytes > 0, || format!("the buffer `{}` is empty", buffer.label))?;
+        let whole = buffer.bytes > 0 && buffer.bytes.is_multiple_of(4);
+        sound(whole, || format!("the buffer `{}` of {} bytes", buffer.label, buffer.bytes))?;
     }
     for weight in &plan.weights {
         inside(plan, &weight.slice, || weight.names.join(" + "))?;

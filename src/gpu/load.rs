@@ -1,5 +1,6 @@
 //! From a plan to an executor: every buffer, pipeline and bind group, made once.
 
+use super::buffer::{Buffer, STORAGE, UNIFORM};
 use super::context::created;
 use super::executor::{Executor, Launch};
 use super::fits::{ALIGN, plan_fits};
@@ -80,12 +81,7 @@ impl Executor {
         let what = format!("{} buffers, {bytes} bytes in total", plan.buffers.len() + 1);
         let buffers = allocate_buffers(gpu, &plan, &what).await?;
         let uniforms = created(gpu, &what, |device| {
-            device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("params"),
-                size: params.len() as u64 * 4,
-                usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            })
+            Buffer::new(device, "params", params.len() as u64 * 4, UNIFORM)
         });
         let uniforms = uniforms.await?;
         gpu.inner.queue.write_buffer(&uniforms, 0, bytemuck::cast_slice(&params));
@@ -104,8 +100,8 @@ impl Executor {
                 let bound = dispatch
                     .bindings
                     .iter()
-                    .map(|b| (&buffers[b.slice.buffer.0 as usize], b.slice.offset, b.slice.bytes));
-                let params = (&uniforms, blocks[i].start, blocks[i].end - blocks[i].start);
+                    .map(|b| (&*buffers[b.slice.buffer.0 as usize], b.slice.offset, b.slice.bytes));
+                let params = (&*uniforms, blocks[i].start, blocks[i].end - blocks[i].start);
                 let layout = &compiled[shader_of[i]].layout;
                 let group = bind_group(device, &dispatch.label, layout, params, bound);
                 launches.push(Launch { pipeline: shader_of[i], group, grid: dispatch.grid });
@@ -114,7 +110,15 @@ impl Executor {
         })
         .await?;
         let pipelines = compiled.into_iter().map(|c| c.pipeline).collect();
-        Ok(Self { gpu: gpu.clone(), plan, buffers, pipelines, launches, bytes })
+        Ok(Self {
+            gpu: gpu.clone(),
+            plan,
+            buffers,
+            _uniforms: uniforms,
+            pipelines,
+            launches,
+            bytes,
+        })
     }
 }
 
@@ -122,15 +126,12 @@ impl Executor {
 /// allocate only what is used, and would find themselves without memory in the middle of a run.
 const ALLOCATION_PORTION: u64 = 256 << 20;
 
-async fn allocate_buffers(
-    gpu: &Gpu,
-    plan: &Plan,
-    what: &str,
-) -> Result<Vec<wgpu::Buffer>, GpuError> {
-    let mut buffers: Vec<wgpu::Buffer> = Vec::with_capacity(plan.buffers.len());
+async fn allocate_buffers(gpu: &Gpu, plan: &Plan, what: &str) -> Result<Vec<Buffer>, GpuError> {
+    let mut buffers: Vec<Buffer> = Vec::with_capacity(plan.buffers.len());
     let (mut touched, mut portion) = (0, 0);
     for buffer in &plan.buffers {
-        buffers.push(created(gpu, what, |device| storage(device, buffer)).await?);
+        let make = |device: &_| Buffer::new(device, &buffer.label, buffer.bytes, STORAGE);
+        buffers.push(created(gpu, what, make).await?);
         portion += buffer.bytes;
         if portion >= ALLOCATION_PORTION || buffers.len() == plan.buffers.len() {
             let ticket = created(gpu, what, |device| {
@@ -145,19 +146,6 @@ async fn allocate_buffers(
         }
     }
     Ok(buffers)
-}
-
-fn storage(device: &wgpu::Device, buffer: &crate::plan::Buffer) -> wgpu::Buffer {
-    device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some(&buffer.label),
-        size: buffer.bytes.next_multiple_of(4),
-        // Copies both ways whatever the role: activations are read to find where a result went
-        // wrong, and the flags cost nothing.
-        usage: wgpu::BufferUsages::STORAGE
-            | wgpu::BufferUsages::COPY_SRC
-            | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    })
 }
 
 /// The shader variants of a plan in order of first use, and which one each dispatch runs.

@@ -6,6 +6,7 @@
 //! (or `pollster::block_on`) will do.
 
 mod adapter;
+mod buffer;
 mod clock;
 mod context;
 mod error;

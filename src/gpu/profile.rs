@@ -1,7 +1,7 @@
 //! Where the time of a plan goes, dispatch by dispatch.
 
+use super::buffer::{Buffer, STAGING};
 use super::context::created;
-use super::ring::staging;
 use super::transfer::start_map;
 use super::{Executor, GpuError, now_ms};
 use std::ops::Range;
@@ -79,13 +79,9 @@ async fn stamp(executor: &Executor, range: Range<usize>) -> Result<Vec<f64>, Gpu
             ty: wgpu::QueryType::Timestamp,
             count,
         });
-        let resolved = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("timestamps"),
-            size: bytes,
-            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        });
-        (set, resolved, device.create_buffer(&staging(bytes)))
+        let stamps = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let resolved = Buffer::new(device, "timestamps", bytes, stamps);
+        (set, resolved, Buffer::new(device, "timestamps", bytes, STAGING))
     });
     let (set, resolved, read_back) = made.await?;
     let mut encoder = gpu.inner.device.create_command_encoder(&Default::default());

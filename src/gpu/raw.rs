@@ -1,5 +1,6 @@
 //! One call on fresh buffers, without a plan: how the kernel tests and small probes run a kernel.
 
+use super::buffer::{Buffer, STAGING, STORAGE, UNIFORM};
 use super::context::created;
 use super::pipelines::bind_group;
 use super::transfer::start_map;
@@ -38,11 +39,13 @@ pub async fn run(
     let pipeline = gpu.pipeline(&call.shader).await?;
     let label = call.shader.name;
     let buffers = created(gpu, label, |device| {
-        let whole = |words: &Vec<u32>| words.len() + 2 * GUARD_WORDS;
-        let pair = |words| {
-            (buffer(device, whole(words), STORAGE), buffer(device, whole(words), READ_BACK))
+        let bytes = |words: usize| words as u64 * 4;
+        let pair = |words: &Vec<u32>| {
+            let whole = bytes(words.len() + 2 * GUARD_WORDS);
+            (Buffer::new(device, label, whole, STORAGE), Buffer::new(device, label, whole, STAGING))
         };
-        let params = buffer(device, call.params.len().next_multiple_of(4).max(4), PARAMS);
+        let params = bytes(call.params.len().next_multiple_of(4).max(4));
+        let params = Buffer::new(device, label, params, UNIFORM);
         (params, data.iter().map(pair).collect::<Vec<_>>())
     });
     let (params, buffers) = buffers.await?;
@@ -55,8 +58,9 @@ pub async fn run(
     }
     created(gpu, label, |device| {
         let bound = buffers.iter().zip(data);
-        let bound = bound.map(|((b, _), d)| (b, GUARD_WORDS as u64 * 4, d.len() as u64 * 4));
-        let group = bind_group(device, label, &pipeline.layout, (&params, 0, params.size()), bound);
+        let bound = bound.map(|((b, _), d)| (&**b, GUARD_WORDS as u64 * 4, d.len() as u64 * 4));
+        let group =
+            bind_group(device, label, &pipeline.layout, (&*params, 0, params.size()), bound);
         let mut encoder = device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         pass.set_pipeline(&pipeline.pipeline);
@@ -81,19 +85,3 @@ pub async fn run(
     }
     Ok(all)
 }
-
-fn buffer(device: &wgpu::Device, words: usize, usage: wgpu::BufferUsages) -> wgpu::Buffer {
-    device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("raw call"),
-        size: words as u64 * 4,
-        usage,
-        mapped_at_creation: false,
-    })
-}
-
-const PARAMS: wgpu::BufferUsages = wgpu::BufferUsages::UNIFORM.union(wgpu::BufferUsages::COPY_DST);
-const STORAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
-    .union(wgpu::BufferUsages::COPY_DST)
-    .union(wgpu::BufferUsages::COPY_SRC);
-const READ_BACK: wgpu::BufferUsages =
-    wgpu::BufferUsages::MAP_READ.union(wgpu::BufferUsages::COPY_DST);

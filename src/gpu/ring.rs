@@ -1,5 +1,6 @@
 //! Read-backs that do not stop the GPU: a few staging buffers, made once, that take turns.
 
+use super::buffer::{Buffer, STAGING};
 use super::context::created;
 use super::executor::Executor;
 use super::transfer::{Mapping, copy_mapped, failed_read_back, start_map};
@@ -11,14 +12,14 @@ use std::collections::VecDeque;
 pub struct ReadRing {
     gpu: Gpu,
     bytes: u64,
-    free: Vec<wgpu::Buffer>,
+    free: Vec<Buffer>,
     busy: VecDeque<Pending>,
 }
 
 struct Pending {
     tag: usize,
     bytes: u64,
-    buffer: wgpu::Buffer,
+    buffer: Buffer,
     mapping: Mapping,
 }
 
@@ -29,8 +30,7 @@ impl ReadRing {
     /// [`GpuError::OutOfMemory`]; see [`Gpu::check`].
     pub async fn new(gpu: &Gpu, bytes: u64, slots: usize) -> Result<Self, GpuError> {
         let free = created(gpu, "staging buffers", |device| {
-            let descriptor = staging(bytes);
-            (0..slots).map(|_| device.create_buffer(&descriptor)).collect()
+            (0..slots).map(|_| Buffer::new(device, "read-back", bytes, STAGING)).collect()
         });
         Ok(Self { gpu: gpu.clone(), bytes, free: free.await?, busy: VecDeque::new() })
     }
@@ -87,15 +87,5 @@ impl ReadRing {
         let data = self.gpu.take_mapped(&buffer, bytes, mapping).await?;
         self.free.push(buffer);
         Ok(Some((tag, data)))
-    }
-}
-
-/// A buffer that the CPU can read.
-pub(super) fn staging(bytes: u64) -> wgpu::BufferDescriptor<'static> {
-    wgpu::BufferDescriptor {
-        label: Some("read-back"),
-        size: bytes,
-        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
     }
 }

@@ -53,7 +53,7 @@ impl Attention {
         let count = n * heads * tokens.div_ceil(4) * tokens.div_ceil(4);
         let mut params =
             words([count, heads, head_dim, tokens, q.stride4, q.offset4, k.stride4, k.offset4]);
-        params.push((1.0 / (head_dim as f64).sqrt() as f32).to_bits());
+        params.push(self.scale().to_bits());
         self.product("nn/attention_scores", count, params)
     }
 
@@ -74,6 +74,56 @@ impl Attention {
         self.product("nn/attention_mix", count, params)
     }
 
+    /// All of it in one dispatch, without the score matrix, for heads of 4, 8, … 64 channels; None for
+    /// others.
+    ///
+    /// Bindings: q, k, v (whole tensors, which may be one), o of [`output`](Self::output).
+    pub fn fused(&self, class: Class) -> Option<Call> {
+        let Self { n, heads, head_dim, tokens, q, k, v } = *self;
+        if !head_dim.is_multiple_of(4) || head_dim > 64 {
+            return None;
+        }
+        let (flags, count, grid) = if class == Class::Software {
+            let count = n * heads * tokens;
+            (vec!["SERIAL"], count, grid_1d(count, WORKGROUP))
+        } else {
+            let count = n * heads * tokens.div_ceil(WORKGROUP as usize);
+            (Vec::new(), count, grid_1d(count, 1))
+        };
+        let places = [q.stride4, q.offset4, k.stride4, k.offset4, v.stride4, v.offset4];
+        let mut params = words([count, heads, tokens]);
+        params.extend(words(places));
+        params.push(self.scale().to_bits());
+        let softmax = 4 * (n * heads) as u64 * (tokens as u64).pow(2);
+        Some(Call {
+            shader: Shader {
+                name: "nn/attention",
+                flags,
+                consts: vec![("D4", Const::U32((head_dim / 4) as u32))],
+                bindings: vec![Access::Read, Access::Read, Access::Read, Access::Write],
+            },
+            params,
+            grid,
+            flops: 2 * self.product_flops() + softmax,
+        })
+    }
+
+    /// Whether an image's score matrices are so large that [`fused`](Self::fused) is the better way: in
+    /// software it takes 2.5 times as long as the three kernels (measured), so there only where the
+    /// matrices might not fit a binding. A matter of the image only, not of the batch.
+    pub fn is_large(&self, class: Class) -> bool {
+        let limit = if class == Class::Software { 1 << 24 } else { 1 << 22 };
+        self.heads as u64 * (self.tokens as u64).pow(2) > limit
+    }
+
+    fn scale(&self) -> f32 {
+        (1.0 / (self.head_dim as f64).sqrt()) as f32
+    }
+
+    fn product_flops(&self) -> u64 {
+        2 * (self.n * self.heads * self.head_dim) as u64 * (self.tokens as u64).pow(2)
+    }
+
     fn product(&self, name: &'static str, invocations: usize, params: Vec<u32>) -> Call {
         let aligned = self.head_dim.is_multiple_of(4);
         Call {
@@ -85,7 +135,7 @@ impl Attention {
             },
             params,
             grid: grid_1d(invocations, WORKGROUP),
-            flops: 2 * (self.n * self.heads * self.head_dim) as u64 * (self.tokens as u64).pow(2),
+            flops: self.product_flops(),
         }
     }
 }

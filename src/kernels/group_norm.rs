@@ -45,52 +45,118 @@ impl GroupNorm {
 
     /// One dispatch: a workgroup per image and group, or on software adapters an invocation.
     pub fn call(&self, class: Class) -> Call {
-        let Self { input, second, groups, eps, scale_shift } = *self;
         let mut flags = Vec::new();
-        let mut bindings = vec![Access::Read; 3];
-        let mut binding = 2;
-        if second.is_some() {
+        if self.second.is_some() {
             flags.push("SECOND");
-            bindings.push(Access::Read);
-            binding += 1;
         }
-        let mut consts = vec![("GAMMA", Const::U32(binding)), ("BETA", Const::U32(binding + 1))];
-        if scale_shift.is_some() {
-            flags.push("SCALE_SHIFT");
-            consts.push(("TEMB", Const::U32(binding + 2)));
-            bindings.push(Access::Read);
-            binding += 1;
-        }
-        consts.push(("OUT", Const::U32(binding + 2)));
-        bindings.push(Access::Write);
-
-        let count = input.n * groups;
+        let count = self.input.n * self.groups;
         let grid = if class == Class::Software {
             flags.push("SERIAL");
             grid_1d(count, SERIAL_WORKGROUP)
         } else {
             grid_1d(count, 1)
         };
-        let temb = scale_shift.unwrap_or(ScaleShift { stride4: 0, offset: 0 });
+        self.statistics(flags, (self.input.c4(), self.second.map_or(0, |c| c.div_ceil(4))), grid)
+    }
+
+    /// For large images on a GPU, where a workgroup per group would leave most of it idle, what
+    /// [`partials`](Self::partials) makes for [`finish`](Self::finish); None where
+    /// [`call`](Self::call) is the better way. A matter of the image only, not of the batch, so that
+    /// a picture does not depend on its company.
+    pub fn partials_shape(&self, class: Class) -> Option<Shape> {
+        let pixels = self.input.pixels();
+        (class != Class::Software && pixels >= LARGE)
+            .then(|| Shape::new(self.input.n, pixels.div_ceil(CHUNK), 2, self.c()))
+    }
+
+    /// The first of two dispatches: per channel and chunk of pixels the mean and the sum of squared
+    /// deviations.
+    ///
+    /// Bindings: x0, [x1], partials of [`partials_shape`](Self::partials_shape).
+    pub fn partials(&self) -> Call {
+        let Self { input, second, .. } = *self;
+        let (flags, bindings) = match second {
+            Some(_) => (vec!["SECOND"], vec![Access::Read, Access::Read, Access::Write]),
+            None => (Vec::new(), vec![Access::Read, Access::Write]),
+        };
+        let second4 = second.map_or(0, |c| c.div_ceil(4));
+        let c4 = input.c4() + second4;
+        let lanes = c4.next_power_of_two().min(32);
+        let chunks = input.pixels().div_ceil(CHUNK);
+        let count = input.n * chunks * c4.div_ceil(lanes);
+        let out = Const::U32(bindings.len() as u32);
+        Call {
+            shader: Shader {
+                name: "nn/group_norm_partial",
+                flags,
+                consts: vec![("LANES", Const::U32(lanes as u32)), ("OUT", out)],
+                bindings,
+            },
+            params: words([count, chunks, input.pixels(), input.c4(), second4]),
+            grid: grid_1d(count, 1),
+            flops: self.flops(),
+        }
+    }
+
+    /// The second dispatch.
+    ///
+    /// Bindings: partials, gamma, beta, [temb], affine.
+    pub fn finish(&self) -> Call {
+        let grid = grid_1d(self.input.n * self.groups, 1);
+        let width = self.input.with_c(self.c()).c4();
+        Call { flops: 0, ..self.statistics(vec!["PARTIALS"], (width, 0), grid) }
+    }
+
+    fn statistics(
+        &self,
+        mut flags: Vec<&'static str>,
+        widths: (usize, usize),
+        grid: [u32; 3],
+    ) -> Call {
+        let sources = if flags.contains(&"SECOND") { 2 } else { 1 };
+        let mut bindings = vec![Access::Read; sources + 2];
+        let mut consts = vec![
+            ("GAMMA", Const::U32(sources as u32 + 1)),
+            ("BETA", Const::U32(sources as u32 + 2)),
+        ];
+        if self.scale_shift.is_some() {
+            flags.push("SCALE_SHIFT");
+            bindings.push(Access::Read);
+            consts.push(("TEMB", Const::U32(bindings.len() as u32)));
+        }
+        bindings.push(Access::Write);
+        consts.push(("OUT", Const::U32(bindings.len() as u32)));
+        let temb = self.scale_shift.unwrap_or(ScaleShift { stride4: 0, offset: 0 });
         let mut params = words([
-            count,
-            groups,
-            input.pixels(),
+            self.input.n * self.groups,
+            self.groups,
+            self.input.pixels(),
             self.c(),
-            input.c4(),
-            second.map_or(0, |c| c.div_ceil(4)),
+            widths.0,
+            widths.1,
             temb.stride4 * 4,
             temb.offset,
         ]);
-        params.push(eps.to_bits());
+        params.push(self.eps.to_bits());
         Call {
             shader: Shader { name: "nn/group_norm", flags, consts, bindings },
             params,
             grid,
-            flops: 4 * (input.n * input.pixels() * self.c()) as u64,
+            flops: self.flops(),
         }
     }
+
+    /// A difference, a square and two sums per value.
+    fn flops(&self) -> u64 {
+        4 * (self.input.n * self.input.pixels() * self.c()) as u64
+    }
 }
+
+/// Pixels from which on an image's statistics are made in chunks.
+const LARGE: usize = 4096;
+
+/// Pixels of a chunk, as `shaders/nn/group_norm_partial.wgsl` has it.
+const CHUNK: usize = 256;
 
 /// Few invocations, each long: small workgroups spread them over the cores.
 const SERIAL_WORKGROUP: u32 = 8;

@@ -86,7 +86,7 @@ impl Lowering {
                 let second = two_sources.then(|| self.shape(node.inputs[1]).c);
                 let sources = 1 + usize::from(*two_sources);
                 let vector = scale_shift.then(|| node.inputs[sources]);
-                let call = kernels::group_norm::GroupNorm {
+                let norm = kernels::group_norm::GroupNorm {
                     input,
                     second,
                     groups: *groups,
@@ -95,15 +95,22 @@ impl Lowering {
                         stride4: self.shape(v).c4(),
                         offset: v.offset,
                     }),
-                }
-                .call(class);
+                };
                 let parts = vec![input.c + second.unwrap_or(0)];
                 let gamma = self.weight(node, 0..1, Packing::Vector { parts: parts.clone() });
                 let beta = self.weight(node, 1..2, Packing::Vector { parts });
                 let mut args: Vec<Arg> = operands().collect();
                 args.splice(sources..sources, [gamma, beta]);
                 args.push(out);
-                (call, args)
+                if let Some(shape) = norm.partials_shape(class) {
+                    let name = format!("{}.partials", node.name);
+                    let partials = Arg::Tensor(self.out.graph.new_tensor(&name, shape));
+                    let inputs = args.splice(..sources, [partials]).chain([partials]).collect();
+                    self.step(&node.name, norm.partials(), inputs);
+                    (norm.finish(), args)
+                } else {
+                    (norm.call(class), args)
+                }
             }
             Op::AffineAct { two_sources, affine, act } => simple(
                 kernels::affine_act::AffineAct {
@@ -237,6 +244,10 @@ impl Lowering {
             k: rows(k),
             v: rows(v),
         };
+        if let Some(call) = attention.fused(self.class).filter(|_| attention.is_large(self.class)) {
+            let args = [q.tensor, k.tensor, v.tensor, node.output].map(Arg::Tensor).to_vec();
+            return self.step(&node.name, call, args);
+        }
         let scores =
             self.out.graph.new_tensor(&format!("{}.scores", node.name), attention.scores_shape());
         let (scores_arg, class) = (Arg::Tensor(scores), self.class);
