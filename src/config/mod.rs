@@ -8,6 +8,7 @@ mod scheduler_json;
 pub mod unet;
 mod unet_json;
 mod unet_size;
+mod unet_write;
 
 pub use error::ConfigError;
 pub(crate) use json::shorten;
