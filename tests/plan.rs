@@ -141,3 +141,23 @@ fn every_shader_variant_of_every_class_is_valid_wgsl() {
     }
     assert!(seen.len() > 8, "{} variants", seen.len());
 }
+
+#[test]
+fn large_images_take_other_kernels() {
+    // 128x128 with attention over 64x64 tokens of one head of 64 channels.
+    let config = cifar(32);
+    let names = |class, side| {
+        let plan = compile(&config, 1, side, class);
+        replay(&plan);
+        plan.dispatches.iter().map(|d| d.shader.name).collect::<Vec<_>>()
+    };
+    let uses = |names: &[&str], name| names.contains(&name);
+    let gpu = names(Class::Discrete, 128);
+    assert!(uses(&gpu, "nn/group_norm_partial") && uses(&gpu, "nn/attention"));
+    // The mid block's 16x16 tokens stay with the three kernels.
+    assert!(uses(&gpu, "nn/attention_scores"));
+    let software = names(Class::Software, 128);
+    assert!(!uses(&software, "nn/group_norm_partial") && !uses(&software, "nn/attention"));
+    let small = names(Class::Discrete, 32);
+    assert!(!uses(&small, "nn/group_norm_partial") && !uses(&small, "nn/attention"));
+}
