@@ -119,15 +119,20 @@ function recipe(i) {
 }
 
 let noiseWanted = 0;
+let noising = null; // the noise being drawn
 
 /** x_T of the present seed, drawn at once: no model and no GPU are needed for it. */
-async function drawNoise() {
+function drawNoise() {
+  noising = drawNoiseNow();
+}
+
+async function drawNoiseNow() {
   const wanted = ++noiseWanted;
   const { channels, height, width } = shape;
   const n = count();
   try {
     const rgba = await noise({ seed: state.seed, first: firstNumber() - 1, count: n, channels, height, width });
-    if (wanted !== noiseWanted || running) return;
+    if (wanted !== noiseWanted) return;
     grid.reshape(n, width, height, firstNumber());
     history = [{ step: 0, t: null, pictures: { x_t: rgba, pred_x0: rgba } }];
     ran = { ...state };
@@ -218,7 +223,7 @@ function set(change) {
   window.history.replaceState(null, '', format(state));
   controls();
   if (changed('show') && shown) {
-    running?.steps.show(views());
+    running?.steps?.show(views());
     at(Number(ui.timeline.value));
   }
   const begins = ['model', 'seed', 'count', 'image', 'classLabel'].some(changed);
@@ -391,15 +396,17 @@ async function generate() {
   const own = (running = { stop, request: wanted, steps: null });
   const begun = performance.now();
   made = null;
-  noiseWanted += 1;
   ran = { ...state };
-  restart();
   ui.progress.value = 0;
   status(`Step 0 of ${wanted.steps}`);
   enter('sampling');
   announce(`Generating ${plural(wanted.count, 'picture')}.`);
   let told = 0;
   try {
+    // A seed typed a moment ago: its noise is what the run begins as.
+    await noising;
+    if (running !== own) return;
+    restart();
     own.steps = model.generate({ ...wanted, preview: views() }, { signal: stop.signal });
     for await (const step of own.steps) {
       if (running !== own) return;

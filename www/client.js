@@ -18,7 +18,9 @@ let next = 1;
 function start() {
   if (worker) return worker;
   const made = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'unnoise' });
-  made.onmessage = ({ data: { id, event, result, error } }) => {
+  let heard = false;
+  made.onmessage = ({ data: { id, hello, event, result, error } }) => {
+    heard ||= hello;
     const call = calls.get(id);
     if (!call) return;
     if (event) return call.onEvent?.(event);
@@ -35,7 +37,19 @@ function start() {
     event.preventDefault?.();
     if (worker === made) stop(new UnnoiseError('engine', 'The worker or its wasm module could not be started.', event.message ?? ''));
   };
-  return (worker = made);
+  worker = made;
+  doubt(made, () => heard);
+  return made;
+}
+
+// Firefox says nothing when an import of a worker fails: so a silent worker is looked into.
+async function doubt(made, heard) {
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    if (worker !== made || heard()) return;
+    const there = await fetch(new URL('../pkg/unnoise.js', import.meta.url)).then(({ ok }) => ok, () => false);
+    if (!there && worker === made && !heard()) return stop(new UnnoiseError('engine', 'pkg/unnoise.js could not be fetched.'));
+  }
 }
 
 // A worker that failed is never used again: the next call makes a new one.

@@ -13,6 +13,9 @@ import { aborted, forget, forgetAll, fromFiles, fromUrl, gather, locate } from '
 // A run that loses the device this often is what makes it get lost: give up instead of resetting the machine for ever.
 const LOSSES_PER_RUN = 5;
 const RETRIES_MS = [0, 100, 400, 1500];
+// A GPU that is silent for so long will not speak again.
+const REQUEST_MS = 30_000;
+const SLICE_MS = 180_000;
 
 const jobs = new Map();
 const models = new Map();
@@ -44,6 +47,12 @@ const breathe = () => new Promise((resolve) => {
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+function within(ms, work, late) {
+  let timer;
+  const over = new Promise((_, reject) => (timer = setTimeout(() => reject(late()), ms)));
+  return Promise.race([work, over]).finally(() => clearTimeout(timer));
+}
+
 /** The one device of this worker, asked for when first needed and again after a loss. */
 function open() {
   if (device) return device;
@@ -57,9 +66,9 @@ function open() {
 async function request() {
   const { Gpu } = await ready();
   if (!self.navigator?.gpu) throw new UnnoiseError('no-webgpu', 'navigator.gpu is absent.');
-  const gpu = await Gpu.request('{}');
-  const opened = { gpu, info: JSON.parse(gpu.info), lost: null, gone: null };
-  opened.gone = gpu.lost().then((reason) => lose(opened, reason));
+  const gpu = await within(REQUEST_MS, Gpu.request('{}'), () => new UnnoiseError('no-adapter', 'The GPU did not answer.'));
+  const opened = { gpu, info: JSON.parse(gpu.info), lost: null, watchers: new Set() };
+  gpu.lost().then((reason) => lose(opened, reason));
   return opened;
 }
 
@@ -80,6 +89,7 @@ function lose(opened, reason) {
   if (opened.lost !== null) return opened.lost;
   opened.lost = reason || 'unknown reason';
   device = null;
+  for (const fail of opened.watchers) fail(new UnnoiseError('device-lost', opened.lost));
   for (const model of models.values()) {
     if (model.built && model.built.device === opened) {
       post(model.job, { event: { status: 'lost', reason: opened.lost } });
@@ -126,7 +136,8 @@ async function build(model, signal, opener = open) {
     if (signal?.aborted) throw aborted();
     try {
       const compiling = Model.load(opened.gpu, paths, contents, (done, total) => report({ status: 'compile', done, total }));
-      const wasm = await orLost(compiling, opened);
+      const watcher = watch(opened);
+      const wasm = await watcher.watched(compiling).finally(watcher.end);
       if (signal?.aborted) {
         wasm.free();
         throw aborted();
@@ -149,11 +160,17 @@ async function build(model, signal, opener = open) {
 
 const wasLost = (opened, error) => opened.lost !== null || error.code === 'device-lost';
 
-/** The outcome of some GPU work, or the loss of the device it runs on: work on a lost device may never end. */
-function orLost(work, opened) {
-  const gone = opened.gone.then((reason) => Promise.reject(new UnnoiseError('device-lost', reason)));
-  gone.catch(() => {});
-  return Promise.race([work, gone]);
+/**
+ * Work on a lost device may never end: `watched` gives the outcome of some work or fails with the loss. `end` forgets the
+ * watcher, so that a device that lives long does not gather them.
+ */
+function watch(opened) {
+  let fail;
+  const lost = new Promise((_, reject) => (fail = reject));
+  lost.catch(() => {});
+  opened.watchers.add(fail);
+  if (opened.lost !== null) fail(new UnnoiseError('device-lost', opened.lost));
+  return { watched: (work) => Promise.race([work, lost]), end: () => opened.watchers.delete(fail) };
 }
 
 // The first ten digits of the SHA-256 of the weights, as image tools write a "Model hash".
@@ -201,8 +218,12 @@ async function generate(id, { model: owner, request: wanted, preview, raw }, sig
 }
 
 async function once(id, job, { wasm, device: opened, info }, wanted, raw, signal) {
-  const alive = (work) => orLost(work, opened);
-  const run = await alive(wasm.start(JSON.stringify(wanted)));
+  const { watched, end } = watch(opened);
+  const alive = (work) => watched(within(SLICE_MS, work, () => new UnnoiseError('device-lost', 'The GPU stopped answering.')));
+  const run = await alive(wasm.start(JSON.stringify(wanted))).catch((error) => {
+    end();
+    throw error;
+  });
   const { width, height } = { width: wanted.width ?? info.width, height: wanted.height ?? info.height };
   const shape = { width, height, count: wanted.count };
   // Steps are told in their order. A read-back takes longer than a step on some browsers; meanwhile steps go by unseen.
@@ -269,6 +290,7 @@ async function once(id, job, { wasm, device: opened, info }, wanted, raw, signal
     }
   } finally {
     // A read-back under way borrows the run: it must land first, and the caller need not wait for that.
+    end();
     const free = () => {
       try {
         run.free();
@@ -302,7 +324,7 @@ const calls = {
   async lose() {
     const opened = await open();
     opened.gpu.destroy();
-    await Promise.race([opened.gone, sleep(1000).then(() => lose(opened, 'destroyed'))]);
+    lose(opened, 'destroyed');
     return null;
   },
   forgetAll,
@@ -326,3 +348,6 @@ self.onmessage = async ({ data }) => {
     jobs.delete(id);
   }
 };
+
+// Tells the client that everything was imported: not every browser reports it when that fails.
+self.postMessage({ hello: true });
