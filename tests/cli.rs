@@ -269,7 +269,8 @@ fn sample_reproduces_the_traces_of_diffusers() {
     }
     // The noise file decides how many and how large.
     let model = fixture("cifar10-like");
-    let text = fail(1, &["sample", &model, "--noise", &noise, "-n", "2", "--out", &out]);
+    let text =
+        fail(1, &["sample", &model, "--noise", &noise, "-n", "2", "--steps", "6", "--out", &out]);
     assert!(text.contains("-n asks for 2"), "{text}");
     let text = fail(1, &["sample", &model, "--noise", &noise, "--steps", "7", "--out", &out]);
     assert!(text.contains("variance_noise"), "{text}");
