@@ -309,9 +309,9 @@ fn conv2d_tiles_fit_webgpu() {
         for c_out in [1, 3, 8, 12, 20, 64, 130, 512] {
             for (n, side) in [(1, 1), (1, 4), (1, 32), (128, 8), (16, 256)] {
                 let tile = Tile::choose(class, Shape::new(n, side, side, c_out));
-                assert!(tile.threads() <= 256 && tile.bm % 16 == 0, "{tile:?}");
+                assert!(tile.threads() <= 256 && tile.bm.is_multiple_of(16), "{tile:?}");
                 assert!(
-                    4 * tile.bm % tile.threads() == 0,
+                    (4 * tile.bm).is_multiple_of(tile.threads()),
                     "{tile:?} does not fetch in whole rounds"
                 );
                 let fetched = (16 * tile.bn4).next_multiple_of(tile.threads());

@@ -94,7 +94,7 @@ fn row(step: u32) -> StepCoefficients {
     StepCoefficients {
         kx: 1.25 + v,
         ko: -0.75 + v,
-        clip: if step % 2 == 0 { 0.5 } else { 0.0 },
+        clip: if step.is_multiple_of(2) { 0.5 } else { 0.0 },
         sigma: 0.5 + v,
         p0: 0.25 - v,
         px: 0.625,

@@ -180,7 +180,7 @@ function render() {
   ui.save.disabled = !shown;
   const ddim = state.sampler === 'ddim';
   ui.eta.disabled = !ddim;
-  ui['eta-hint'].textContent = ddim ? '0: same noise, same picture; 1: fresh noise each step.' : 'DDPM always adds fresh noise.';
+  ui['eta-hint'].textContent = ddim ? '0: same noise, same picture.\n1: fresh noise each step.' : 'DDPM always adds fresh noise.';
   ui.alone.hidden = state.image === null;
   ui['alone-text'].textContent = `Only picture ${state.image} of seed ${state.seed}`;
   ui.error.hidden = phase !== 'error';

@@ -113,7 +113,7 @@ impl Attention {
     /// matrices might not fit a binding. A matter of the image only, not of the batch.
     pub fn is_large(&self, class: Class) -> bool {
         let limit = if class == Class::Software { 1 << 24 } else { 1 << 22 };
-        self.heads * self.tokens.pow(2) > limit
+        self.heads as u64 * (self.tokens as u64).pow(2) > limit
     }
 
     fn scale(&self) -> f32 {

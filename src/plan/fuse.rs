@@ -253,7 +253,7 @@ fn common_name<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
 fn upsample_in_conv(g: &mut Graph) {
     let uses = Uses::of(g);
     let mut dead = vec![false; g.nodes.len()];
-    for i in 0..g.nodes.len() {
+    for (i, dead) in dead.iter_mut().enumerate() {
         if g.nodes[i].op == Op::Upsample
             && let Some(reader) = uses.only_reader(g, i)
             && let source = g.nodes[i].inputs[0]
@@ -262,7 +262,7 @@ fn upsample_in_conv(g: &mut Graph) {
         {
             conv.upsample = true;
             g.nodes[reader].inputs[0] = source;
-            dead[i] = true;
+            *dead = true;
         }
     }
     sweep(g, &dead);
@@ -320,7 +320,7 @@ fn epilogues(g: &mut Graph) {
 fn two_sources(g: &mut Graph) {
     let uses = Uses::of(g);
     let mut dead = vec![false; g.nodes.len()];
-    for i in 0..g.nodes.len() {
+    for (i, dead) in dead.iter_mut().enumerate() {
         if g.nodes[i].op != Op::Concat {
             continue;
         }
@@ -354,7 +354,7 @@ fn two_sources(g: &mut Graph) {
             node.inputs[0] = first;
             node.inputs.insert(1, second);
         }
-        dead[i] = true;
+        *dead = true;
     }
     sweep(g, &dead);
 }
@@ -362,7 +362,7 @@ fn two_sources(g: &mut Graph) {
 fn prologues(g: &mut Graph) {
     let uses = Uses::of(g);
     let mut dead = vec![false; g.nodes.len()];
-    for i in 0..g.nodes.len() {
+    for (i, dead) in dead.iter_mut().enumerate() {
         let Op::AffineAct { two_sources, affine: true, act } = g.nodes[i].op else { continue };
         let Some(reader) = uses.only_reader(g, i) else { continue };
         let (sources, output) = (g.nodes[i].inputs.clone(), g.nodes[i].output);
@@ -376,7 +376,7 @@ fn prologues(g: &mut Graph) {
         conv.prologue = Some(act);
         conv.two_sources = two_sources;
         node.inputs.splice(0..1, sources);
-        dead[i] = true;
+        *dead = true;
     }
     sweep(g, &dead);
 }

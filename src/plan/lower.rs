@@ -244,6 +244,10 @@ impl Lowering {
             k: rows(k),
             v: rows(v),
         };
+        if let Some(call) = attention.fused(self.class).filter(|_| attention.is_large(self.class)) {
+            let args = [q.tensor, k.tensor, v.tensor, node.output].map(Arg::Tensor).to_vec();
+            return self.step(&node.name, call, args);
+        }
         let scores =
             self.out.graph.new_tensor(&format!("{}.scores", node.name), attention.scores_shape());
         let (scores_arg, class) = (Arg::Tensor(scores), self.class);

@@ -7,7 +7,7 @@ mod json;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
-use crate::generate::{self, Labels, View};
+use crate::generate::{self, View};
 use crate::gpu::GpuOptions;
 use crate::shape::Shape;
 use crate::{diffusion, picture};
