@@ -49,7 +49,6 @@ struct Report<'a> {
 
 /// Runs the command.
 pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
-    let mut spinner = Progress::spinner(talk, "Loading the model");
     let mut lap = Lap(Instant::now());
     let checkpoint = match &args.model {
         Some(path) => Checkpoint::open(path)?,
@@ -60,6 +59,7 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     lap.ms();
     let gpu = super::open_gpu(global, talk).await?;
     let device = lap.ms();
+    let mut spinner = Progress::spinner(talk, "Loading the model");
 
     let Checkpoint { unet, weights, name, .. } = &checkpoint;
     let parameters = super::info::check(unet, weights)?;

@@ -22,7 +22,7 @@ pub async fn run(args: &Info, global: &Global, talk: Talk) -> Result<()> {
     // A plan needs no device, only to know which kind it is for.
     let (class, limits, place) = match super::open_gpu(global, talk).await {
         Ok(gpu) => (gpu.class(), gpu.limits(), adapter_line(gpu.adapter())),
-        Err(error) if global.adapter.is_some() => return Err(error),
+        Err(error) if global.adapter.is_some() || !is_no_adapter(&error) => return Err(error),
         Err(_) => {
             let place = "no adapter here: planned for a discrete one with WebGPU's default limits";
             (Class::Discrete, Limits::WEBGPU_DEFAULT, place.to_owned())
@@ -38,6 +38,10 @@ pub async fn run(args: &Info, global: &Global, talk: Talk) -> Result<()> {
     print(needs(&plan, &limits))?;
     plan_fits(&plan, &limits)?;
     Ok(())
+}
+
+fn is_no_adapter(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(GpuError::NoAdapter { .. }))
 }
 
 /// What the network's builder says that the weights must hold.

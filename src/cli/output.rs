@@ -93,20 +93,39 @@ pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
     out.commit()
 }
 
-/// Writes `arr_0` [N,H,W,C].
+/// Writes `arr_0` [N,H,W,C], stored as `numpy.savez` does. The same pictures give the same bytes.
 pub fn write_npz(target: &Path, pictures: &Pictures) -> Result<()> {
-    use npyz::WriterBuilder;
     let Pictures { n, h, w, c, data } = pictures;
-    let mut bytes = io::Cursor::new(Vec::new());
-    let filled = (|| {
-        let mut npz = npyz::npz::NpzWriter::new(&mut bytes);
-        let array = npz.array("arr_0", Default::default())?.default_dtype();
-        let mut array = array.shape(&[*n, *h, *w, *c].map(|d| d as u64)).begin_nd()?;
-        array.extend(data.iter().copied())?;
-        array.finish()
-    })();
-    filled.with_context(|| format!("cannot make {}", target.display()))?;
-    write(target, bytes.get_ref())
+    let mut out = Atomic::create(target)?;
+    let mut fill = || -> Result<()> {
+        let mut zip = zip::ZipWriter::new(io::BufWriter::new(out.file()?));
+        let options = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Stored)
+            .last_modified_time(zip::DateTime::default())
+            .large_file(data.len() > (u32::MAX / 2) as usize);
+        zip.start_file("arr_0.npy", options)?;
+        zip.write_all(&npy_header(&[*n, *h, *w, *c]))?;
+        zip.write_all(data)?;
+        zip.finish()?.flush()?;
+        Ok(())
+    };
+    fill().with_context(|| format!("cannot write {}", target.display()))?;
+    out.commit()
+}
+
+/// What stands before the values of a uint8 array in numpy's format 1.0: a Python dictionary, padded
+/// so that the values begin at a multiple of 64 bytes.
+fn npy_header(shape: &[usize]) -> Vec<u8> {
+    const BEFORE: usize = b"\x93NUMPY\x01\x00".len() + 2;
+    let shape: String = shape.iter().map(|d| format!("{d}, ")).collect();
+    let mut text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({shape}), }}");
+    let padded = (BEFORE + text.len() + 1).next_multiple_of(64) - BEFORE;
+    text.extend(std::iter::repeat_n(' ', padded - 1 - text.len()));
+    text.push('\n');
+    let mut header = b"\x93NUMPY\x01\x00".to_vec();
+    header.extend((padded as u16).to_le_bytes());
+    header.extend(text.into_bytes());
+    header
 }
 
 #[cfg(test)]
@@ -142,8 +161,9 @@ mod tests {
         let pictures = Pictures { n: 2, h: 1, w: 3, c: 1, data: vec![1, 2, 3, 4, 5, 6] };
         let target = folder.join("a.npz");
         write_npz(&target, &pictures).expect("write");
-        let mut npz = npyz::npz::NpzArchive::open(&target).expect("an npz");
-        let array = npz.by_name("arr_0").expect("readable").expect("arr_0");
+        let mut zip = zip::ZipArchive::new(File::open(&target).expect("file")).expect("a zip");
+        let member = zip.by_name("arr_0.npy").expect("arr_0");
+        let array = npyz::NpyFile::new(member).expect("an array");
         assert_eq!(array.shape(), [2, 1, 3, 1]);
         assert_eq!(array.into_vec::<u8>().expect("uint8"), pictures.data);
         let first = fs::read(&target).expect("file");

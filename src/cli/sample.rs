@@ -19,7 +19,6 @@ const GAP: usize = 2;
 
 /// Runs the command.
 pub async fn run(args: &Sample, global: &Global, talk: Talk) -> Result<()> {
-    let mut spinner = Progress::spinner(talk, "Loading the model");
     let checkpoint = Checkpoint::open(&args.model)?;
     let name = checkpoint.name.clone().unwrap_or_else(|| "model".to_owned());
     let mut scheduler = checkpoint.scheduler.clone();
@@ -28,6 +27,7 @@ pub async fn run(args: &Sample, global: &Global, talk: Talk) -> Result<()> {
     let mut request = request(args, channels)?;
     let outputs = Outputs::new(args, &name, channels)?;
     let gpu = super::open_gpu(global, talk).await?;
+    let mut spinner = Progress::spinner(talk, "Loading the model");
     let original = checkpoint.scheduler.clone();
     let model = Model::load(&gpu, checkpoint)?;
     model.set_scheduler(scheduler.clone());
