@@ -16,6 +16,7 @@ pub use error::CheckpointError;
 pub use files::{Files, MemoryFiles};
 
 use crate::config::{PipelineConfig, SchedulerConfig, UNetConfig, shorten};
+use crate::lean;
 use crate::weights::Weights;
 
 /// A model, read and consistent in each of its files. Whether the weights are the network's is
@@ -55,8 +56,9 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError`].
     pub fn load(files: &mut dyn Files) -> Result<Self, CheckpointError> {
-        let mut paths = files.list();
-        paths.sort();
+        let listed = files.list();
+        let order = lean::order(listed.len(), &|a, b| listed[a].cmp(&listed[b]));
+        let paths: Vec<String> = order.into_iter().map(|i| listed[i].clone()).collect();
         let has = |path: &str| paths.iter().any(|p| p == path);
 
         let pipeline = match text(files, "model_index.json")? {
@@ -127,7 +129,7 @@ fn weights_file(paths: &[String], folder: &str) -> Result<String, CheckpointErro
     }
     let mut tensors = here.iter().filter(|p| p.ends_with(".safetensors"));
     match (tensors.next(), tensors.next()) {
-        (Some(shard), _) if shard.contains("-of-") => {
+        (Some(shard), _) if lean::has(shard, "-of-") => {
             Err(CheckpointError::Sharded { file: shard.to_string(), remedy: MERGE })
         }
         (Some(only), None) => Ok(only.to_string()),

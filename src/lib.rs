@@ -7,6 +7,7 @@ pub mod error;
 pub mod generate;
 pub mod gpu;
 pub mod kernels;
+mod lean;
 pub mod model;
 pub mod picture;
 pub mod plan;

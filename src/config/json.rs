@@ -4,6 +4,7 @@
 //! error names its key, and the derived code would be a good part of the page's wasm.
 
 use super::ConfigError;
+use crate::lean;
 use serde_json::{Map, Value};
 
 /// The keys of one file.
@@ -197,7 +198,7 @@ fn show(value: &Value) -> String {
         // Written without descending: a hostile file may nest deeply or run to megabytes.
         Value::Array(items) if items.len() > 16 => format!("a list of {} items", items.len()),
         Value::Object(map) => format!("an object of {} keys", map.len()),
-        _ => shorten(&value.to_string()),
+        _ => shorten(&lean::json(value)),
     }
 }
 

@@ -17,17 +17,14 @@ pub use scheduler::SchedulerConfig;
 pub use unet::UNetConfig;
 pub use unet_size::MAX_PARAMETERS;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The diffusers release whose files we read and write alike.
 const DIFFUSERS_VERSION: &str = "0.42.1";
 
 /// JSON as diffusers lays it out: two spaces, keys in the order given (sorted).
-fn pretty(entries: Vec<(&str, Value)>) -> String {
-    let map: Map<String, Value> = entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-    let mut text = format!("{:#}", Value::Object(map));
-    text.push('\n');
-    text
+fn pretty(entries: &[(&str, Value)]) -> String {
+    crate::lean::object(entries, true) + "\n"
 }
 
 /// A number, written without a fraction where it has none: diffusers' defaults are integers.

@@ -7,6 +7,7 @@ use super::json::Keys;
 use super::scheduler::{
     BetaSchedule, PredictionType, SchedulerConfig, SchedulerKind, TimestepSpacing, VarianceType,
 };
+use crate::lean;
 use serde_json::Value;
 
 /// Largest T; Improved DDPM has 4,000.
@@ -108,7 +109,7 @@ impl SchedulerConfig {
         if !ddim || self.variance_type != VarianceType::FixedSmall {
             entries.push(("variance_type", self.variance_type.name().into()));
         }
-        super::pretty(entries)
+        super::pretty(&entries)
     }
 }
 
@@ -237,7 +238,7 @@ fn trained_betas(k: &Keys, count: usize) -> Result<Option<Vec<f32>>, ConfigError
             Some(beta) if (0.0..=1.0).contains(&beta) => betas.push(beta as f32),
             _ => {
                 let (file, key) = (k.file(), format!("{key}[{i}]"));
-                let (found, expected) = (super::shorten(&item.to_string()), expected.to_owned());
+                let (found, expected) = (super::shorten(&lean::json(item)), expected.to_owned());
                 return Err(ConfigError::Value { file, key, found, expected });
             }
         }

@@ -9,6 +9,7 @@ use super::unet::{
 };
 use super::unet_size::{MAX_CHANNELS, MAX_LAYERS, MAX_LEVELS, MAX_ROWS, MAX_SIDE};
 use super::{ConfigError, shorten};
+use crate::lean;
 use serde_json::Value;
 
 const UNCONDITIONAL: &str =
@@ -208,7 +209,7 @@ fn blocks<B>(
                     return Err(match refused_block(name) {
                         Some(remedy) => k.unsupported(&key, full, remedy),
                         None => {
-                            let (file, found) = (k.file(), shorten(&item.to_string()));
+                            let (file, found) = (k.file(), shorten(&lean::json(item)));
                             ConfigError::Value { file, key, found, expected: known.to_owned() }
                         }
                     });
@@ -230,11 +231,11 @@ fn blocks<B>(
 
 /// The remedy for a block that diffusers knows and we do not.
 fn refused_block(name: &str) -> Option<&'static str> {
-    if name.contains("CrossAttn") {
+    if lean::has(name, "CrossAttn") {
         Some(CROSS)
-    } else if name.contains("Skip") {
+    } else if lean::has(name, "Skip") {
         Some(NCSN)
-    } else if name.contains("Encoder") || name.contains("Decoder") {
+    } else if lean::has(name, "Encoder") || lean::has(name, "Decoder") {
         Some(ENCODER)
     } else if name == "KDownBlock2D" || name == "KUpBlock2D" {
         Some(KARRAS)

@@ -75,6 +75,6 @@ impl UNetConfig {
             ("up_block_types", names(up.collect())),
             ("upsample_type", resample(self.upsample_type).into()),
         ];
-        super::pretty(entries)
+        super::pretty(&entries)
     }
 }

@@ -7,6 +7,7 @@ use std::f64::consts::FRAC_PI_2;
 use super::error::DiffusionError;
 use crate::config::SchedulerConfig;
 use crate::config::scheduler::BetaSchedule;
+use crate::lean::sin_cos;
 
 /// More training timesteps than any model has; a limit on what a hostile configuration can make us
 /// allocate.
@@ -112,7 +113,7 @@ fn betas(schedule: BetaSchedule, start: f64, end: f64, count: usize) -> Vec<f32>
 /// Improved DDPM, eq. 17: a(t) = cos^2((t/T + s) / (1 + s) pi/2), s = 0.008; beta capped at 0.999.
 fn cosine_beta(i: usize, count: usize) -> f32 {
     let alpha_bar = |t: usize| {
-        let cos = ((t as f64 / count as f64 + 0.008) / 1.008 * FRAC_PI_2).cos();
+        let (_, cos) = sin_cos((t as f64 / count as f64 + 0.008) / 1.008 * FRAC_PI_2);
         cos * cos
     };
     (1.0 - alpha_bar(i + 1) / alpha_bar(i)).min(0.999) as f32

@@ -8,6 +8,7 @@ use crate::config::unet::{ClassEmbedding, TimeEmbedding};
 use crate::config::{SchedulerConfig, UNetConfig};
 use crate::error::Error;
 use crate::gpu::Gpu;
+use crate::lean::float;
 use crate::model::embedding;
 use crate::plan::Plan;
 use crate::shape::{Shape, nchw_to_nhwc4, nhwc4_to_nchw};
@@ -219,14 +220,16 @@ impl Model {
                 TimeEmbedding::Positional => Ok(embedding::positional(unet, t)),
                 // Its logarithm feeds the embedding, and the output is divided by it.
                 TimeEmbedding::Fourier if t <= 0.0 => Err(Error::Request(format!(
-                    "timestep {t}: this model's fourier time embedding takes timesteps above 0 only"
+                    "timestep {}: this model's fourier time embedding takes timesteps above 0 only",
+                    float(t)
                 ))),
                 TimeEmbedding::Fourier => Ok(embedding::fourier(&frequencies, t)),
                 TimeEmbedding::Learned => {
                     let rows = unet.num_train_timesteps.unwrap_or(0);
                     if t < 0.0 || t >= rows as f64 || t.fract() != 0.0 {
                         return Err(Error::Request(format!(
-                            "timestep {t}: this model's learned time embedding has rows 0 to {}",
+                            "timestep {}: this model's learned time embedding has rows 0 to {}",
+                            float(t),
                             rows.saturating_sub(1)
                         )));
                     }
@@ -270,7 +273,8 @@ impl Model {
                 .map(|&i| {
                     if i < 0.0 || i >= rows as f64 || i.fract() != 0.0 {
                         return Err(Error::Request(format!(
-                            "class label {i}: this model has classes 0 to {}",
+                            "class label {}: this model has classes 0 to {}",
+                            float(i),
                             rows - 1
                         )));
                     }
@@ -308,6 +312,7 @@ impl Model {
         let row = |&label: &f64| {
             let at = label as usize * width;
             table.get(at..at + width).map(<[f32]>::to_vec).ok_or_else(|| {
+                let label = float(label);
                 Error::Request(format!("class label {label} is outside the embedding's table"))
             })
         };

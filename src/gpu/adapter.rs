@@ -4,6 +4,7 @@
 use super::Gpu;
 use super::GpuError;
 use crate::kernels::Class;
+use crate::lean::has;
 use crate::plan::Limits;
 
 /// How to choose an adapter and what to ask of it.
@@ -128,12 +129,12 @@ fn classify(kind: wgpu::DeviceType, backend: wgpu::Backend, name: &str) -> Class
     const SOFTWARE: [&str; 6] =
         ["llvmpipe", "lavapipe", "swiftshader", "microsoft basic render", "warp", "google"];
     const SHARED_MEMORY: [&str; 6] = ["intel", "adreno", "qualcomm", "mali", "arm", "img"];
-    let name = name.to_lowercase();
-    let any = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    let name = name.to_ascii_lowercase();
+    let any = |words: &[&str]| words.iter().any(|word| has(&name, word));
     match kind {
         wgpu::DeviceType::Cpu => Class::Software,
         _ if any(&SOFTWARE) => Class::Software,
-        _ if backend == wgpu::Backend::Metal || name.contains("apple") => Class::Apple,
+        _ if backend == wgpu::Backend::Metal || has(&name, "apple") => Class::Apple,
         wgpu::DeviceType::IntegratedGpu => Class::Integrated,
         // Native drivers say what they are; only browsers leave it to the vendor's name.
         wgpu::DeviceType::Other if any(&SHARED_MEMORY) => Class::Integrated,

@@ -10,6 +10,7 @@
 //! * everything else is WGSL. Constants of the variant are put at the top as `const NAME: u32 = 8u;`.
 
 use super::sources;
+use crate::lean;
 
 /// A compile-time number of a shader variant.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -113,7 +114,7 @@ impl Expander<'_> {
                 for value in from..to {
                     let value = value.to_string();
                     let round: Vec<_> =
-                        body.iter().map(|(n, l)| (*n, l.replace(&key, &value))).collect();
+                        body.iter().map(|(n, l)| (*n, lean::replace(l, &key, &value))).collect();
                     self.lines(file, &round, out)?;
                 }
             } else if trimmed == "#end" {
@@ -135,8 +136,12 @@ impl Expander<'_> {
 
     /// `i in 0..8` or `i in 0..TILE`.
     fn range<'t>(&self, text: &'t str) -> Option<(&'t str, u32, u32)> {
-        let (variable, range) = text.split_once(" in ")?;
-        let (from, to) = range.trim().split_once("..")?;
+        let split = |text: &'t str, by: &str| {
+            let at = lean::find(text, by)?;
+            Some((&text[..at], &text[at + by.len()..]))
+        };
+        let (variable, range) = split(text, " in ")?;
+        let (from, to) = split(range.trim(), "..")?;
         let to = match to.parse() {
             Ok(number) => number,
             Err(_) => self.consts.iter().find_map(|(name, value)| match value {

@@ -7,8 +7,9 @@ use crate::error::Error;
 use crate::generate::{Model, Progress, Request};
 use crate::gpu::Gpu;
 use crate::kernels::Class;
+use crate::lean;
 use crate::plan::Role;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use wasm_bindgen::JsValue;
 
 pub(super) fn parse(text: &str) -> Result<Value, JsValue> {
@@ -21,22 +22,27 @@ pub(super) fn parse(text: &str) -> Result<Value, JsValue> {
 
 pub(super) fn gpu(gpu: &Gpu) -> String {
     let (adapter, limits) = (gpu.adapter(), gpu.limits());
-    json!({
-        "name": adapter.name,
-        "backend": adapter.backend,
-        "class": match adapter.class {
-            Class::Software => "software",
-            Class::Integrated => "integrated",
-            Class::Apple => "apple",
-            Class::Discrete => "discrete",
-        },
-        "limits": {
-            "binding_bytes": limits.binding_bytes,
-            "buffer_bytes": limits.buffer_bytes,
-            "storage_buffers": limits.storage_buffers,
-        },
-    })
-    .to_string()
+    let class = match adapter.class {
+        Class::Software => "software",
+        Class::Integrated => "integrated",
+        Class::Apple => "apple",
+        Class::Discrete => "discrete",
+    };
+    let mut map = Map::new();
+    for (key, value) in [
+        ("binding_bytes", limits.binding_bytes),
+        ("buffer_bytes", limits.buffer_bytes),
+        ("storage_buffers", limits.storage_buffers.into()),
+    ] {
+        map.insert(key.to_owned(), value.into());
+    }
+    let entries = [
+        ("name", adapter.name.as_str().into()),
+        ("backend", adapter.backend.as_str().into()),
+        ("class", class.into()),
+        ("limits", Value::Object(map)),
+    ];
+    lean::object(&entries, false)
 }
 
 pub(super) fn model(model: &Model) -> Result<String, Error> {
@@ -46,24 +52,30 @@ pub(super) fn model(model: &Model) -> Result<String, Error> {
         Some(ClassEmbedding::Table(rows)) => Some(rows),
         _ => None,
     };
-    Ok(json!({
-        "parameters": model.parameters(),
-        "channels": unet.in_channels,
-        "height": height,
-        "width": width,
-        "multiple": 1 << (unet.block_out_channels.len() - 1),
-        "num_classes": classes,
-        "scheduler": model.scheduler().to_json(),
-        "gflop_per_image": plan.flops() as f64 / 1e9,
-        "dispatches": plan.dispatches.len(),
-        "weight_bytes": plan.bytes(Role::Weights),
-    })
-    .to_string())
+    let entries = [
+        ("parameters", model.parameters().into()),
+        ("channels", unet.in_channels.into()),
+        ("height", height.into()),
+        ("width", width.into()),
+        ("multiple", (1 << (unet.block_out_channels.len() - 1)).into()),
+        ("num_classes", classes.map_or(Value::Null, Value::from)),
+        ("scheduler", model.scheduler().to_json().into()),
+        ("gflop_per_image", (plan.flops() as f64 / 1e9).into()),
+        ("dispatches", plan.dispatches.len().into()),
+        ("weight_bytes", plan.bytes(Role::Weights).into()),
+    ];
+    Ok(lean::object(&entries, false))
 }
 
 pub(super) fn progress(p: &Progress) -> String {
-    json!({ "step": p.step, "steps": p.steps, "t": p.t, "image": p.image, "done": p.done })
-        .to_string()
+    let entries = [
+        ("step", p.step.into()),
+        ("steps", p.steps.into()),
+        ("t", p.t.into()),
+        ("image", p.image.into()),
+        ("done", p.done.into()),
+    ];
+    lean::object(&entries, false)
 }
 
 /// A run's settings; what is left out has [`Request`]'s default.

@@ -3,11 +3,11 @@
 use super::WeightsError;
 use super::safetensors::MAX_HEADER;
 use crate::config::shorten;
-use ::safetensors::{Dtype, SafeTensorError};
+use crate::lean;
+use ::safetensors::Dtype;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
-use std::collections::BTreeSet;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// Most dimensions of a tensor; convolutions have four.
 const MAX_RANK: usize = 8;
@@ -52,116 +52,166 @@ fn look(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Refuses two tensors of one name, which a map would fold into the last.
-pub(super) fn unique_names(header: &str, file: &str) -> Result<(), WeightsError> {
-    let names: Names = serde_json::from_str(header)
-        .map_err(|e| WeightsError::Header { file: file.to_owned(), detail: e.to_string() })?;
-    match names.twice {
-        None => Ok(()),
-        Some(name) => Err(WeightsError::Duplicate { file: file.to_owned(), name: shorten(&name) }),
-    }
-}
+/// A header's object: every pair of it, also those that a map would fold into the last of a name.
+struct Header(Vec<(String, Value)>);
 
-/// Refuses shapes nobody has; the format itself sets no limit.
-pub(super) fn check_rank(name: &str, rank: usize, file: &str) -> Result<(), WeightsError> {
-    if rank <= MAX_RANK {
-        return Ok(());
-    }
-    Err(WeightsError::Entry {
-        file: file.to_owned(),
-        name: shorten(name),
-        key: "shape",
-        found: format!("a list of {rank} sizes"),
-        expected: SHAPE,
-    })
-}
-
-/// The keys of an object, values skipped.
-struct Names {
-    twice: Option<String>,
-}
-
-impl<'de> Deserialize<'de> for Names {
+impl<'de> Deserialize<'de> for Header {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(NamesVisitor)
+        // Not `deserialize_map`: its errors can show any value, floats too, which is code for them.
+        deserializer.deserialize_any(HeaderVisitor)
     }
 }
 
-struct NamesVisitor;
+struct HeaderVisitor;
 
-impl<'de> Visitor<'de> for NamesVisitor {
-    type Value = Names;
+/// Whatever is no object.
+fn refused<T, E: Error>() -> Result<T, E> {
+    Err(E::custom("expected an object of tensors"))
+}
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = Header;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an object of tensors")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
-        let mut seen = BTreeSet::new();
-        let mut twice = None;
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Header, E> {
+        refused()
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Header, E> {
+        refused()
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Header, E> {
+        refused()
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Header, E> {
+        refused()
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Header, E> {
+        refused()
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Header, E> {
+        refused()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Header, A::Error> {
+        refused()
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+        let mut pairs = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
-            map.next_value::<IgnoredAny>()?;
-            if seen.contains(&name) {
-                twice = twice.or(Some(name));
-            } else {
-                seen.insert(name);
-            }
+            pairs.push((name, map.next_value()?));
         }
-        Ok(Names { twice })
+        Ok(Header(pairs))
     }
 }
 
-/// What a header's entry says of a tensor, once it is well-formed.
-struct Entry {
-    name: String,
-    start: u64,
-    end: u64,
+/// What a header's entry says of a tensor. Its range, counted from the end of the header, lies within
+/// the file.
+pub(super) struct Entry {
+    pub name: String,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+    pub start: usize,
+    pub end: usize,
 }
 
-/// The error for a header that the crate refused with `error`, which rarely names a tensor.
-pub(super) fn explain(
-    header: &str,
-    have: usize,
-    file: &str,
-    error: &SafeTensorError,
-) -> WeightsError {
-    let unknown = || WeightsError::Header { file: file.to_owned(), detail: error.to_string() };
-    let Ok(Value::Object(map)) = serde_json::from_str(header) else { return unknown() };
-    let mut entries = Vec::new();
-    for (name, entry) in map.iter().filter(|(name, _)| *name != "__metadata__") {
-        match check_entry(name, entry, file) {
-            Ok(entry) => entries.push(entry),
-            Err(error) => return error,
+/// The tensors of a header, in the order of their bytes, of which they leave none out. `have` is the
+/// length of the file.
+pub(super) fn entries(header: &str, have: usize, file: &str) -> Result<Vec<Entry>, WeightsError> {
+    let error = |detail: String| WeightsError::Header { file: file.to_owned(), detail };
+    let Header(pairs) = serde_json::from_str(header).map_err(|e| error(e.to_string()))?;
+    let by_name = lean::order(pairs.len(), &|a, b| pairs[a].0.cmp(&pairs[b].0));
+    if let Some(&[_, twice]) = by_name.array_windows().find(|&&[a, b]| pairs[a].0 == pairs[b].0) {
+        return Err(WeightsError::Duplicate {
+            file: file.to_owned(),
+            name: shorten(&pairs[twice].0),
+        });
+    }
+    let mut found = Vec::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        if name != "__metadata__" {
+            found.push(Some(check_entry(name, &value, file)?));
+            continue;
+        }
+        let texts = |map: &Map<String, Value>| map.values().all(Value::is_string);
+        if !(value.is_null() || value.as_object().is_some_and(texts)) {
+            return Err(error("`__metadata__` should be an object of strings".to_owned()));
         }
     }
-    entries.sort_by_key(|e| (e.start, e.end));
+    let place = |i: usize| found[i].as_ref().map(|e: &Entry| (e.start, e.end));
+    let order = lean::order(found.len(), &|a, b| place(a).cmp(&place(b)));
+    let mut entries: Vec<Entry> = Vec::with_capacity(found.len());
     let mut end = 0;
-    for Entry { name, start, end: next } in entries {
-        if start != end {
-            let file = file.to_owned();
-            return WeightsError::Offsets { file, name, expected: end, found: start };
+    for entry in order.into_iter().filter_map(|i| found[i].take()) {
+        if entry.start != end {
+            let (file, name, expected) = (file.to_owned(), shorten(&entry.name), end as u64);
+            return Err(WeightsError::Offsets { file, name, expected, found: entry.start as u64 });
         }
-        end = next;
+        end = entry.end;
+        entries.push(entry);
     }
-    let (need, have) = ((8 + header.len() as u64).saturating_add(end), have as u64);
-    if need != have {
-        return WeightsError::Length { file: file.to_owned(), need, have };
+    let need = (8 + header.len() as u64).saturating_add(end as u64);
+    if need != have as u64 {
+        return Err(WeightsError::Length { file: file.to_owned(), need, have: have as u64 });
     }
-    unknown()
+    Ok(entries)
 }
+
+/// All element types of the format.
+const DTYPES: [Dtype; 22] = {
+    use Dtype::*;
+    [
+        F32,
+        F16,
+        BF16,
+        F64,
+        I64,
+        I32,
+        U8,
+        BOOL,
+        F4,
+        F6_E2M3,
+        F6_E3M2,
+        I8,
+        F8_E5M2,
+        F8_E4M3,
+        F8_E8M0,
+        F8_E4M3FNUZ,
+        F8_E5M2FNUZ,
+        I16,
+        U16,
+        U32,
+        C64,
+        U64,
+    ]
+};
 
 /// `{"dtype": …, "shape": […], "data_offsets": [start, end]}`, consistent in itself.
-fn check_entry(name: &str, entry: &Value, file: &str) -> Result<Entry, WeightsError> {
-    let (file, name) = (|| file.to_owned(), || shorten(name));
+fn check_entry(full: String, entry: &Value, file: &str) -> Result<Entry, WeightsError> {
+    let (file, name) = (|| file.to_owned(), || shorten(&full));
     let wrong = |key, expected| {
-        let found =
-            entry.get(key).map_or_else(|| "missing".to_owned(), |v| shorten(&v.to_string()));
+        let found = match entry.get(key) {
+            None => "missing".to_owned(),
+            Some(Value::Array(items)) if items.len() > MAX_RANK => {
+                format!("a list of {} sizes", items.len())
+            }
+            Some(value) => shorten(&lean::json(value)),
+        };
         WeightsError::Entry { file: file(), name: name(), key, found, expected }
     };
     let numbers = |key: &str| -> Option<Vec<u64>> {
         entry.get(key)?.as_array()?.iter().map(Value::as_u64).collect()
     };
-    let dtype = entry.get("dtype").and_then(|v| Dtype::deserialize(v).ok());
+    let dtype = entry.get("dtype").and_then(Value::as_str);
+    let dtype = dtype.and_then(|name| DTYPES.into_iter().find(|d| d.to_string() == name));
     let dtype = dtype.ok_or_else(|| wrong("dtype", "a safetensors type, such as \"F32\""))?;
     let shape = numbers("shape").filter(|s| s.len() <= MAX_RANK);
     let shape = shape.ok_or_else(|| wrong("shape", SHAPE))?;
@@ -173,9 +223,18 @@ fn check_entry(name: &str, entry: &Value, file: &str) -> Result<Entry, WeightsEr
     let Some(bits) = bits else {
         return Err(WeightsError::Absurd { file: file(), name: name(), shape });
     };
-    let (expected, found) = (bits.div_ceil(8), end - start);
+    if bits % 8 != 0 {
+        return Err(wrong("shape", "sizes that fill whole bytes"));
+    }
+    let (expected, found) = (bits / 8, end - start);
     if expected != found {
         return Err(WeightsError::Bytes { file: file(), name: name(), expected, found });
     }
-    Ok(Entry { name: name(), start, end })
+    let size = |n: u64| usize::try_from(n).ok();
+    let shape_in_memory: Option<Vec<usize>> = shape.iter().map(|&n| size(n)).collect();
+    match (shape_in_memory, size(start), size(end)) {
+        (Some(shape), Some(start), Some(end)) => Ok(Entry { name: full, dtype, shape, start, end }),
+        // On 32 bits, a size that no file in memory has.
+        _ => Err(WeightsError::Absurd { file: file(), name: name(), shape }),
+    }
 }

@@ -1,6 +1,7 @@
 //! Names of tensors: the list a network wants, and the old names of attention's.
 
 use super::{Weights, WeightsError, WrongShape};
+use crate::lean;
 
 /// A parameter as diffusers names and shapes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,11 +31,12 @@ impl Weights {
                 Some(_) => {}
             }
         }
-        let mut wanted: Vec<&str> = expected.iter().map(|s| s.name.as_str()).collect();
-        wanted.sort_unstable();
+        let wanted = lean::order(expected.len(), &|a, b| expected[a].name.cmp(&expected[b].name));
         let extra: Vec<String> = self
             .names()
-            .filter(|name| wanted.binary_search(name).is_err())
+            .filter(|name| {
+                wanted.binary_search_by(|&i| expected[i].name.as_str().cmp(name)).is_err()
+            })
             .map(str::to_owned)
             .collect();
         if !(wrong.is_empty() && missing.is_empty() && extra.is_empty()) {
