@@ -49,11 +49,11 @@ def bind(port, exact):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--exact", action="store_true", help="fail when the port is taken")
     args = parser.parse_args()
     with bind(args.port, args.exact) as server:
-        address = f"http://localhost:{server.server_address[1]}/"
+        address = f"http://127.0.0.1:{server.server_address[1]}/"
         print(f"\n  unnoise is at {address}   (Ctrl-C stops it)\n", flush=True)
         if opener := os.environ.get("UNNOISE_OPEN"):
             subprocess.Popen([opener, address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -10,14 +10,14 @@ usage() {
   cat <<'TEXT'
 usage: scripts/serve.sh [--port N] [--no-open]
 
-Builds the WebAssembly module, serves this repository on http://localhost:N/ and prints the address.
+Builds the WebAssembly module, serves this repository on http://127.0.0.1:N/ and prints the address.
 
-  --port N     the port to listen on (default 8080; the next free one if it is taken)
+  --port N     the port to listen on (default 8000; the next free one if it is taken)
   --no-open    do not open the page in a browser
 TEXT
 }
 
-port=8080 port_given="" open=1
+port=8000 port_given="" open=1
 while [ $# -gt 0 ]; do
   case "$1" in
     --port)

@@ -213,7 +213,7 @@ function rebuild(header, data) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const at = process.argv.indexOf("--port");
-  const wanted = at < 0 ? 8080 : Number(process.argv[at + 1]);
+  const wanted = at < 0 ? 8000 : Number(process.argv[at + 1]);
   const server = await serveFiles(wanted).catch((error) => {
     if (error.code !== "EADDRINUSE" || process.argv.includes("--exact")) {
       console.error(`error: port ${wanted} cannot be used: ${error.code}`);
@@ -221,5 +221,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     }
     return serveFiles();
   });
-  console.log(`\n  unnoise is at ${server.origin}/   (Ctrl-C stops it)\n`);
+  console.log(`\n  unnoise is at ${server.origin.replace("localhost", "127.0.0.1")}/   (Ctrl-C stops it)\n`);
 }
