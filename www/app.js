@@ -364,7 +364,7 @@ function cancelled(id) {
 }
 
 function showGpu({ name, class: kind }) {
-  ui.gpu.textContent = kind === 'software' ? 'No GPU: running on the processor, slowly' : `GPU: ${name}`;
+  ui.gpu.textContent = kind === 'software' ? 'No GPU: running on the processor, slowly' : `GPU: ${name || 'this browser does not say which'}`;
   ui.gpu.title = name;
 }
 
