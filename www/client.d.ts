@@ -119,7 +119,7 @@ export interface Step {
   /** Steps done, 1 to `steps`. */
   step: number;
   steps: number;
-  /** The timestep just done. */
+  /** The timestep of the step under way, which is how noisy the picture still is; the last one when done. */
   t: number;
   count: number;
   width: number;

@@ -68,6 +68,13 @@ const WORDS = {
   internal: ['Something went wrong inside this page. That is our fault.', 'Try again; if it comes back, please report the detail.', 'retry'],
 };
 
+// The engine's messages are clauses, as Rust's are: as a sentence they begin with a capital and end with a stop. A file
+// or a tensor at the beginning keeps its name.
+function sentence(text) {
+  const said = /[.!?)]$/.test(text) ? text : `${text}.`;
+  return /^[a-z]+[ ,:]/.test(said) ? said[0].toUpperCase() + said.slice(1) : said;
+}
+
 /**
  * An error in plain words.
  * @param {unknown} error
@@ -78,7 +85,7 @@ export function explain(error) {
   let { code } = pack(error);
   if (code === 'no-webgpu' && !globalThis.isSecureContext) code = 'insecure-page';
   const [what, todo, act] = WORDS[code] ?? WORDS.internal;
-  const said = what === null ? message : what;
+  const said = what === null ? sentence(message) : what;
   // A sentence from the engine that already says what to do needs no second piece of advice.
   const advised = what === null && /\b(try|choose|use|check|convert)\b/i.test(message);
   return {

@@ -41,7 +41,7 @@ pub fn coefficients(
 /// (`None`: before timestep 0) and is carried up to that of `t`. There is no noise.
 ///
 /// # Errors
-/// As [`coefficients`]; also sample prediction from a noise level of zero.
+/// As [`coefficients()`]; also sample prediction from a noise level of zero.
 pub fn invert(
     schedule: &Schedule,
     config: &SchedulerConfig,

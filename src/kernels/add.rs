@@ -5,7 +5,7 @@ use crate::shape::Shape;
 
 /// `y = (x0 + x1 + v) scale`, x1 and a vector v per image both optional.
 ///
-/// Bindings: x0, [x1], [v `[n][stride4]`], y.
+/// Bindings: x0, \[x1\], \[v `[n][stride4]`\], y.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Add {
     /// Shape of x0, x1 and y.

@@ -7,7 +7,7 @@ use crate::shape::Shape;
 /// `y = act(a x + b)` with a and b per image and channel, as [`GroupNorm`](super::group_norm::GroupNorm)
 /// makes them.
 ///
-/// Bindings: x0, [x1], [affine `[n][2][c4]`], y.
+/// Bindings: x0, \[x1\], \[affine `[n][2][c4]`\], y.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AffineAct {
     /// Shape of x0.

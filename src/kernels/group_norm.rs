@@ -7,7 +7,7 @@ use crate::shape::Shape;
 /// ([`AffineAct`](super::affine_act::AffineAct), or a convolution's load). Mean and biased variance are over a group's
 /// channels and all pixels of an image.
 ///
-/// Bindings: x0, [x1], gamma, beta, [temb], affine of shape [`output`](Self::output): per image a row
+/// Bindings: x0, \[x1\], gamma, beta, \[temb\], affine of shape [`output`](Self::output): per image a row
 /// of a and a row of b, zero in the padding.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct GroupNorm {
@@ -72,7 +72,7 @@ impl GroupNorm {
     /// The first of two dispatches: per channel and chunk of pixels the mean and the sum of squared
     /// deviations.
     ///
-    /// Bindings: x0, [x1], partials of [`partials_shape`](Self::partials_shape).
+    /// Bindings: x0, \[x1\], partials of [`partials_shape`](Self::partials_shape).
     pub fn partials(&self) -> Call {
         let Self { input, second, .. } = *self;
         let (flags, bindings) = match second {
@@ -100,7 +100,7 @@ impl GroupNorm {
 
     /// The second dispatch.
     ///
-    /// Bindings: partials, gamma, beta, [temb], affine.
+    /// Bindings: partials, gamma, beta, \[temb\], affine.
     pub fn finish(&self) -> Call {
         let grid = grid_1d(self.input.n * self.groups, 1);
         let width = self.input.with_c(self.c()).c4();

@@ -129,7 +129,7 @@ pub(super) fn entries(header: &str, have: usize, file: &str) -> Result<Vec<Entry
     let error = |detail: String| WeightsError::Header { file: file.to_owned(), detail };
     let Header(pairs) = serde_json::from_str(header).map_err(|e| error(e.to_string()))?;
     let by_name = lean::order(pairs.len(), &|a, b| pairs[a].0.cmp(&pairs[b].0));
-    if let Some(&[_, twice]) = by_name.array_windows().find(|&&[a, b]| pairs[a].0 == pairs[b].0) {
+    if let Some(&[_, twice]) = by_name.windows(2).find(|w| pairs[w[0]].0 == pairs[w[1]].0) {
         return Err(WeightsError::Duplicate {
             file: file.to_owned(),
             name: shorten(&pairs[twice].0),
