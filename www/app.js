@@ -685,7 +685,7 @@ function sheet(on) {
 ui['settings-open'].addEventListener('click', () => sheet(true));
 ui['settings-close'].addEventListener('click', () => sheet(false));
 ui.backdrop.addEventListener('click', () => sheet(false));
-matchMedia('(max-width: 720px)').addEventListener('change', () => sheet(false));
+matchMedia('(max-width: 720px), (max-width: 960px) and (orientation: portrait)').addEventListener('change', () => sheet(false));
 
 for (const help of document.querySelectorAll('[popover]')) {
   help.addEventListener('beforetoggle', (event) => {

@@ -40,7 +40,11 @@ impl MemoryFiles {
             .into_iter()
             .map(|(path, bytes)| (path.replace('\\', "/"), bytes))
             .map(|(path, bytes)| {
-                (path.trim_start_matches("./").trim_start_matches('/').to_owned(), bytes)
+                let mut path = path.as_str();
+                while let Some(rest) = path.strip_prefix("./") {
+                    path = rest;
+                }
+                (path.trim_start_matches('/').to_owned(), bytes)
             })
             .filter(|(path, _)| !path.split('/').any(|p| p.starts_with('.') || p == "__MACOSX"))
             .collect();

@@ -5,12 +5,12 @@
 
 use super::ConfigError;
 use crate::lean;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The keys of one file.
 pub(super) struct Keys<'a> {
     file: &'a str,
-    map: Map<String, Value>,
+    entries: Vec<(String, Value)>,
 }
 
 impl<'a> Keys<'a> {
@@ -19,15 +19,18 @@ impl<'a> Keys<'a> {
     pub fn parse(text: &str, file: &'a str) -> Result<Self, ConfigError> {
         let error = |detail: String| ConfigError::Json { file: file.to_owned(), detail };
         let value: Value = serde_json::from_str(text).map_err(|e| error(e.to_string()))?;
-        let Value::Object(mut map) = value else {
+        let Value::Object(map) = value else {
             return Err(error(format!("found {}", show(&value))));
         };
-        if let Some(Value::Array(names)) = map.remove("_use_default_values") {
-            for name in names.iter().filter_map(Value::as_str) {
-                map.remove(name);
-            }
-        }
-        Ok(Self { file, map })
+        let unset: Vec<Value> = match map.get("_use_default_values") {
+            Some(Value::Array(names)) => names.clone(),
+            _ => Vec::new(),
+        };
+        let unset: Vec<&str> = unset.iter().filter_map(Value::as_str).collect();
+        let order = lean::order(unset.len(), &|a, b| unset[a].cmp(unset[b]));
+        let mut entries: Vec<(String, Value)> = map.into_iter().collect();
+        entries.retain(|(key, _)| order.binary_search_by(|&i| unset[i].cmp(key.as_str())).is_err());
+        Ok(Self { file, entries })
     }
 
     /// The file's name, for errors.
@@ -37,17 +40,17 @@ impl<'a> Keys<'a> {
 
     /// The value of a key; `None` when it is missing, `Some(Null)` when it is null.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.map.get(key)
+        self.entries.iter().find(|(k, _)| k == key).map(|(_, value)| value)
     }
 
     /// Whether the file has this key.
     pub fn has(&self, key: &str) -> bool {
-        self.map.contains_key(key)
+        self.get(key).is_some()
     }
 
     /// All keys with their values.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.map.iter()
+        self.entries.iter().map(|(key, value)| (key, value))
     }
 
     /// `key`, or its name in diffusers before 0.3 where the file has only that.
@@ -141,7 +144,7 @@ impl<'a> Keys<'a> {
         &self,
         key: &str,
         default: f64,
-        ok: impl Fn(f64) -> bool,
+        ok: fn(f64) -> bool,
         expected: &str,
     ) -> Result<f64, ConfigError> {
         match self.get(key) {

@@ -33,6 +33,8 @@ pub struct Progress {
     pub t: usize,
     /// First image of the current batch.
     pub image: usize,
+    /// Images of a batch.
+    pub batch: usize,
     /// Everything is computed.
     pub done: bool,
 }
@@ -117,7 +119,8 @@ impl Run {
         let state = self.state.borrow();
         let step = if state.done { self.steps.len() } else { state.step };
         let t = self.steps.timesteps[step.min(self.steps.len() - 1)];
-        Progress { step, steps: self.steps.len(), t, image: state.image, done: state.done }
+        let (steps, batch) = (self.steps.len(), self.shape.n);
+        Progress { step, steps, t, image: state.image, batch, done: state.done }
     }
 
     /// Submits the next slice of work, sized so that the desktop stays alive, and returns once at

@@ -17,8 +17,6 @@ use crate::lean;
 pub enum Const {
     /// An unsigned integer.
     U32(u32),
-    /// A float.
-    F32(f32),
 }
 
 /// What is wrong with a shader file. Only a mistake in this crate can cause one, so the tests that
@@ -41,10 +39,8 @@ pub struct ExpandError {
 pub fn expand(name: &str, flags: &[&str], consts: &[(&str, Const)]) -> Result<String, ExpandError> {
     let mut out = String::new();
     for (key, value) in consts {
-        match value {
-            Const::U32(v) => out.push_str(&format!("const {key}: u32 = {v}u;\n")),
-            Const::F32(v) => out.push_str(&format!("const {key}: f32 = {v:?}f;\n")),
-        }
+        let Const::U32(v) = value;
+        out.push_str(&format!("const {key}: u32 = {v}u;\n"));
     }
     let mut expander = Expander { flags, consts, imported: Vec::new() };
     expander.file(name, &mut out)?;
@@ -144,10 +140,10 @@ impl Expander<'_> {
         let (from, to) = split(range.trim(), "..")?;
         let to = match to.parse() {
             Ok(number) => number,
-            Err(_) => self.consts.iter().find_map(|(name, value)| match value {
-                Const::U32(v) if *name == to => Some(*v),
-                _ => None,
-            })?,
+            Err(_) => {
+                let (_, Const::U32(number)) = self.consts.iter().find(|(name, _)| *name == to)?;
+                *number
+            }
         };
         Some((variable.trim(), from.parse().ok()?, to))
     }

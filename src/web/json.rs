@@ -73,6 +73,7 @@ pub(super) fn progress(p: &Progress) -> String {
         ("steps", p.steps.into()),
         ("t", p.t.into()),
         ("image", p.image.into()),
+        ("batch", p.batch.into()),
         ("done", p.done.into()),
     ];
     lean::object(&entries, false)
