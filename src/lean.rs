@@ -42,7 +42,7 @@ pub(crate) fn float(x: f64) -> String {
 /// The shortest decimal that reads back as `x`.
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn float(x: f64) -> String {
-    js_sys::Number::from(x).to_string(10).map_or_else(|_| String::new(), String::from)
+    js_sys::Number::from(x).to_string_with_radix(10).map_or_else(|_| String::new(), String::from)
 }
 
 /// A short decimal of `x`.
