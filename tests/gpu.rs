@@ -242,6 +242,24 @@ fn too_large_is_said_before_anything_is_allocated() {
 }
 
 #[test]
+fn a_plan_in_place_of_another_keeps_the_weights() {
+    let Some(gpu) = common::gpu() else { return };
+    let executor = load(&gpu, two_steps(64, 1)).expect("loads");
+    let end = executor.plan().tensors[0].2;
+    executor.submit(0..2).expect("submits");
+    let first = block_on(executor.read_bytes(end)).expect("reads");
+    // The same weights: nobody asks for them again, and the result is the same.
+    let mut never = |_: &PackedWeight| Err(GpuError::OutOfMemory { what: "asked".into() });
+    let executor = block_on(executor.replace(two_steps(64, 1), &mut never, &mut |_| ()));
+    let executor = executor.expect("replaces");
+    executor.submit(0..2).expect("submits");
+    assert_eq!(block_on(executor.read_bytes(end)).expect("reads"), first);
+    // Other weights are asked for.
+    let other = block_on(executor.replace(two_steps(128, 1), &mut never, &mut |_| ()));
+    assert_eq!(other.err(), Some(GpuError::OutOfMemory { what: "asked".into() }));
+}
+
+#[test]
 fn wrong_weights_are_refused() {
     let Some(gpu) = common::gpu() else { return };
     let mut short = |_: &PackedWeight| Ok::<_, GpuError>(vec![0.0; 4]);

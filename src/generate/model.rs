@@ -185,7 +185,7 @@ impl Model {
         Run::start(self.clone(), request).await
     }
 
-    /// A session of this shape: the idle one, or a new one.
+    /// A session of this shape: the idle one, or a new one with its weights.
     pub(super) async fn session(
         &self,
         key: Key,
@@ -194,11 +194,7 @@ impl Model {
         let idle = self.inner.idle.borrow_mut().take();
         match idle {
             Some(session) if session.key == key && session.pacer.borrow().is_some() => Ok(session),
-            // Freed before the new one is made: together they might not fit.
-            idle => {
-                drop(idle);
-                Session::new(&self.inner, key, progress).await
-            }
+            idle => Session::new(&self.inner, key, idle, progress).await,
         }
     }
 

@@ -211,9 +211,11 @@ pub(super) fn fits(inner: &Inner, key: Key) -> Result<u64, Error> {
 }
 
 impl Session {
+    /// Makes one; `previous` gives up all but the weights, which stay on the GPU.
     pub(super) async fn new(
         inner: &Inner,
         key: Key,
+        previous: Option<Self>,
         progress: &dyn Fn(usize, usize),
     ) -> Result<Self, Error> {
         let (plan, body) = match key.sampling {
@@ -245,7 +247,10 @@ impl Session {
             Some([(_, pixels), _]) => Some(ReadRing::new(&inner.gpu, pixels.bytes, 1).await?),
             None => None,
         };
-        let executor = Executor::new(&inner.gpu, plan, &mut weights, &mut progress).await?;
+        let executor = match previous {
+            Some(old) => old.executor.replace(plan, &mut weights, &mut progress).await?,
+            None => Executor::new(&inner.gpu, plan, &mut weights, &mut progress).await?,
+        };
         let (ring, pacer) = (RefCell::new(ring), RefCell::new(Some(pacer)));
         Ok(Self { key, executor, body, rgba, ring, pacer })
     }

@@ -7,7 +7,7 @@ use super::fits::{ALIGN, plan_fits};
 use super::pipelines::bind_group;
 use super::{Gpu, GpuError};
 use crate::kernels::Shader;
-use crate::plan::{PackedWeight, Plan};
+use crate::plan::{PackedWeight, Plan, Role};
 use std::ops::Range;
 
 /// How far loading has come.
@@ -47,7 +47,44 @@ impl Executor {
         weights: &mut dyn FnMut(&PackedWeight) -> Result<Vec<f32>, E>,
         progress: &mut dyn FnMut(Loading),
     ) -> Result<Self, E> {
-        let executor = Self::allocate(gpu, plan, progress).await?;
+        Self::load(gpu, plan, Vec::new(), weights, progress).await
+    }
+
+    /// Loads another plan in place of this one. Where both agree on the packed weights, those stay
+    /// on the GPU and `weights` is not asked: only the rest is freed and made anew.
+    ///
+    /// # Errors
+    /// As [`Self::new`]. The old plan is gone in any case.
+    pub async fn replace<E: From<GpuError>>(
+        self,
+        plan: Plan,
+        weights: &mut dyn FnMut(&PackedWeight) -> Result<Vec<f32>, E>,
+        progress: &mut dyn FnMut(Loading),
+    ) -> Result<Self, E> {
+        let gpu = self.gpu.clone();
+        let held = |plan: &Plan| {
+            plan.buffers.iter().take_while(|b| b.role == Role::Weights).cloned().collect::<Vec<_>>()
+        };
+        let common = held(&plan);
+        let same = self.plan.weights == plan.weights && held(&self.plan) == common;
+        let mut kept = self.buffers;
+        kept.truncate(if same { common.len() } else { 0 });
+        Self::load(&gpu, plan, kept, weights, progress).await
+    }
+
+    /// `kept` are the plan's first buffers, with its weights in them; empty to upload them.
+    async fn load<E: From<GpuError>>(
+        gpu: &Gpu,
+        plan: Plan,
+        kept: Vec<Buffer>,
+        weights: &mut dyn FnMut(&PackedWeight) -> Result<Vec<f32>, E>,
+        progress: &mut dyn FnMut(Loading),
+    ) -> Result<Self, E> {
+        let uploaded = !kept.is_empty();
+        let executor = Self::allocate(gpu, plan, kept, progress).await?;
+        if uploaded {
+            return Ok(executor);
+        }
         let of = executor.plan.weights.iter().map(|w| w.slice.bytes).sum();
         let (mut done, mut portion) = (0, 0);
         for weight in &executor.plan.weights {
@@ -73,13 +110,14 @@ impl Executor {
     async fn allocate(
         gpu: &Gpu,
         plan: Plan,
+        kept: Vec<Buffer>,
         progress: &mut dyn FnMut(Loading),
     ) -> Result<Self, GpuError> {
         plan_fits(&plan, &gpu.limits())?;
         let (params, blocks) = pack_params(&plan);
         let bytes = plan.buffers.iter().map(|b| b.bytes).sum::<u64>() + params.len() as u64 * 4;
         let what = format!("{} buffers, {bytes} bytes in total", plan.buffers.len() + 1);
-        let buffers = allocate_buffers(gpu, &plan, &what).await?;
+        let buffers = allocate_buffers(gpu, &plan, kept, &what).await?;
         let uniforms = created(gpu, &what, |device| {
             Buffer::new(device, "params", params.len() as u64 * 4, UNIFORM)
         });
@@ -126,10 +164,16 @@ impl Executor {
 /// allocate only what is used, and would find themselves without memory in the middle of a run.
 const ALLOCATION_PORTION: u64 = 256 << 20;
 
-async fn allocate_buffers(gpu: &Gpu, plan: &Plan, what: &str) -> Result<Vec<Buffer>, GpuError> {
-    let mut buffers: Vec<Buffer> = Vec::with_capacity(plan.buffers.len());
-    let (mut touched, mut portion) = (0, 0);
-    for buffer in &plan.buffers {
+/// `kept` are the first of them.
+async fn allocate_buffers(
+    gpu: &Gpu,
+    plan: &Plan,
+    kept: Vec<Buffer>,
+    what: &str,
+) -> Result<Vec<Buffer>, GpuError> {
+    let mut buffers = kept;
+    let (mut touched, mut portion) = (buffers.len(), 0);
+    for buffer in &plan.buffers[touched..] {
         let make = |device: &_| Buffer::new(device, &buffer.label, buffer.bytes, STORAGE);
         buffers.push(created(gpu, what, make).await?);
         portion += buffer.bytes;
