@@ -33,7 +33,8 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> f32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 40) as f32 / 8_388_608.0 - 1.0
     }
 
@@ -262,7 +263,8 @@ fn conv2d_agrees_with_torch() {
     let file = safetensors::SafeTensors::deserialize(&bytes).expect("fixture");
     let read = |name: &str| -> (Vec<f32>, Vec<usize>) {
         let tensor = file.tensor(name).expect(name);
-        let values = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        let values =
+            tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         (values.collect(), tensor.shape().to_vec())
     };
     for (name, stride, pad) in [
@@ -313,7 +315,10 @@ fn conv2d_tiles_fit_webgpu() {
             for (n, side) in [(1, 1), (1, 4), (1, 32), (128, 8), (16, 256)] {
                 let tile = Tile::choose(class, Shape::new(n, side, side, c_out));
                 assert!(tile.threads() <= 256 && tile.bm % 16 == 0, "{tile:?}");
-                assert!(4 * tile.bm % tile.threads() == 0, "{tile:?} does not fetch in whole rounds");
+                assert!(
+                    4 * tile.bm % tile.threads() == 0,
+                    "{tile:?} does not fetch in whole rounds"
+                );
                 let fetched = (16 * tile.bn4).next_multiple_of(tile.threads());
                 assert!(16 * (4 * (tile.bm + 2) + fetched) <= 16 << 10, "{tile:?}");
             }

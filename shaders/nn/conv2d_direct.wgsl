@@ -54,20 +54,20 @@ struct Params {
 #endif
 @group(0) @binding(B_OUT) var<storage, read_write> out: array<vec4<f32>>;
 
-// The source's pixel that shows at (row, column), 0 or more, of the image the taps move over.
-fn pixel(n: u32, row: i32, column: i32) -> u32 {
-    let y = u32(clamp(row, 0, i32(params.h_in) - 1));
-    let x = u32(clamp(column, 0, i32(params.w_in) - 1));
+// The source's pixel that shows at (row, column), held inside the image that the taps move over.
+fn pixel(n: u32, row: i32, column: i32, h_in: i32, w_in: i32) -> u32 {
+    let y = u32(clamp(row, 0, h_in - 1));
+    let x = u32(clamp(column, 0, w_in - 1));
 #if UPSAMPLE
-    return (n * (params.h_in / 2u) + y / 2u) * (params.w_in / 2u) + x / 2u;
+    return (n * (u32(h_in) / 2u) + y / 2u) * (u32(w_in) / 2u) + x / 2u;
 #else
-    return (n * params.h_in + y) * params.w_in + x;
+    return (n * u32(h_in) + y) * u32(w_in) + x;
 #endif
 }
 
 // 0 <= at < size. Not `&&`, which is a branch.
-fn within(at: i32, size: u32) -> bool {
-    return (at >= 0) & (at < i32(size));
+fn within(at: i32, size: i32) -> bool {
+    return (at >= 0) & (at < size);
 }
 
 @compute @workgroup_size(32)
@@ -81,12 +81,22 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
     if (n >= params.n) {
         return;
     }
+    // Read once: no compiler here lifts a uniform's load out of the loops.
     let co = params.co;
+    let h_in = i32(params.h_in);
+    let w_in = i32(params.w_in);
+#for s in 0..SOURCES
+    let channels$s = params.c$s;
+#end
+    let c_in = params.c0 + params.c1;
+#if LOOPED
+    let pixels = params.pixels;
+    let taps = params.taps;
+#endif
     // The last group may hang over the end; what it computes there is not stored.
 #for j in 0..OC
     let o$j = min(group * OC + $j, co - 1u);
 #end
-    let c_in = params.c0 + params.c1;
     let left = i32(x * STRIDE) - i32(params.pad);
     let top = i32(y * STRIDE) - i32(params.pad);
 
@@ -97,19 +107,24 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
 #end
 #end
 #end
+#if LOOPED
     var v: array<vec4<f32>, ROWS * COLS>;
     var w: array<vec4<f32>, K * 4u * OC>;
+#endif
 #if !LOOPED
 #for i in 0..COLS
-    let inside$i = within(left + $i, params.w_in);
+    let inside$i = within(left + $i, w_in);
 #end
 #endif
     for (var ky = 0u; ky < K; ky++) {
 #if !LOOPED
 #for r in 0..ROWS
-        let there$r = within(top + i32(ky) + $r * i32(STRIDE), params.h_in);
+        let there$r = within(top + i32(ky) + $r * i32(STRIDE), h_in);
 #for i in 0..COLS
-        let at$r_$i = pixel(n, top + i32(ky) + $r * i32(STRIDE), left + $i);
+        let pixel$r_$i = pixel(n, top + i32(ky) + $r * i32(STRIDE), left + $i, h_in, w_in);
+#for s in 0..SOURCES
+        let at$s_$r_$i = pixel$r_$i * channels$s;
+#end
 #end
 #end
 #endif
@@ -118,18 +133,24 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
             let a = affine[n * 2u * c_in + c];
             let b = affine[n * 2u * c_in + c_in + c];
 #endif
+#if !LOOPED
+#if TWO
+#for r in 0..ROWS
+            var v$r: array<vec4<f32>, COLS>;
+#end
+#endif
+#endif
 #for s in 0..SOURCES
-            // The channel within source $s, of `channels`. A loop that may run no round, rather than an
+            // The channel within source $s. A loop that may run no round, rather than an
             // `if`: software adapters walk through both sides of an `if`, lanes masked.
-            let channels$s = params.c$s;
-            let channel$s = c - $s * params.c0;
+            let channel$s = c - $s * channels0;
 #if LOOPED
-            let rounds$s = select(0u, params.pixels, channel$s < channels$s);
+            let rounds$s = select(0u, pixels, channel$s < channels$s);
             for (var t = 0u; t < rounds$s; t++) {
                 let row = top + i32(ky + t / COLS * STRIDE);
                 let column = left + i32(t % COLS);
-                let here = within(row, params.h_in) & within(column, params.w_in);
-                let value = x$s[pixel(n, row, column) * channels$s + channel$s];
+                let here = within(row, h_in) & within(column, w_in);
+                let value = x$s[pixel(n, row, column, h_in, w_in) * channels$s + channel$s];
 #if PROLOGUE
                 v[t] = select(vec4<f32>(0.0), pre_act(a * value + b), here);
 #else
@@ -142,14 +163,21 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
 #endif
 #for r in 0..ROWS
 #for i in 0..COLS
-                let x$s_$r_$i = x$s[at$r_$i * channels$s + channel$s];
-#if PROLOGUE
-                v[$r * COLS + $i] =
-                    select(vec4<f32>(0.0), pre_act(a * x$s_$r_$i + b), there$r & inside$i);
+                let x$s_$r_$i = x$s[at$s_$r_$i + channel$s];
+#end
+#if TWO
+                v$r = array<vec4<f32>, COLS>(
 #else
-                v[$r * COLS + $i] = select(vec4<f32>(0.0), x$s_$r_$i, there$r & inside$i);
+            let v$r = array<vec4<f32>, COLS>(
+#endif
+#for i in 0..COLS
+#if PROLOGUE
+                    select(vec4<f32>(0.0), pre_act(a * x$s_$r_$i + b), there$r & inside$i),
+#else
+                    select(vec4<f32>(0.0), x$s_$r_$i, there$r & inside$i),
 #endif
 #end
+                );
 #end
 #if TWO
             }
@@ -158,27 +186,34 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
 #end
             let first = (ky * K * c_in + c) * 4u;
 #if LOOPED
-            for (var t = 0u; t < params.taps; t++) {
+            for (var t = 0u; t < taps; t++) {
                 let k = first + t / (4u * OC) * (c_in * 4u) + t / OC % 4u;
                 w[t] = weights[k * co + min(group * OC + t % OC, co - 1u)];
             }
 #else
+            let w = array<vec4<f32>, K * 4u * OC>(
 #for x in 0..K
 #for k in 0..4
 #for j in 0..OC
-            w[($x * 4 + $k) * OC + $j] = weights[(first + $x * c_in * 4u + $k) * co + o$j];
+                weights[(first + $x * c_in * 4u + $k) * co + o$j],
 #end
 #end
 #end
+            );
 #endif
 #for j in 0..OC
 #for r in 0..ROWS
 #for i in 0..PX
 #for x in 0..K
-            acc$r_$i_$j += v[$r * COLS + $i * STRIDE + $x].x * w[($x * 4) * OC + $j];
-            acc$r_$i_$j += v[$r * COLS + $i * STRIDE + $x].y * w[($x * 4 + 1) * OC + $j];
-            acc$r_$i_$j += v[$r * COLS + $i * STRIDE + $x].z * w[($x * 4 + 2) * OC + $j];
-            acc$r_$i_$j += v[$r * COLS + $i * STRIDE + $x].w * w[($x * 4 + 3) * OC + $j];
+#if LOOPED
+            let v$r_$i_$j_$x = v[$r * COLS + $i * STRIDE + $x];
+#else
+            let v$r_$i_$j_$x = v$r[$i * STRIDE + $x];
+#endif
+            acc$r_$i_$j += v$r_$i_$j_$x.x * w[($x * 4) * OC + $j];
+            acc$r_$i_$j += v$r_$i_$j_$x.y * w[($x * 4 + 1) * OC + $j];
+            acc$r_$i_$j += v$r_$i_$j_$x.z * w[($x * 4 + 2) * OC + $j];
+            acc$r_$i_$j += v$r_$i_$j_$x.w * w[($x * 4 + 3) * OC + $j];
 #end
 #end
 #end
