@@ -103,7 +103,7 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
 #for r in 0..ROWS
 #for i in 0..PX
 #for j in 0..OC
-    var acc$r_$i_$j = vec4<f32>(0.0);
+    var sum$r_$i_$j = vec4<f32>(0.0);
 #end
 #end
 #end
@@ -117,6 +117,13 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
 #end
 #endif
     for (var ky = 0u; ky < K; ky++) {
+#for r in 0..ROWS
+#for i in 0..PX
+#for j in 0..OC
+        var acc$r_$i_$j = vec4<f32>(0.0);
+#end
+#end
+#end
 #if !LOOPED
 #for r in 0..ROWS
         let there$r = within(top + i32(ky) + $r * i32(STRIDE), h_in);
@@ -210,15 +217,22 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
 #else
             let v$r_$i_$j_$x = v$r[$i * STRIDE + $x];
 #endif
-            acc$r_$i_$j += v$r_$i_$j_$x.x * w[($x * 4) * OC + $j];
-            acc$r_$i_$j += v$r_$i_$j_$x.y * w[($x * 4 + 1) * OC + $j];
-            acc$r_$i_$j += v$r_$i_$j_$x.z * w[($x * 4 + 2) * OC + $j];
-            acc$r_$i_$j += v$r_$i_$j_$x.w * w[($x * 4 + 3) * OC + $j];
+#for k in 0..4
+            acc$r_$i_$j = fma(vec4<f32>(v$r_$i_$j_$x[$k]), w[($x * 4 + $k) * OC + $j], acc$r_$i_$j);
+#end
 #end
 #end
 #end
 #end
         }
+        // Each row of taps is summed apart: the error of f32 grows with the number of terms.
+#for r in 0..ROWS
+#for i in 0..PX
+#for j in 0..OC
+        sum$r_$i_$j += acc$r_$i_$j;
+#end
+#end
+#end
     }
 
 #for j in 0..OC
@@ -234,7 +248,7 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
 #for i in 0..PX
         if (y + $r < params.h_out && x + $i < params.w_out) {
             let to = ((n * params.h_out + y + $r) * params.w_out + x + $i) * co + o$j;
-            var result = acc$r_$i_$j + constant;
+            var result = sum$r_$i_$j + constant;
 #if RESIDUAL
             result += residual[to];
 #endif

@@ -1,7 +1,33 @@
 //! What a checkpoint folder says: diffusers' JSON files, key by key.
 
+pub mod error;
+mod json;
+pub mod pipeline;
 pub mod scheduler;
+mod scheduler_json;
 pub mod unet;
+mod unet_json;
+mod unet_size;
+mod unet_write;
 
+pub use error::ConfigError;
+pub(crate) use json::shorten;
+pub use pipeline::PipelineConfig;
 pub use scheduler::SchedulerConfig;
 pub use unet::UNetConfig;
+pub use unet_size::MAX_PARAMETERS;
+
+use serde_json::Value;
+
+/// The diffusers release whose files we read and write alike.
+const DIFFUSERS_VERSION: &str = "0.42.1";
+
+/// JSON as diffusers lays it out: two spaces, keys in the order given (sorted).
+fn pretty(entries: &[(&str, Value)]) -> String {
+    crate::lean::object(entries, true) + "\n"
+}
+
+/// A number, written without a fraction where it has none: diffusers' defaults are integers.
+fn number(x: f64) -> Value {
+    if x.fract() == 0.0 && x.abs() < 1e15 { Value::from(x as i64) } else { Value::from(x) }
+}

@@ -98,7 +98,7 @@ pub struct SchedulerConfig {
     pub steps_offset: usize,
     /// Rescale so that the last alpha_cumprod is zero.
     pub rescale_betas_zero_snr: bool,
-    /// DDIM: alpha_cumprod before the first timestep is 1 (else alphas_cumprod[0]).
+    /// DDIM: alpha_cumprod before the first timestep is 1 (else `alphas_cumprod[0]`).
     pub set_alpha_to_one: bool,
 }
 

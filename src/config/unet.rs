@@ -35,6 +35,18 @@ pub enum Activation {
     Relu,
 }
 
+impl Activation {
+    /// diffusers' name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Activation::Silu => "silu",
+            Activation::Mish => "mish",
+            Activation::Gelu => "gelu",
+            Activation::Relu => "relu",
+        }
+    }
+}
+
 /// A block of the contracting path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DownBlock {
@@ -79,7 +91,7 @@ pub struct UNetConfig {
     pub center_input_sample: bool,
     /// Kind of time embedding.
     pub time_embedding_type: TimeEmbedding,
-    /// Width after the MLP; null is 4 * `block_out_channels[0]`.
+    /// Width after the MLP; null (or 0) is 4 * `block_out_channels[0]`.
     pub time_embedding_dim: Option<usize>,
     /// Subtracted from half the embedding's width in the frequencies' exponent.
     pub freq_shift: f64,
@@ -99,9 +111,9 @@ pub struct UNetConfig {
     pub mid_block_scale_factor: f64,
     /// 1: symmetric; 0: one row and column of zeros at the right and bottom.
     pub downsample_padding: usize,
-    /// Acts on `AttnDownBlock2D` only. Null there means no downsampler: refused.
+    /// Acts on `AttnDownBlock2D` only. Null is conv.
     pub downsample_type: Resample,
-    /// Acts on `AttnUpBlock2D` only.
+    /// Acts on `AttnUpBlock2D` only. Null is conv.
     pub upsample_type: Resample,
     /// Training only.
     pub dropout: f64,

@@ -5,11 +5,32 @@
 //! waits is `async`. On native the same futures drive the device themselves, so that any executor
 //! (or `pollster::block_on`) will do.
 
-pub mod context;
-pub mod error;
-pub mod pipelines;
+mod adapter;
+mod buffer;
+mod clock;
+mod context;
+mod error;
+mod executor;
+mod fits;
+mod load;
+pub mod pacer;
+mod pipelines;
+pub mod probe;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod profile;
 pub mod raw;
-pub mod transfer;
+mod replay;
+mod ring;
+mod transfer;
 
-pub use context::{AdapterSummary, Gpu, GpuOptions};
+pub use adapter::{AdapterSummary, GpuOptions};
+pub use clock::now_ms;
+pub use context::Gpu;
 pub use error::GpuError;
+pub use executor::Executor;
+pub use fits::plan_fits;
+pub use load::Loading;
+pub use pacer::Pacer;
+pub use replay::{Progress, Replay};
+pub use ring::ReadRing;
+pub use transfer::Ticket;

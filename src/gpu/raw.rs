@@ -1,6 +1,9 @@
 //! One call on fresh buffers, without a plan: how the kernel tests and small probes run a kernel.
 
-use super::transfer::{finish_map, start_map};
+use super::buffer::{Buffer, STAGING, STORAGE, UNIFORM};
+use super::context::created;
+use super::pipelines::bind_group;
+use super::transfer::start_map;
 use super::{Gpu, GpuError};
 use crate::kernels::Call;
 
@@ -34,75 +37,51 @@ pub async fn run(
         return Err(GpuError::Plan { what: format!("bindings of {}", call.shader.name) });
     }
     let pipeline = gpu.pipeline(&call.shader).await?;
-    let device = &gpu.inner.device;
-    let label = Some(call.shader.name);
-    let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let buffer = |words: usize, usage| {
-        device.create_buffer(&wgpu::BufferDescriptor {
-            label,
-            size: words as u64 * 4,
-            usage,
-            mapped_at_creation: false,
-        })
-    };
-    let params = buffer(call.params.len().next_multiple_of(4).max(4), PARAMS);
-    gpu.inner.queue.write_buffer(&params, 0, bytemuck::cast_slice(&call.params));
-    let band = [guard; GUARD_WORDS];
-    let mut buffers = Vec::new();
-    for words in data {
-        let whole = [&band[..], words, &band[..]].concat();
-        let storage = buffer(whole.len(), STORAGE);
-        gpu.inner.queue.write_buffer(&storage, 0, bytemuck::cast_slice(&whole));
-        buffers.push((storage, buffer(whole.len(), READ_BACK), words.len()));
-    }
-    let guard_bytes = GUARD_WORDS as u64 * 4;
-    let mut entries =
-        vec![wgpu::BindGroupEntry { binding: 0, resource: params.as_entire_binding() }];
-    for (binding, (storage, _, words)) in (1..).zip(&buffers) {
-        let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-            buffer: storage,
-            offset: guard_bytes,
-            size: wgpu::BufferSize::new(*words as u64 * 4),
-        });
-        entries.push(wgpu::BindGroupEntry { binding, resource });
-    }
-    let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label,
-        layout: &pipeline.layout,
-        entries: &entries,
+    let label = call.shader.name;
+    let buffers = created(gpu, label, |device| {
+        let bytes = |words: usize| words as u64 * 4;
+        let pair = |words: &Vec<u32>| {
+            let whole = bytes(words.len() + 2 * GUARD_WORDS);
+            (Buffer::new(device, label, whole, STORAGE), Buffer::new(device, label, whole, STAGING))
+        };
+        let params = bytes(call.params.len().next_multiple_of(4).max(4));
+        let params = Buffer::new(device, label, params, UNIFORM);
+        (params, data.iter().map(pair).collect::<Vec<_>>())
     });
-    let mut encoder = device.create_command_encoder(&Default::default());
-    {
+    let (params, buffers) = buffers.await?;
+    let queue = &gpu.inner.queue;
+    queue.write_buffer(&params, 0, bytemuck::cast_slice(&call.params));
+    let band = [guard; GUARD_WORDS];
+    for (words, (storage, _)) in data.iter().zip(&buffers) {
+        let whole = [&band[..], words, &band[..]].concat();
+        queue.write_buffer(storage, 0, bytemuck::cast_slice(&whole));
+    }
+    created(gpu, label, |device| {
+        let bound = buffers.iter().zip(data);
+        let bound = bound.map(|((b, _), d)| (&**b, GUARD_WORDS as u64 * 4, d.len() as u64 * 4));
+        let group =
+            bind_group(device, label, &pipeline.layout, (&*params, 0, params.size()), bound);
+        let mut encoder = device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         pass.set_pipeline(&pipeline.pipeline);
         pass.set_bind_group(0, &group, &[]);
         pass.dispatch_workgroups(call.grid[0], call.grid[1], call.grid[2]);
-    }
-    for (storage, read_back, _) in &buffers {
-        encoder.copy_buffer_to_buffer(storage, 0, read_back, 0, None);
-    }
-    gpu.inner.queue.submit([encoder.finish()]);
-    if let Some(error) = scope.pop().await {
-        return Err(GpuError::from_wgpu(error, call.shader.name));
-    }
-    let maps: Vec<_> = buffers.iter().map(|(_, b, _)| start_map(b, b.size())).collect();
-    #[cfg(not(target_arch = "wasm32"))]
-    gpu.poll(None);
+        drop(pass);
+        for (storage, read_back) in &buffers {
+            encoder.copy_buffer_to_buffer(storage, 0, read_back, 0, None);
+        }
+        queue.submit([encoder.finish()]);
+    })
+    .await?;
+    let maps: Vec<_> = buffers.iter().map(|(_, b)| start_map(b, b.size())).collect();
     let mut all = Vec::new();
-    for ((_, read_back, words), map) in buffers.iter().zip(maps) {
-        let bytes = finish_map(gpu, read_back, read_back.size(), map.await)?;
+    for (((_, read_back), words), map) in buffers.iter().zip(data).zip(maps) {
+        let bytes = gpu.take_mapped(read_back, read_back.size(), map).await?;
         let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         let mut before: Vec<u32> = bytes.chunks_exact(4).map(word).collect();
         let mut data = before.split_off(GUARD_WORDS);
-        let after = data.split_off(*words);
+        let after = data.split_off(words.len());
         all.push(After { before, data, after });
     }
     Ok(all)
 }
-
-const PARAMS: wgpu::BufferUsages = wgpu::BufferUsages::UNIFORM.union(wgpu::BufferUsages::COPY_DST);
-const STORAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
-    .union(wgpu::BufferUsages::COPY_DST)
-    .union(wgpu::BufferUsages::COPY_SRC);
-const READ_BACK: wgpu::BufferUsages =
-    wgpu::BufferUsages::MAP_READ.union(wgpu::BufferUsages::COPY_DST);

@@ -12,15 +12,7 @@ mod tile;
 
 pub use tile::Tile;
 
-/// Vectors added to every pixel of an image: `v[n][offset4 + c / 4]` of a tensor `[n][stride4]`,
-/// both counted in `vec4`s. All time projections of a network can be one such tensor.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ChannelAdd {
-    /// `vec4`s per image.
-    pub stride4: usize,
-    /// First `vec4` to add.
-    pub offset4: usize,
-}
+pub use super::ChannelAdd;
 
 /// `out = act((conv(prologue(x)) + bias + channel_add + residual) * scale)`.
 ///
@@ -124,7 +116,8 @@ impl Conv2d {
         // runs the same code. 1x1 reuses no pixel, so it takes more channels.
         let row = if op.output.h == 1 { self.output.pixels() } else { op.output.w };
         let wide = if fetch == Fetch::Looped && self.k == 1 { 16 } else { 8 };
-        let px = if row.next_multiple_of(wide) <= row.next_multiple_of(4) { wide } else { 4 };
+        let fits = |px: &usize| row.next_multiple_of(*px) <= row.next_multiple_of(4);
+        let px = [wide, 8].into_iter().find(fits).unwrap_or(4);
         let most = match fetch {
             Fetch::Looped => 4 / op.stride,
             Fetch::Unrolled => 2 / op.stride,

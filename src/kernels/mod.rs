@@ -2,8 +2,22 @@
 //! which output, and turns a description of the operation into a [`Call`].
 
 pub mod act;
+pub mod add;
+pub mod advance;
+pub mod affine_act;
+pub mod attention;
+pub mod center_input;
+pub mod concat;
 pub mod conv2d;
+pub mod embedding;
+pub mod group_norm;
+pub mod resample;
+pub mod rgba;
+pub mod sampler_step;
+pub mod scale_items;
+pub mod select;
 pub mod sources;
+pub mod threshold;
 pub mod wgsl;
 
 pub use wgsl::Const;
@@ -67,6 +81,20 @@ pub fn grid_1d(invocations: usize, workgroup: u32) -> [u32; 3] {
 
 /// Workgroups in a full row of a folded grid.
 pub const FOLD: u32 = 32_768;
+
+/// A vector per image that a kernel adds to every pixel: a slice of a tensor of such vectors.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ChannelAdd {
+    /// `vec4`s from one image's vector to the next one's.
+    pub stride4: usize,
+    /// The first `vec4` of the slice.
+    pub offset4: usize,
+}
+
+/// Sizes as uniform words. A plan that fits a device has none beyond `u32`.
+fn words<const N: usize>(sizes: [usize; N]) -> Vec<u32> {
+    sizes.iter().map(|&size| u32::try_from(size).unwrap_or(u32::MAX)).collect()
+}
 
 /// What kind of machine runs the kernels. Found once per adapter (`gpu::context`); kernels may have a
 /// variant per class, all correct everywhere.

@@ -10,14 +10,13 @@
 //! * everything else is WGSL. Constants of the variant are put at the top as `const NAME: u32 = 8u;`.
 
 use super::sources;
+use crate::lean;
 
 /// A compile-time number of a shader variant.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Const {
     /// An unsigned integer.
     U32(u32),
-    /// A float.
-    F32(f32),
 }
 
 /// What is wrong with a shader file. Only a mistake in this crate can cause one, so the tests that
@@ -40,10 +39,8 @@ pub struct ExpandError {
 pub fn expand(name: &str, flags: &[&str], consts: &[(&str, Const)]) -> Result<String, ExpandError> {
     let mut out = String::new();
     for (key, value) in consts {
-        match value {
-            Const::U32(v) => out.push_str(&format!("const {key}: u32 = {v}u;\n")),
-            Const::F32(v) => out.push_str(&format!("const {key}: f32 = {v:?}f;\n")),
-        }
+        let Const::U32(v) = value;
+        out.push_str(&format!("const {key}: u32 = {v}u;\n"));
     }
     let mut expander = Expander { flags, consts, imported: Vec::new() };
     expander.file(name, &mut out)?;
@@ -113,7 +110,7 @@ impl Expander<'_> {
                 for value in from..to {
                     let value = value.to_string();
                     let round: Vec<_> =
-                        body.iter().map(|(n, l)| (*n, l.replace(&key, &value))).collect();
+                        body.iter().map(|(n, l)| (*n, lean::replace(l, &key, &value))).collect();
                     self.lines(file, &round, out)?;
                 }
             } else if trimmed == "#end" {
@@ -135,14 +132,18 @@ impl Expander<'_> {
 
     /// `i in 0..8` or `i in 0..TILE`.
     fn range<'t>(&self, text: &'t str) -> Option<(&'t str, u32, u32)> {
-        let (variable, range) = text.split_once(" in ")?;
-        let (from, to) = range.trim().split_once("..")?;
+        let split = |text: &'t str, by: &str| {
+            let at = lean::find(text, by)?;
+            Some((&text[..at], &text[at + by.len()..]))
+        };
+        let (variable, range) = split(text, " in ")?;
+        let (from, to) = split(range.trim(), "..")?;
         let to = match to.parse() {
             Ok(number) => number,
-            Err(_) => self.consts.iter().find_map(|(name, value)| match value {
-                Const::U32(v) if *name == to => Some(*v),
-                _ => None,
-            })?,
+            Err(_) => {
+                let (_, Const::U32(number)) = self.consts.iter().find(|(name, _)| *name == to)?;
+                *number
+            }
         };
         Some((variable.trim(), from.parse().ok()?, to))
     }

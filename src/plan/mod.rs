@@ -1,7 +1,18 @@
 //! From a graph of named operations to a flat list of dispatches over reused buffers: pure data, no
 //! GPU type anywhere, so a plan can be printed, checked and measured on a machine without one.
 
+mod fuse;
+pub mod graph;
+mod lower;
+mod memory;
 #[expect(clippy::module_inception, reason = "the file that defines Plan")]
 mod plan;
 
+pub use memory::External;
 pub use plan::{Binding, Buffer, BufferId, Dispatch, Limits, PackedWeight, Plan, Role, Slice};
+
+/// From a network to a plan for a class of adapter. `externals` are the tensors that the outside
+/// writes or reads; all others live in reused slots.
+pub fn compile(graph: graph::Graph, class: crate::kernels::Class, externals: &[External]) -> Plan {
+    memory::place(lower::lower(fuse::fuse(graph, class), class), externals)
+}

@@ -1,7 +1,9 @@
-//! The plan: buffers, weights and dispatches, ready to be replayed.
+//! The plan: buffers, weights and dispatches, ready to be replayed. It can be printed, measured and
+//! checked without a GPU.
 
 use crate::kernels::{Access, Shader};
 use crate::shape::Shape;
+use std::fmt;
 
 /// Index into [`Plan::buffers`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -119,4 +121,47 @@ impl Limits {
         workgroup_bytes: 16 << 10,
         grid: 65_535,
     };
+}
+
+impl Plan {
+    /// Bytes of all buffers of a role: exactly what is allocated.
+    pub fn bytes(&self, role: Role) -> u64 {
+        self.buffers.iter().filter(|b| b.role == role).map(|b| b.bytes).sum()
+    }
+
+    /// Bytes of all buffers.
+    pub fn total_bytes(&self) -> u64 {
+        self.buffers.iter().map(|b| b.bytes).sum()
+    }
+
+    /// Useful floating-point operations of all dispatches.
+    pub fn flops(&self) -> u64 {
+        self.dispatches.iter().map(|d| d.flops).sum()
+    }
+
+    /// An outside tensor: its shape and place.
+    pub fn tensor(&self, name: &str) -> Option<(Shape, Slice)> {
+        self.tensors.iter().find(|(n, ..)| n == name).map(|&(_, shape, slice)| (shape, slice))
+    }
+}
+
+impl fmt::Display for Plan {
+    /// One line a dispatch: index, module, kernel, grid, MFLOP, and what it binds (`=` is written).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, d) in self.dispatches.iter().enumerate() {
+            let [x, y, z] = d.grid;
+            write!(f, "{i:4}  {:<52} {:<24} {:>7}", d.label, d.shader.name, x * y * z)?;
+            write!(f, " {:>9.2} MFLOP ", d.flops as f64 / 1e6)?;
+            for binding in &d.bindings {
+                let buffer = &self.buffers[binding.slice.buffer.0 as usize];
+                let written = if binding.access == Access::Write { "=" } else { "" };
+                match buffer.role {
+                    Role::Weights => write!(f, " {written}w")?,
+                    _ => write!(f, " {written}{}", buffer.label)?,
+                }
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
 }

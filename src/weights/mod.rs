@@ -1,3 +1,11 @@
 //! What a checkpoint holds: safetensors, names, and their packing for the kernels.
 
+mod diagnose;
+pub mod error;
+pub mod names;
 pub mod pack;
+pub mod safetensors;
+
+pub use error::{WeightsError, WrongShape};
+pub use names::ParamSpec;
+pub use safetensors::Weights;

@@ -1,5 +1,12 @@
-//! The operations in f64 on the CPU, written like the shaders they check.
+//! Twins of the shaders: the same operations in f64, as plainly as can be, on `[n, h, w, c]` without
+//! padding.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod act;
+pub mod add;
+pub mod affine_act;
+pub mod attention;
+pub mod concat;
 pub mod conv2d;
+pub mod group_norm;
+pub mod resample;

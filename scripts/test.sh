@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# Runs every test: scripts/test.sh [--list] [STAGE…]
+# Installs what is missing (see lib.sh), says what it does and how long it took, goes on after a
+# failed stage so that one run shows everything, and ends with the counts. docs/testing.md explains.
+set -uo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# What must hold besides "no test failed". These numbers live here and nowhere else.
+MAX_WASM_GZIP_BYTES=180000
+# GPU tests of the native suite, on each adapter; a suite that skips silently tests nothing.
+EXPECTED_GPU_TESTS=1
+# Page tests, in each browser; Firefox's driver can do a little less.
+EXPECTED_PAGE_TESTS=102
+
+STAGES="format clippy clippy-wasm doc native swiftshader wasm chromium firefox"
+
+# A test run that hangs is stopped and named, well before a whole CI run would be.
+RUN_LIMIT=40m
+limited() { if have timeout; then timeout --foreground "$RUN_LIMIT" "$@"; else "$@"; fi; }
+
+LOGS="${CARGO_TARGET_DIR:-$ROOT/target}/test-logs"
+passed=0 failed=0 skipped=0
+broken="" times=""
+
+# --- the stages: each a function that fails when the stage does ---
+
+stage_format() {
+  rustup component add rustfmt >/dev/null 2>&1
+  cargo fmt --all --check
+}
+
+stage_clippy() {
+  rustup component add clippy >/dev/null 2>&1
+  cargo clippy --locked --all-targets -- -D warnings
+}
+
+stage_clippy_wasm() {
+  need_wasm_target
+  cargo clippy --locked --lib --target wasm32-unknown-unknown -- -D warnings
+}
+
+stage_doc() {
+  RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
+}
+
+# native_tests NAME: the whole suite on the adapter that the environment selects; REQUIRE_GPU makes
+# a missing adapter a failure, GPU_TEST_LOG gets a line from every GPU test that ran.
+native_tests() {
+  local gpu_log="$LOGS/gpu-tests-$1.txt" ran
+  rm -f "$gpu_log"
+  REQUIRE_GPU=1 GPU_TEST_LOG="$gpu_log" limited cargo test --locked --no-fail-fast || return 1
+  ran=$(sort -u "$gpu_log" 2>/dev/null | grep -c .)
+  echo "$ran GPU tests ran on $1"
+  [ "$ran" -ge "$EXPECTED_GPU_TESTS" ] && return 0
+  echo "error: expected at least $EXPECTED_GPU_TESTS GPU tests, $ran ran"
+  return 1
+}
+
+stage_native() {
+  need_vulkan
+  native_tests "the default adapter"
+}
+
+# Chromium carries a second software Vulkan, with other limits than Mesa's.
+stage_swiftshader() {
+  local icd
+  need_browser chromium
+  icd="$(dirname "$(readlink -f "$CHROMIUM")")/vk_swiftshader_icd.json"
+  [ -e "$icd" ] || icd=/usr/lib/chromium/vk_swiftshader_icd.json
+  if [ ! -e "$icd" ]; then
+    echo "this browser has no Vulkan driver to test on: skipped"
+    return 0
+  fi
+  need_vulkan
+  VK_ICD_FILENAMES="$icd" VK_DRIVER_FILES="$icd" native_tests SwiftShader
+}
+
+stage_wasm() {
+  local bytes
+  need_wasm_tools
+  build_wasm
+  bytes=$(gzip -9 -c pkg/unnoise_bg.wasm | wc -c | tr -d ' ')
+  echo "wasm: $(wc -c <pkg/unnoise_bg.wasm | tr -d ' ') bytes, gzipped $bytes of at most $MAX_WASM_GZIP_BYTES"
+  [ "$bytes" -le "$MAX_WASM_GZIP_BYTES" ] && return 0
+  echo "error: the wasm module is $((bytes - MAX_WASM_GZIP_BYTES)) bytes too large"
+  return 1
+}
+
+page_tests() {
+  local tap="$LOGS/$1.tap" ran
+  [ -e pkg/unnoise_bg.wasm ] || {
+    echo "error: pkg/ is not built: run the stage wasm first"
+    return 1
+  }
+  need_web_packages
+  BROWSER="$1" limited node --test --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter=tap --test-reporter-destination="$tap" tests/web/*.test.mjs || return 1
+  ran=$(count_node pass "$tap")
+  [ "$ran" -ge "$EXPECTED_PAGE_TESTS" ] && return 0
+  echo "error: expected at least $EXPECTED_PAGE_TESTS page tests in $1, $ran ran"
+  return 1
+}
+
+stage_chromium() {
+  need_browser chromium
+  page_tests chromium
+}
+
+stage_firefox() {
+  need_vulkan
+  need_browser firefox
+  page_tests firefox
+}
+
+# --- counting ---
+
+# count_cargo passed|failed|ignored LOG
+count_cargo() {
+  sed -n "s/^test result: .* \([0-9][0-9]*\) $1;.*/\1/p" "$2" | awk '{ n += $1 } END { print n + 0 }'
+}
+
+# count_node pass|fail|skipped LOG: the closing lines of node's test runner
+count_node() {
+  sed -n "s/^[^a-z]*$1 \([0-9][0-9]*\)\$/\1/p" "$2" | awk '{ n += $1 } END { print n + 0 }'
+}
+
+run_stage() {
+  local name=$1 log="$LOGS/$1.log" began=$SECONDS status took p f s
+  printf '\n=== %s ===\n' "$name"
+  # In a subshell: `fail` ends the stage, not the run.
+  (
+    stage_"$(echo "$name" | tr - _)" 2>&1
+  ) < /dev/null | tee "$log"
+  status=${PIPESTATUS[0]}
+  took=$((SECONDS - began))
+  p=$(($(count_cargo passed "$log") + $(count_node pass "$log")))
+  f=$(($(count_cargo failed "$log") + $(count_node fail "$log")))
+  s=$(($(count_cargo ignored "$log") + $(count_node skipped "$log")))
+  # A stage without a test runner counts as one check; a failed stage as at least one failure.
+  if [ "$status" = 0 ]; then
+    [ $((p + f + s)) = 0 ] && p=1
+  else
+    [ "$f" = 0 ] && f=1
+    broken="$broken $name"
+  fi
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  times="$times$(printf '%-12s %5d s  %4d passed %3d failed %3d skipped' "$name" "$took" "$p" "$f" "$s")
+"
+  printf '=== %s: %s in %d s ===\n' "$name" "$([ "$status" = 0 ] && echo ok || echo FAILED)" "$took"
+}
+
+wanted=""
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --list)
+      echo "$STAGES" | tr ' ' '\n'
+      exit 0
+      ;;
+    -h | --help)
+      echo "usage: scripts/test.sh [--list] [STAGE…]     stages: $STAGES"
+      exit 0
+      ;;
+    *)
+      case " $STAGES " in
+        *" $1 "*) wanted="$wanted $1" ;;
+        *) fail "there is no stage $1; stages: $STAGES" ;;
+      esac
+      ;;
+  esac
+  shift
+done
+
+need_rust
+mkdir -p "$LOGS"
+for name in ${wanted:-$STAGES}; do run_stage "$name"; done
+
+printf '\n%s\n' "$times"
+[ -z "$broken" ] || echo "failed stages:$broken"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ -z "$broken" ] && [ "$failed" = 0 ]

@@ -1,0 +1,167 @@
+// GroupNorm as an affine map per image and channel: y = a x + b with
+// a = gamma / sqrt(var + eps), b = beta - mean a, and with SCALE_SHIFT a (1 + s), b (1 + s) + t.
+//
+// x0 [n][pixels][first4] vec4; SECOND: x1 [n][pixels][second4] vec4, the channels after x0's;
+// gamma, beta [c padded]; SCALE_SHIFT: temb [n][stride], c scales from `offset`, then c shifts;
+// affine [n][2][c padded]: row 0 is a, row 1 is b, zero in the padding.
+//
+// PARTIALS: x0 is what group_norm_partial.wgsl made of the inputs, first4 its width.
+// SERIAL: invocation i makes group i % groups of image i / groups; else workgroup i does.
+//
+// The variance is taken around the mean K of every 16th pixel. By Cauchy-Schwarz (mean - K)^2 is at
+// most 15 var, so that subtracting it costs at most 4 of 24 bits, wherever the mean lies.
+struct Params {
+    count: u32,
+    groups: u32,
+    pixels: u32,
+    c: u32,
+    first4: u32,
+    second4: u32,
+    stride: u32,
+    offset: u32,
+    eps: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x0: array<vec4<f32>>;
+#if SECOND
+@group(0) @binding(2) var<storage, read> x1: array<vec4<f32>>;
+#endif
+@group(0) @binding(GAMMA) var<storage, read> gamma: array<f32>;
+@group(0) @binding(BETA) var<storage, read> beta: array<f32>;
+#if SCALE_SHIFT
+@group(0) @binding(TEMB) var<storage, read> temb: array<f32>;
+#endif
+@group(0) @binding(OUT) var<storage, read_write> affine: array<f32>;
+
+fn load(pixel: u32, q: u32) -> vec4<f32> {
+#if SECOND
+    if q >= params.first4 {
+        return x1[pixel * params.second4 + q - params.first4];
+    }
+#endif
+    return x0[pixel * params.first4 + q];
+}
+
+// 1 for the lanes of vec4 `q` that are channels of [begin, end).
+fn inside(q: u32, begin: u32, end: u32) -> vec4<f32> {
+    let c = 4u * q + vec4<u32>(0u, 1u, 2u, 3u);
+    return select(vec4<f32>(0.0), vec4<f32>(1.0), (c >= vec4<u32>(begin)) & (c < vec4<u32>(end)));
+}
+
+#if PARTIALS
+fn pixels_in(chunk: u32) -> f32 {
+    return f32(min(256u, params.pixels - 256u * chunk));
+}
+#endif
+
+#if !SERIAL
+const THREADS = 256u;
+var<workgroup> shared_sum: array<vec2<f32>, 256>;
+
+// Sum over the workgroup, always in the same order.
+fn reduce(value: vec2<f32>, lane: u32) -> vec2<f32> {
+    workgroupBarrier();
+    shared_sum[lane] = value;
+    for (var s = THREADS / 2u; s > 0u; s /= 2u) {
+        workgroupBarrier();
+        if lane < s {
+            shared_sum[lane] += shared_sum[lane + s];
+        }
+    }
+    workgroupBarrier();
+    return shared_sum[0];
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let i = id.y * 32768u + id.x;
+#else
+const THREADS = 1u;
+
+fn reduce(value: vec2<f32>, lane: u32) -> vec2<f32> {
+    return value;
+}
+
+@compute @workgroup_size(8)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let lane = 0u;
+    let i = id.y * 262144u + id.x;
+#endif
+    if i >= params.count {
+        return;
+    }
+    let image = i / params.groups;
+    let group = i % params.groups;
+    let size = params.c / params.groups;
+    let begin = group * size;
+    let end = begin + size;
+    let q0 = begin / 4u;
+    let width = (end + 3u) / 4u - q0;
+
+    var sum = vec4<f32>(0.0);
+    var total = vec4<f32>(0.0);
+    var squares = vec4<f32>(0.0);
+#if PARTIALS
+    let chunks = (params.pixels + 255u) / 256u;
+    let row0 = image * chunks * 2u;
+    for (var j = lane; j < chunks * width; j += THREADS) {
+        let q = q0 + j % width;
+        let chunk = j / width;
+        sum += inside(q, begin, end) * load(row0 + 2u * chunk, q) * pixels_in(chunk);
+    }
+    let around = reduce(vec2<f32>(dot(sum, vec4<f32>(1.0)), 0.0), lane).x / f32(params.pixels * size);
+    for (var j = lane; j < chunks * width; j += THREADS) {
+        let q = q0 + j % width;
+        let chunk = j / width;
+        let count = inside(q, begin, end) * pixels_in(chunk);
+        let d = load(row0 + 2u * chunk, q) - around;
+        total += count * d;
+        squares += count * d * d + inside(q, begin, end) * load(row0 + 2u * chunk + 1u, q);
+    }
+#else
+    let first = image * params.pixels;
+    let samples = (params.pixels + 15u) / 16u;
+    for (var j = lane; j < samples * width; j += THREADS) {
+        let q = q0 + j % width;
+        sum += inside(q, begin, end) * load(first + j / width * 16u, q);
+    }
+    let around = reduce(vec2<f32>(dot(sum, vec4<f32>(1.0)), 0.0), lane).x / f32(samples * size);
+
+    // Sums of sums of 256: the error of f32 grows with the number of terms.
+    let elements = params.pixels * width;
+    for (var chunk = lane; chunk < elements; chunk += 256u * THREADS) {
+        sum = vec4<f32>(0.0);
+        var square = vec4<f32>(0.0);
+        let to = min(chunk + 256u * THREADS, elements);
+        for (var j = chunk; j < to; j += THREADS) {
+            let q = q0 + j % width;
+            let d = inside(q, begin, end) * (load(first + j / width, q) - around);
+            sum += d;
+            square += d * d;
+        }
+        total += sum;
+        squares += square;
+    }
+#endif
+    let sums = reduce(vec2<f32>(dot(total, vec4<f32>(1.0)), dot(squares, vec4<f32>(1.0))), lane);
+    let moments = sums / f32(params.pixels * size);
+    let mean = around + moments.x;
+    let rstd = inverseSqrt(max(moments.y - moments.x * moments.x, 0.0) + params.eps);
+
+    // The last group also clears the padding.
+    let padded = 4u * (params.first4 + params.second4);
+    let last = select(end, padded, end == params.c);
+    for (var c = begin + lane; c < last; c += THREADS) {
+        var a = gamma[c] * rstd;
+        var b = beta[c] - mean * a;
+#if SCALE_SHIFT
+        let t = image * params.stride + params.offset + c;
+        let scale = 1.0 + temb[t];
+        a *= scale;
+        b = b * scale + temb[t + params.c];
+#endif
+        let row = 2u * image * padded + c;
+        affine[row] = select(0.0, a, c < end);
+        affine[row + padded] = select(0.0, b, c < end);
+    }
+}

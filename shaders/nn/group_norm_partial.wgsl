@@ -1,0 +1,92 @@
+// Per channel, over each chunk of 256 pixels: the mean, and the sum of squared deviations from it.
+//
+// x0 [n][pixels][first4] vec4; SECOND: x1 [n][pixels][second4] vec4, the channels after x0's;
+// partials [n][chunks][2][c4] vec4: means, then sums.
+//
+// A workgroup makes LANES vec4s of one chunk: blocks of vec4s fastest, then chunks, images. Its
+// invocations are LANES wide, so that neighbours read neighbours, by 256 / LANES pixels.
+struct Params {
+    count: u32,
+    chunks: u32,
+    pixels: u32,
+    first4: u32,
+    second4: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x0: array<vec4<f32>>;
+#if SECOND
+@group(0) @binding(2) var<storage, read> x1: array<vec4<f32>>;
+#endif
+@group(0) @binding(OUT) var<storage, read_write> partials: array<vec4<f32>>;
+
+const ROWS = 256u / LANES;
+var<workgroup> means: array<vec4<f32>, 256>;
+var<workgroup> squares: array<vec4<f32>, 256>;
+var<workgroup> counts: array<f32, 256>;
+
+fn load(pixel: u32, q: u32) -> vec4<f32> {
+#if SECOND
+    if q >= params.first4 {
+        return x1[pixel * params.second4 + q - params.first4];
+    }
+#endif
+    return x0[pixel * params.first4 + q];
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let i = id.y * 32768u + id.x;
+    if i >= params.count {
+        return;
+    }
+    let c4 = params.first4 + params.second4;
+    let blocks = (c4 + LANES - 1u) / LANES;
+    let q = i % blocks * LANES + thread % LANES;
+    let item = i / blocks;
+    let chunk = item % params.chunks * 256u;
+    let image = item / params.chunks;
+    let row = thread / LANES;
+    let first = image * params.pixels + chunk;
+    // Lanes past the channels have no pixels.
+    let end = select(0u, min(256u, params.pixels - chunk), q < c4);
+
+    // As in group_norm.wgsl: squares are summed around the mean of every 16th value.
+    var around = vec4<f32>(0.0);
+    var samples = 0.0;
+    for (var p = row; p < end; p += 16u * ROWS) {
+        around += load(first + p, q);
+        samples += 1.0;
+    }
+    around /= max(samples, 1.0);
+    var count = 0.0;
+    var sum = vec4<f32>(0.0);
+    var square = vec4<f32>(0.0);
+    for (var p = row; p < end; p += ROWS) {
+        let d = load(first + p, q) - around;
+        sum += d;
+        square += d * d;
+        count += 1.0;
+    }
+    let shift = sum / max(count, 1.0);
+    means[thread] = around + shift;
+    squares[thread] = max(square - sum * shift, vec4<f32>(0.0));
+    counts[thread] = count;
+
+    // Chan, Golub and LeVeque: the moments of two sets joined.
+    for (var s = ROWS / 2u; s > 0u; s /= 2u) {
+        workgroupBarrier();
+        if row < s {
+            let other = thread + s * LANES;
+            let all = counts[thread] + counts[other];
+            let d = means[other] - means[thread];
+            let share = counts[other] / max(all, 1.0);
+            means[thread] += d * share;
+            squares[thread] += squares[other] + d * d * (counts[thread] * share);
+            counts[thread] = all;
+        }
+    }
+    if row == 0u && q < c4 {
+        partials[2u * item * c4 + q] = means[thread];
+        partials[(2u * item + 1u) * c4 + q] = squares[thread];
+    }
+}

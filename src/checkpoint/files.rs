@@ -1,0 +1,88 @@
+//! Where a model's files come from: a folder on disk, or files handed over in memory (the page).
+
+use super::CheckpointError;
+
+/// Largest JSON file read: `trained_betas` may hold thousands of numbers.
+pub const MAX_JSON: u64 = 1 << 20;
+/// Largest weights file read: what [`MAX_PARAMETERS`](crate::config::MAX_PARAMETERS) take as f32,
+/// and their header.
+pub const MAX_WEIGHTS: u64 = (16 << 30) + (8 << 20);
+
+/// A set of files with relative paths, `/` between their parts.
+pub trait Files {
+    /// All paths.
+    fn list(&self) -> Vec<String>;
+
+    /// A file's bytes, or `None` when there is none of that path. A file may be asked for once: those
+    /// in memory are moved out, since a model's weights are too large to be copied on a phone.
+    ///
+    /// # Errors
+    /// [`CheckpointError::TooLarge`] before anything is read, [`CheckpointError::Io`].
+    fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, CheckpointError>;
+}
+
+/// The most bytes that are read of a file of this name.
+pub(super) fn limit(path: &str) -> u64 {
+    if path.ends_with(".json") { MAX_JSON } else { MAX_WEIGHTS }
+}
+
+/// Files in memory.
+pub struct MemoryFiles {
+    files: Vec<(String, Vec<u8>)>,
+    name: Option<String>,
+}
+
+impl MemoryFiles {
+    /// Takes files with their paths. Folders that all of them share are stripped (a dropped folder
+    /// comes as `my-model/unet/config.json`), hidden files are left out.
+    pub fn new(files: Vec<(String, Vec<u8>)>) -> Self {
+        let mut files: Vec<(String, Vec<u8>)> = files
+            .into_iter()
+            .map(|(path, bytes)| (path.replace('\\', "/"), bytes))
+            .map(|(path, bytes)| {
+                let mut path = path.as_str();
+                while let Some(rest) = path.strip_prefix("./") {
+                    path = rest;
+                }
+                (path.trim_start_matches('/').to_owned(), bytes)
+            })
+            .filter(|(path, _)| !path.split('/').any(|p| p.starts_with('.') || p == "__MACOSX"))
+            .collect();
+        let mut name = None;
+        while let Some(folder) = shared_folder(&files) {
+            for (path, _) in &mut files {
+                path.drain(..=folder.len());
+            }
+            name = Some(folder);
+        }
+        Self { files, name }
+    }
+
+    /// The innermost of the folders stripped.
+    pub fn name(&self) -> Option<String> {
+        self.name.clone()
+    }
+}
+
+/// The first part of every path, where it is the same and a folder.
+fn shared_folder(files: &[(String, Vec<u8>)]) -> Option<String> {
+    let (first, _) = files.first()?.0.split_once('/')?;
+    let inside = |path: &str| path.split_once('/').is_some_and(|(folder, _)| folder == first);
+    files.iter().all(|(path, _)| inside(path)).then(|| first.to_owned())
+}
+
+impl Files for MemoryFiles {
+    fn list(&self) -> Vec<String> {
+        self.files.iter().map(|(path, _)| path.clone()).collect()
+    }
+
+    fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, CheckpointError> {
+        let Some(index) = self.files.iter().position(|(p, _)| p == path) else { return Ok(None) };
+        let (path, bytes) = self.files.swap_remove(index);
+        let (have, limit) = (bytes.len() as u64, limit(&path));
+        if have > limit {
+            return Err(CheckpointError::TooLarge { file: path, have, limit });
+        }
+        Ok(Some(bytes))
+    }
+}

@@ -1,0 +1,102 @@
+//! A model folder on disk.
+
+use super::files::{Files, limit};
+use super::{Checkpoint, CheckpointError};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Files and folders looked at before giving up: this is no model.
+const MAX_ENTRIES: usize = 10_000;
+
+impl Checkpoint {
+    /// Opens a model folder. Its name becomes the checkpoint's.
+    ///
+    /// # Errors
+    /// [`CheckpointError`].
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+        let shown = path.display().to_string();
+        match fs::metadata(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(CheckpointError::NotFound { path: shown });
+            }
+            Err(e) => return Err(io_error(&shown, &e)),
+            Ok(found) if !found.is_dir() => {
+                return Err(CheckpointError::NotAFolder { path: shown });
+            }
+            Ok(_) => {}
+        }
+        let mut folder = Folder { root: path.to_owned(), files: files_in(path)? };
+        // `.` and `..` have no name of their own.
+        let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let name = full.file_name().map(|name| name.to_string_lossy().into_owned());
+        let mut checkpoint = Self::load(&mut folder).map_err(|error| match error {
+            CheckpointError::NotAModel { found, .. } => {
+                CheckpointError::NotAModel { folder: shown, found }
+            }
+            other => other,
+        })?;
+        checkpoint.name = name;
+        Ok(checkpoint)
+    }
+}
+
+struct Folder {
+    root: PathBuf,
+    files: Vec<String>,
+}
+
+impl Files for Folder {
+    fn list(&self) -> Vec<String> {
+        self.files.clone()
+    }
+
+    fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, CheckpointError> {
+        if !self.files.iter().any(|file| file == path) {
+            return Ok(None);
+        }
+        let file = File::open(self.root.join(path)).map_err(|e| io_error(path, &e))?;
+        let (have, limit) = (file.metadata().map_err(|e| io_error(path, &e))?.len(), limit(path));
+        if have > limit {
+            return Err(CheckpointError::TooLarge { file: path.to_owned(), have, limit });
+        }
+        let mut bytes = Vec::new();
+        // The size is only a promise: a file may grow while it is read.
+        bytes
+            .try_reserve_exact(usize::try_from(have).unwrap_or(usize::MAX))
+            .map_err(|e| CheckpointError::Io { file: path.to_owned(), detail: e.to_string() })?;
+        file.take(limit).read_to_end(&mut bytes).map_err(|e| io_error(path, &e))?;
+        Ok(Some(bytes))
+    }
+}
+
+/// Regular files (or links to them, as the hub's cache has) of a folder and its direct subfolders.
+fn files_in(root: &Path) -> Result<Vec<String>, CheckpointError> {
+    let mut found = Vec::new();
+    let mut folders = vec![String::new()];
+    let mut entries = 0;
+    while let Some(prefix) = folders.pop() {
+        let shown = root.join(&prefix).display().to_string();
+        for entry in fs::read_dir(root.join(&prefix)).map_err(|e| io_error(&shown, &e))? {
+            let Ok(name) = entry.map_err(|e| io_error(&shown, &e))?.file_name().into_string()
+            else {
+                continue;
+            };
+            entries += 1;
+            let Ok(kind) = fs::metadata(root.join(&prefix).join(&name)) else { continue };
+            if name.starts_with('.') || entries > MAX_ENTRIES {
+                continue;
+            } else if kind.is_file() {
+                found.push(format!("{prefix}{name}"));
+            } else if kind.is_dir() && prefix.is_empty() {
+                folders.push(format!("{name}/"));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn io_error(file: &str, error: &io::Error) -> CheckpointError {
+    CheckpointError::Io { file: file.to_owned(), detail: error.to_string() }
+}

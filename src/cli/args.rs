@@ -1,0 +1,493 @@
+//! What the command line says, and nothing about how it is done.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use unnoise::config::scheduler::{
+    BetaSchedule, PredictionType, SchedulerConfig, SchedulerKind, TimestepSpacing, VarianceType,
+};
+use unnoise::diffusion::PreviousTimestep;
+
+/// Denoising diffusion on your own GPU: runs the checkpoint folders that diffusers writes.
+#[derive(Parser, Debug)]
+#[command(version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  unnoise sample ./ddpm-cifar10-32 --out grid.png
+  unnoise info --adapters
+  unnoise help sample";
+
+/// Flags of every command.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// Graphics adapter, as `unnoise info --adapters` lists them
+    #[arg(long, global = true, value_name = "NAME|INDEX")]
+    pub adapter: Option<String>,
+    /// Use what it has, or only what any WebGPU device grants
+    #[arg(long, global = true, value_name = "default|adapter", default_value = "adapter",
+          value_parser = ["default", "adapter"], hide_default_value = true,
+          hide_possible_values = true)]
+    pub device_limits: String,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Turn noise into pictures
+    #[command(after_help = SAMPLE_EXAMPLES)]
+    Sample(Box<Sample>),
+    /// Run the U-Net once on given tensors
+    #[command(after_help = PREDICT_EXAMPLES)]
+    Predict(Predict),
+    /// Tell what a checkpoint is and needs, or which adapters there are
+    #[command(after_help = INFO_EXAMPLES)]
+    Info(Info),
+    /// Measure how fast this machine evaluates a U-Net
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench(Bench),
+    /// Serve a folder (the page) on this machine
+    Serve(Serve),
+}
+
+const SAMPLE_EXAMPLES: &str = "\
+--out may be given several times. A .png is a grid with its recipe inside, .npz holds uint8 arr_0
+[N,H,W,C] (what FID tools read), .safetensors holds x_0 [N,C,H,W] as raw f32. The same seed gives
+the same pictures whatever -n and --batch. --noise takes a .safetensors with x_T [N,C,H,W] and, if
+wanted, variance_noise [steps,N,C,H,W].
+
+Examples:
+  unnoise sample model                                   16 pictures in model-42.png
+  unnoise sample model --sampler ddpm --steps 1000 -n 64 --out ddpm.png --scale 2
+  unnoise sample model -n 50000 --spacing quadratic --out fid.npz -q
+  unnoise sample model --noise noise.safetensors --out x_0.safetensors";
+
+const PREDICT_EXAMPLES: &str = "\
+Input tensors: sample [N,C,H,W] F32; timesteps [N] or [1] I32, I64 or F32; for class-conditional
+models class_labels, [N] I32 or I64, or [N,D] F32. The result holds `output`.
+
+Examples:
+  unnoise predict model --input io.safetensors --out output.safetensors
+  unnoise predict model --input io.safetensors --prefix b1. --out output.safetensors";
+
+const INFO_EXAMPLES: &str = "\
+Examples:
+  unnoise info model
+  unnoise info model --batch 16 --plan | less
+  unnoise info --adapters";
+
+const BENCH_EXAMPLES: &str = "\
+Without MODEL: the network of google/ddpm-cifar10-32 (35.7 M parameters) with random weights.
+
+Examples:
+  unnoise bench
+  unnoise bench model --batch 8 -v
+  unnoise bench --json --adapter llvmpipe";
+
+#[derive(Args, Debug)]
+pub struct Sample {
+    /// Checkpoint folder as diffusers writes it
+    pub model: PathBuf,
+    /// How many pictures (default: 16, or what the noise file holds)
+    #[arg(short = 'n', long = "count", value_name = "N", value_parser = positive())]
+    pub count: Option<usize>,
+    /// Seed of the noise
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Which sampler (default: the checkpoint's own)
+    #[arg(long, value_parser = sampler(), value_name = "ddim|ddpm", hide_possible_values = true)]
+    pub sampler: Option<SchedulerKind>,
+    /// How many denoising steps
+    #[arg(long, default_value_t = 50, value_parser = positive(), value_name = "S")]
+    pub steps: usize,
+    /// DDIM: 0 is deterministic, 1 as noisy as DDPM
+    #[arg(long, default_value_t = 0.0, value_parser = eta, allow_negative_numbers = true)]
+    pub eta: f64,
+    /// Class label, for class-conditional models
+    #[arg(long, value_name = "N")]
+    pub class: Option<usize>,
+    /// Height and width in pixels (default: the checkpoint's)
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    pub size: Option<[usize; 2]>,
+    /// Pictures computed side by side (default: what memory allows)
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub batch: Option<usize>,
+    /// Noise made elsewhere (see below)
+    #[arg(long, value_name = "FILE")]
+    pub noise: Option<PathBuf>,
+    /// Where to: .png, .npz or .safetensors (default: MODEL-SEED.png)
+    #[arg(long, value_name = "FILE", value_parser = out_file)]
+    pub out: Vec<PathBuf>,
+    /// Write 00000.png, 00001.png, … into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out_dir: Option<PathBuf>,
+    /// Draw every pixel of a PNG as a square of this side
+    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true,
+          value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub scale: u8,
+    #[command(flatten)]
+    pub scheduler: SchedulerFlags,
+}
+
+/// Named as the keys of scheduler_config.json (`_` and `-` are the same here).
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Scheduler (instead of what scheduler_config.json says)")]
+pub struct SchedulerFlags {
+    /// Which timesteps to visit; quadratic is the DDIM paper's
+    #[arg(long, alias = "timestep-spacing", value_parser = spacing(),
+          value_name = "leading|trailing|linspace|quadratic", hide_possible_values = true)]
+    pub spacing: Option<TimestepSpacing>,
+    /// What the network's output means
+    #[arg(long, value_parser = prediction_type(),
+          value_name = "epsilon|sample|v_prediction", hide_possible_values = true)]
+    pub prediction_type: Option<PredictionType>,
+    /// DDPM's variance: fixed_small, fixed_large, learned, learned_range, …
+    #[arg(long, value_parser = variance_type(), value_name = "TYPE", hide_possible_values = true)]
+    pub variance_type: Option<VarianceType>,
+    /// Clamp the predicted x_0
+    #[arg(long, value_name = "true|false", hide_possible_values = true)]
+    pub clip_sample: Option<bool>,
+    /// … to this absolute value
+    #[arg(long, value_name = "X")]
+    pub clip_sample_range: Option<f64>,
+    /// Dynamic thresholding of the predicted x_0; beats --clip-sample
+    #[arg(long, value_name = "true|false", hide_possible_values = true)]
+    pub thresholding: Option<bool>,
+    /// … its quantile
+    #[arg(long, value_name = "X")]
+    pub dynamic_thresholding_ratio: Option<f64>,
+    /// … its cap
+    #[arg(long, value_name = "X")]
+    pub sample_max_value: Option<f64>,
+    /// Shape of the betas; a list of them in the checkpoint no longer counts
+    #[arg(long, value_parser = beta_schedule(),
+          value_name = "linear|scaled_linear|squaredcos_cap_v2|sigmoid", hide_possible_values = true)]
+    pub beta_schedule: Option<BetaSchedule>,
+    /// First beta
+    #[arg(long, value_name = "X")]
+    pub beta_start: Option<f64>,
+    /// Last beta
+    #[arg(long, value_name = "X")]
+    pub beta_end: Option<f64>,
+    /// The betas themselves, separated by commas
+    #[arg(long, value_name = "X,…", value_delimiter = ',',
+          conflicts_with_all = ["beta_schedule", "beta_start", "beta_end"])]
+    pub trained_betas: Option<Vec<f32>>,
+    /// T
+    #[arg(long, value_name = "T", value_parser = positive())]
+    pub num_train_timesteps: Option<usize>,
+    /// Added to leading timesteps
+    #[arg(long, value_name = "N")]
+    pub steps_offset: Option<usize>,
+    /// Rescale so that the last alpha_cumprod is zero
+    #[arg(long, value_name = "true|false", hide_possible_values = true)]
+    pub rescale_betas_zero_snr: Option<bool>,
+    /// DDIM: alpha_cumprod before the first timestep is 1
+    #[arg(long, value_name = "true|false", hide_possible_values = true)]
+    pub set_alpha_to_one: Option<bool>,
+    /// DDIM: recompute eps from the clipped x_0
+    #[arg(long)]
+    pub use_clipped_model_output: bool,
+    /// DDIM's previous timestep: t - T/S as in diffusers, or the next one visited
+    #[arg(long, value_parser = previous_timestep(), value_name = "diffusers|next-in-list",
+          default_value = "diffusers", hide_default_value = true, hide_possible_values = true)]
+    pub previous_timestep: PreviousTimestep,
+}
+
+impl SchedulerFlags {
+    /// Puts every flag that was given over the checkpoint's value.
+    pub fn apply(&self, config: &mut SchedulerConfig) {
+        fn set<T: Clone>(to: &mut T, flag: &Option<T>) {
+            if let Some(value) = flag {
+                *to = value.clone();
+            }
+        }
+        set(&mut config.timestep_spacing, &self.spacing);
+        set(&mut config.prediction_type, &self.prediction_type);
+        set(&mut config.variance_type, &self.variance_type);
+        set(&mut config.clip_sample, &self.clip_sample);
+        set(&mut config.clip_sample_range, &self.clip_sample_range);
+        set(&mut config.thresholding, &self.thresholding);
+        set(&mut config.dynamic_thresholding_ratio, &self.dynamic_thresholding_ratio);
+        set(&mut config.sample_max_value, &self.sample_max_value);
+        set(&mut config.beta_schedule, &self.beta_schedule);
+        set(&mut config.beta_start, &self.beta_start);
+        set(&mut config.beta_end, &self.beta_end);
+        set(&mut config.num_train_timesteps, &self.num_train_timesteps);
+        set(&mut config.steps_offset, &self.steps_offset);
+        set(&mut config.rescale_betas_zero_snr, &self.rescale_betas_zero_snr);
+        set(&mut config.set_alpha_to_one, &self.set_alpha_to_one);
+        let shaped =
+            self.beta_schedule.is_some() || self.beta_start.is_some() || self.beta_end.is_some();
+        if shaped || self.trained_betas.is_some() {
+            config.trained_betas.clone_from(&self.trained_betas);
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct Predict {
+    /// Checkpoint folder as diffusers writes it
+    pub model: PathBuf,
+    /// Tensors to evaluate
+    #[arg(long, value_name = "IO.safetensors")]
+    pub input: PathBuf,
+    /// Where the result goes
+    #[arg(long, value_name = "OUT.safetensors")]
+    pub out: PathBuf,
+    /// In front of the tensors' names
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub prefix: String,
+}
+
+#[derive(Args, Debug)]
+pub struct Info {
+    /// Checkpoint folder as diffusers writes it
+    #[arg(required_unless_present = "adapters", conflicts_with = "adapters")]
+    pub model: Option<PathBuf>,
+    /// List the graphics adapters of this machine
+    #[arg(long, conflicts_with_all = ["batch", "size", "plan"])]
+    pub adapters: bool,
+    /// Pictures computed side by side
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
+    pub batch: usize,
+    /// Height and width in pixels (default: the checkpoint's)
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    pub size: Option<[usize; 2]>,
+    /// Print every dispatch of an evaluation
+    #[arg(long)]
+    pub plan: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// Checkpoint folder as diffusers writes it
+    pub model: Option<PathBuf>,
+    /// Pictures computed side by side
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
+    pub batch: usize,
+    /// Height and width in pixels (default: the checkpoint's)
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    pub size: Option<[usize; 2]>,
+    /// One line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Which port; 0 takes any that is free
+    #[arg(long, default_value_t = 8000)]
+    pub port: u16,
+    /// Which folder
+    #[arg(long, default_value = ".")]
+    pub dir: PathBuf,
+    /// Which address to listen on; 0.0.0.0 opens it to the network
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: IpAddr,
+}
+
+/// `--beta_start` is `--beta-start`: people copy keys from JSON files and from diffusers' scripts.
+pub fn dashes(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut flags = true;
+    let dashed = |arg: OsString| {
+        flags &= arg != "--";
+        match arg.to_str() {
+            Some(text) if flags && text.starts_with("--") => {
+                let (name, value) = text.split_at(text.find('=').unwrap_or(text.len()));
+                (name.replace('_', "-") + value).into()
+            }
+            _ => arg,
+        }
+    };
+    args.into_iter().map(dashed).collect()
+}
+
+fn positive() -> impl TypedValueParser<Value = usize> {
+    clap::value_parser!(u32).range(1..).map(|n| n as usize)
+}
+
+fn eta(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(eta) if eta.is_finite() && eta >= 0.0 => Ok(eta),
+        _ => Err("eta is 0 or more; 1 gives DDPM's variance".to_owned()),
+    }
+}
+
+/// `HxW`, or one number for a square.
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let side = |t: &str| t.parse::<u16>().ok().filter(|&n| n > 0).map(usize::from);
+    let (h, w) = text.split_once(['x', 'X']).unwrap_or((text, text));
+    side(h).zip(side(w)).map(|(h, w)| [h, w]).ok_or_else(|| "as in 32x48, or 32".to_owned())
+}
+
+fn out_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match super::output::Format::of(&path) {
+        Some(_) => Ok(path),
+        None => Err("the name must end in .png, .npz or .safetensors".to_owned()),
+    }
+}
+
+/// One of the names, as the value it stands for.
+fn named<T: Clone + Send + Sync + 'static>(
+    values: &'static [(&'static str, T)],
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(values.iter().map(|(name, _)| *name)).try_map(|chosen| {
+        let found = values.iter().find(|(name, _)| *name == chosen);
+        found.map(|(_, value)| value.clone()).ok_or("unknown value")
+    })
+}
+
+fn sampler() -> impl TypedValueParser<Value = SchedulerKind> {
+    named(&[("ddim", SchedulerKind::Ddim), ("ddpm", SchedulerKind::Ddpm)])
+}
+
+fn spacing() -> impl TypedValueParser<Value = TimestepSpacing> {
+    named(&[
+        ("leading", TimestepSpacing::Leading),
+        ("trailing", TimestepSpacing::Trailing),
+        ("linspace", TimestepSpacing::Linspace),
+        ("quadratic", TimestepSpacing::Quadratic),
+    ])
+}
+
+fn prediction_type() -> impl TypedValueParser<Value = PredictionType> {
+    named(&[
+        ("epsilon", PredictionType::Epsilon),
+        ("sample", PredictionType::Sample),
+        ("v_prediction", PredictionType::VPrediction),
+    ])
+}
+
+fn variance_type() -> impl TypedValueParser<Value = VarianceType> {
+    named(&[
+        ("fixed_small", VarianceType::FixedSmall),
+        ("fixed_small_log", VarianceType::FixedSmallLog),
+        ("fixed_large", VarianceType::FixedLarge),
+        ("fixed_large_log", VarianceType::FixedLargeLog),
+        ("learned", VarianceType::Learned),
+        ("learned_range", VarianceType::LearnedRange),
+    ])
+}
+
+fn beta_schedule() -> impl TypedValueParser<Value = BetaSchedule> {
+    named(&[
+        ("linear", BetaSchedule::Linear),
+        ("scaled_linear", BetaSchedule::ScaledLinear),
+        ("squaredcos_cap_v2", BetaSchedule::SquaredcosCapV2),
+        ("sigmoid", BetaSchedule::Sigmoid),
+    ])
+}
+
+fn previous_timestep() -> impl TypedValueParser<Value = PreviousTimestep> {
+    named(&[
+        ("diffusers", PreviousTimestep::Diffusers),
+        ("next-in-list", PreviousTimestep::NextInList),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        let args = ["unnoise"].into_iter().chain(line.split(' ')).map(OsString::from);
+        Cli::try_parse_from(dashes(args))
+    }
+
+    fn sample(line: &str) -> Sample {
+        match parse(line).expect("a valid line").command {
+            Command::Sample(sample) => *sample,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn definition_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_scheduler_key_can_be_overridden() {
+        let flags = sample(
+            "sample m --spacing trailing --prediction_type v_prediction --variance-type learned \
+             --clip-sample false --clip-sample-range 2 --thresholding true \
+             --dynamic-thresholding-ratio 0.9 --sample-max-value 3 --beta-schedule sigmoid \
+             --beta_start=0.5 --beta-end 0.6 --num-train-timesteps 7 --steps-offset 1 \
+             --rescale-betas-zero-snr true --set-alpha-to-one false",
+        )
+        .scheduler;
+        let mut config =
+            SchedulerConfig { trained_betas: Some(vec![0.5]), ..SchedulerConfig::default() };
+        flags.apply(&mut config);
+        let want = SchedulerConfig {
+            kind: SchedulerKind::Ddpm,
+            num_train_timesteps: 7,
+            beta_start: 0.5,
+            beta_end: 0.6,
+            beta_schedule: BetaSchedule::Sigmoid,
+            trained_betas: None,
+            variance_type: VarianceType::Learned,
+            clip_sample: false,
+            clip_sample_range: 2.0,
+            prediction_type: PredictionType::VPrediction,
+            thresholding: true,
+            dynamic_thresholding_ratio: 0.9,
+            sample_max_value: 3.0,
+            timestep_spacing: TimestepSpacing::Trailing,
+            steps_offset: 1,
+            rescale_betas_zero_snr: true,
+            set_alpha_to_one: false,
+        };
+        assert_eq!(config, want);
+        sample("sample m --trained-betas 0.1,0.2").scheduler.apply(&mut config);
+        assert_eq!(config.trained_betas, Some(vec![0.1, 0.2]));
+        let before = config.clone();
+        sample("sample m").scheduler.apply(&mut config);
+        assert_eq!(config, before);
+    }
+
+    #[test]
+    fn sizes_and_outputs() {
+        assert_eq!(sample("sample m --size 12x20").size, Some([12, 20]));
+        assert_eq!(sample("sample m --size 8").size, Some([8, 8]));
+        assert_eq!(sample("sample m --out a.png --out b.npz").out.len(), 2);
+        for wrong in [
+            "sample",
+            "sample m --size 0x8",
+            "sample m --out a.gif",
+            "sample m --eta -1",
+            "sample m --eta NaN",
+            "sample m --steps 0",
+            "sample m --spacing odd",
+            "sample m -q -v",
+            "info",
+            "info m --adapters",
+            "predict m",
+        ] {
+            assert_eq!(parse(wrong).expect_err(wrong).exit_code(), 2, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_names_of_flags_lose_underscores() {
+        let args = ["--out_dir=a_b", "a_b", "--", "--a_b"].map(OsString::from);
+        assert_eq!(dashes(args), ["--out-dir=a_b", "a_b", "--", "--a_b"]);
+    }
+}

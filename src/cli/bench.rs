@@ -1,0 +1,249 @@
+//! `unnoise bench`: how fast this machine evaluates a U-Net.
+
+use super::args::{Bench, Global};
+use super::info::{adapter_line, bytes, class_name, count};
+use super::print;
+use super::progress::{Progress, Talk};
+use anyhow::{Context, Result};
+use serde_json::json;
+use std::time::{Duration, Instant};
+use unnoise::checkpoint::Checkpoint;
+use unnoise::config::{SchedulerConfig, UNetConfig};
+use unnoise::error::Error;
+use unnoise::generate::network_plan;
+use unnoise::gpu::profile::{has_clock, profile};
+use unnoise::gpu::{Executor, Gpu, probe};
+use unnoise::plan::{Plan, Role};
+use unnoise::weights::{Weights, safetensors};
+
+/// How long evaluations are repeated, and how often at least.
+const MEASURE: Duration = Duration::from_secs(3);
+const LEAST_RUNS: usize = 3;
+
+/// What google/ddpm-cifar10-32 is built like.
+const CIFAR10_32: &str = r#"{
+    "sample_size": 32, "in_channels": 3, "out_channels": 3, "center_input_sample": false,
+    "time_embedding_type": "positional", "freq_shift": 1, "flip_sin_to_cos": false,
+    "down_block_types": ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"],
+    "up_block_types": ["UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
+    "block_out_channels": [128, 256, 256, 256], "layers_per_block": 2,
+    "mid_block_scale_factor": 1, "downsample_padding": 0, "act_fn": "silu",
+    "attention_head_dim": null, "norm_num_groups": 32, "norm_eps": 1e-6
+}"#;
+
+/// Everything that is measured.
+struct Report<'a> {
+    name: String,
+    gpu: &'a Gpu,
+    plan: &'a Plan,
+    parameters: u64,
+    /// `[n, h, w]`.
+    shape: [usize; 3],
+    /// Milliseconds of each evaluation, ascending.
+    ms: Vec<f64>,
+    /// The adapter's multiply-add rate, GFLOP/s.
+    fma: f64,
+    /// Milliseconds: device, reading the model, shaders and upload, first evaluation.
+    cold: [f64; 4],
+}
+
+/// Runs the command.
+pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
+    let mut lap = Lap(Instant::now());
+    let checkpoint = match &args.model {
+        Some(path) => Checkpoint::open(path)?,
+        None => random_checkpoint()?,
+    };
+    // Making random weights is no part of a cold start.
+    let read = if args.model.is_some() { lap.ms() } else { 0.0 };
+    lap.ms();
+    let gpu = super::open_gpu(global, talk).await?;
+    let device = lap.ms();
+    let mut spinner = Progress::spinner(talk, "Loading the model");
+
+    let Checkpoint { unet, weights, name, .. } = &checkpoint;
+    let parameters = super::info::check(unet, weights)?;
+    let [h, w] = args.size.or(unet.sample_size).unwrap_or([32, 32]);
+    let plan = network_plan(unet, gpu.class(), args.batch, h, w)?;
+    spinner.message("Compiling shaders");
+    let mut pack = |weight: &unnoise::plan::PackedWeight| -> Result<Vec<f32>, Error> {
+        let parts: Result<Vec<_>, _> = weight.names.iter().map(|n| weights.read(n)).collect();
+        Ok(weight.packing.pack(&parts?))
+    };
+    let executor = Executor::new(&gpu, plan, &mut pack, &mut |_| ()).await?;
+    let load = lap.ms();
+    let evaluate = async || -> Result<()> {
+        let all = 0..executor.plan().dispatches.len();
+        Ok(gpu.wait(executor.submit(all)?).await?)
+    };
+    evaluate().await?;
+    let cold = [device, read, load, lap.ms()];
+
+    spinner.message("Measuring");
+    let began = Instant::now();
+    let mut ms = Vec::new();
+    while ms.len() < LEAST_RUNS || began.elapsed() < MEASURE {
+        lap.ms();
+        evaluate().await?;
+        ms.push(lap.ms());
+    }
+    ms.sort_by(f64::total_cmp);
+    let fma = probe::fma_rate(&gpu).await?;
+    spinner.clear();
+
+    let name = name.clone().unwrap_or_else(|| "cifar10-32 shape, random weights".to_owned());
+    let (plan, shape) = (executor.plan(), [args.batch, h, w]);
+    let report = Report { name, gpu: &gpu, plan, parameters, shape, ms, fma, cold };
+    if args.json {
+        return print(report.json());
+    }
+    report.print()?;
+    if talk >= Talk::Verbose {
+        print_kernels(&executor).await?;
+    }
+    Ok(())
+}
+
+impl Report<'_> {
+    fn median(&self) -> f64 {
+        self.ms[self.ms.len() / 2]
+    }
+
+    fn gflop(&self) -> f64 {
+        self.plan.flops() as f64 / 1e9
+    }
+
+    /// GFLOP/s.
+    fn rate(&self) -> f64 {
+        self.gflop() / self.median() * 1e3
+    }
+
+    fn print(&self) -> Result<()> {
+        let [n, h, w] = self.shape;
+        let [device, read, load, first] = self.cold.map(|ms| ms / 1e3);
+        let cold = self.cold.iter().sum::<f64>() / 1e3;
+        print(format_args!("{}: {} parameters", self.name, count(self.parameters)))?;
+        print(format_args!("{}\n", adapter_line(self.gpu.adapter())))?;
+        print(format_args!(
+            "evaluation  {} of {n} x {h}x{w} ({} runs, best {})",
+            time(self.median()),
+            self.ms.len(),
+            time(self.ms[0])
+        ))?;
+        print(format_args!(
+            "rate        {:.1} GFLOP/s, {:.0} % of this adapter's multiply-add rate ({:.1} GFLOP/s)",
+            self.rate(),
+            self.rate() / self.fma * 100.0,
+            self.fma
+        ))?;
+        print(format_args!(
+            "work        {:.2} GFLOP in {} dispatches",
+            self.gflop(),
+            self.plan.dispatches.len()
+        ))?;
+        print(format_args!(
+            "memory      {} of weights, {} in all",
+            bytes(self.plan.bytes(Role::Weights)),
+            bytes(self.plan.total_bytes())
+        ))?;
+        print(format_args!(
+            "cold start  {cold:.2} s (device {device:.2}, reading {read:.2}, shaders and upload \
+             {load:.2}, first evaluation {first:.2})"
+        ))
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let adapter = self.gpu.adapter();
+        let [n, h, w] = self.shape;
+        let [device, read, load, first] = self.cold;
+        json!({
+            "unnoise": env!("CARGO_PKG_VERSION"),
+            "adapter": adapter.name, "backend": adapter.backend, "driver": adapter.driver,
+            "class": class_name(adapter.class),
+            "model": self.name, "parameters": self.parameters,
+            "batch": n, "height": h, "width": w,
+            "ms": self.median(), "ms_best": self.ms[0], "runs": self.ms.len(),
+            "gflop": self.gflop(), "gflop_per_s": self.rate(),
+            "fma_gflop_per_s": self.fma, "fma_share": self.rate() / self.fma,
+            "dispatches": self.plan.dispatches.len(),
+            "weights_bytes": self.plan.bytes(Role::Weights),
+            "total_bytes": self.plan.total_bytes(),
+            "cold_start_ms": self.cold.iter().sum::<f64>(),
+            "cold_start": {"device_ms": device, "read_ms": read, "load_ms": load, "first_ms": first},
+        })
+    }
+}
+
+/// Time and rate of each kernel, most expensive first.
+async fn print_kernels(executor: &Executor) -> Result<()> {
+    let dispatches = &executor.plan().dispatches;
+    let timings = profile(executor, 0..dispatches.len(), LEAST_RUNS).await?;
+    let mut kernels: Vec<(&str, usize, f64, u64)> = Vec::new();
+    for timing in &timings {
+        let dispatch = &dispatches[timing.dispatch];
+        let name = dispatch.shader.name;
+        let known = kernels.iter().position(|kernel| kernel.0 == name);
+        let at = known.unwrap_or_else(|| {
+            kernels.push((name, 0, 0.0, 0));
+            kernels.len() - 1
+        });
+        let kernel = &mut kernels[at];
+        *kernel = (name, kernel.1 + 1, kernel.2 + timing.ms, kernel.3 + dispatch.flops);
+    }
+    kernels.sort_by(|a, b| b.2.total_cmp(&a.2));
+    let total: f64 = kernels.iter().map(|kernel| kernel.2).sum();
+    let clock = if has_clock(executor) { "GPU clock" } else { "one by one, round trips included" };
+    print(format_args!("\n{:<26} {:>6} {:>10} {:>6} {:>9}", clock, "calls", "ms", "%", "GFLOP/s"))?;
+    for (name, calls, ms, flops) in kernels {
+        let (share, rate) = (ms / total * 100.0, flops as f64 / 1e6 / ms.max(1e-9));
+        print(format_args!("{name:<26} {calls:>6} {ms:>10.2} {share:>6.1} {rate:>9.1}"))?;
+    }
+    Ok(())
+}
+
+/// The shape above with weights that keep activations near 1.
+fn random_checkpoint() -> Result<Checkpoint> {
+    let unet = UNetConfig::from_json(CIFAR10_32, "the built-in config")?;
+    let params = super::info::parameters(&unet)?;
+    // Xorshift: any noise will do here.
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut uniform = |bound: f32| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        ((state >> 40) as f32 / (1u32 << 23) as f32 - 1.0) * bound
+    };
+    let mut tensors = Vec::new();
+    for param in &params {
+        let len = param.shape.iter().product::<usize>();
+        let fan_in = param.shape.iter().skip(1).product::<usize>();
+        let bound = (3.0 / fan_in as f32).sqrt();
+        let norm = param.shape.len() == 1 && param.name.ends_with("weight");
+        let values: Vec<f32> =
+            (0..len).map(|_| if norm { 1.0 } else { uniform(bound.min(1.0)) }).collect();
+        tensors.push((param.name.as_str(), param.shape.as_slice(), values));
+    }
+    let views: Vec<_> = tensors.iter().map(|(name, shape, v)| (*name, *shape, &v[..])).collect();
+    let bytes = safetensors::write(&views).context("cannot make random weights")?;
+    let weights = Weights::from_bytes(bytes, "random weights")?;
+    Ok(Checkpoint { unet, scheduler: SchedulerConfig::default(), weights, name: None })
+}
+
+struct Lap(Instant);
+
+impl Lap {
+    /// Milliseconds since the last call.
+    fn ms(&mut self) -> f64 {
+        let ms = self.0.elapsed().as_secs_f64() * 1e3;
+        self.0 = Instant::now();
+        ms
+    }
+}
+
+fn time(ms: f64) -> String {
+    match ms {
+        ms if ms >= 10_000.0 => format!("{:.1} s", ms / 1e3),
+        ms if ms >= 100.0 => format!("{ms:.0} ms"),
+        ms => format!("{ms:.2} ms"),
+    }
+}

@@ -1,0 +1,215 @@
+//! What a checkpoint is and needs, and what this machine has.
+
+use super::args::{Global, Info};
+use super::print;
+use super::progress::Talk;
+use anyhow::{Result, bail};
+use serde_json::Value;
+use unnoise::checkpoint::Checkpoint;
+use unnoise::config::UNetConfig;
+use unnoise::generate::network_plan;
+use unnoise::gpu::{AdapterSummary, Gpu, GpuError, plan_fits};
+use unnoise::kernels::Class;
+use unnoise::plan::{Limits, Plan, Role};
+use unnoise::weights::{ParamSpec, Weights};
+
+/// `unnoise info`.
+pub async fn run(args: &Info, global: &Global, talk: Talk) -> Result<()> {
+    let Some(path) = &args.model else { return adapters() };
+    let checkpoint = Checkpoint::open(path)?;
+    let Checkpoint { unet, weights, .. } = &checkpoint;
+    let parameters = check(unet, weights)?;
+    // A plan needs no device, only to know which kind it is for.
+    let (class, limits, place) = match super::open_gpu(global, talk).await {
+        Ok(gpu) => (gpu.class(), gpu.limits(), adapter_line(gpu.adapter())),
+        Err(error) if global.adapter.is_some() || !is_no_adapter(&error) => return Err(error),
+        Err(_) => {
+            let place = "no adapter here: planned for a discrete one with WebGPU's default limits";
+            (Class::Discrete, Limits::WEBGPU_DEFAULT, place.to_owned())
+        }
+    };
+    let [h, w] = args.size.or(unet.sample_size).unwrap_or([32, 32]);
+    let plan = network_plan(unet, class, args.batch, h, w)?;
+    if args.plan {
+        return print(plan.to_string().trim_end());
+    }
+    print(describe(&checkpoint, parameters))?;
+    print(format_args!("\nOne evaluation of {} x {h}x{w}\n  {place}", args.batch))?;
+    print(needs(&plan, &limits))?;
+    plan_fits(&plan, &limits)?;
+    Ok(())
+}
+
+fn is_no_adapter(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(GpuError::NoAdapter { .. }))
+}
+
+/// What the network's builder says that the weights must hold.
+pub fn parameters(unet: &UNetConfig) -> Result<Vec<ParamSpec>> {
+    let side = 1 << (unet.block_out_channels.len() - 1);
+    let params = unnoise::model::build(unet, 1, side, side)?.graph.params;
+    Ok(params.into_iter().map(|p| ParamSpec { name: p.name, shape: p.shape }).collect())
+}
+
+/// How many parameters, once they are known to be the network's.
+pub fn check(unet: &UNetConfig, weights: &Weights) -> Result<u64> {
+    let expected = parameters(unet)?;
+    weights.check(&expected)?;
+    Ok(expected.iter().map(|p| p.shape.iter().product::<usize>() as u64).sum())
+}
+
+fn describe(checkpoint: &Checkpoint, parameters: u64) -> String {
+    let Checkpoint { unet, scheduler, weights, name } = checkpoint;
+    let config: Value = serde_json::from_str(&unet.to_json()).unwrap_or_default();
+    let list = |key: &str| match &config[key] {
+        Value::Array(items) => {
+            let text = |item: &Value| item.as_str().map_or_else(|| item.to_string(), str::to_owned);
+            items.iter().map(text).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    };
+    let size = match unet.sample_size {
+        Some([h, w]) => format!("{h}x{w}"),
+        None => "any size".to_owned(),
+    };
+    let names: Vec<&str> = weights.names().collect();
+    let kinds = {
+        let mut kinds: Vec<String> =
+            names.iter().filter_map(|n| weights.dtype(n)).map(|d| d.to_string()).collect();
+        kinds.sort();
+        kinds.dedup();
+        kinds.join(", ")
+    };
+    let classes = match config["num_class_embeds"].as_u64() {
+        Some(classes) => format!("\n  classes    0 to {}", classes.saturating_sub(1)),
+        None if unet.class_embedding.is_some() => {
+            format!("\n  classes    {}", list("class_embed_type").trim_matches('"'))
+        }
+        None => String::new(),
+    };
+    format!(
+        "{}: {size}, {} channels in and {} out, {} parameters\n  \
+           channels   {}; layers per block {}\n  \
+           down       {}\n  \
+           up         {}{classes}\n  \
+           weights    {} tensors of {kinds}\n  \
+           scheduler  {}, {} timesteps, {} betas {} to {}, {}",
+        name.as_deref().unwrap_or("model"),
+        unet.in_channels,
+        unet.out_channels,
+        count(parameters),
+        list("block_out_channels"),
+        unet.layers_per_block,
+        list("down_block_types"),
+        list("up_block_types"),
+        names.len(),
+        super::recipe::sampler_name(scheduler.kind),
+        scheduler.num_train_timesteps,
+        scheduler.beta_schedule.name(),
+        scheduler.beta_start,
+        scheduler.beta_end,
+        scheduler.prediction_type.name(),
+    )
+}
+
+/// Work and memory of a plan, beside what a device grants.
+fn needs(plan: &Plan, limits: &Limits) -> String {
+    let largest = plan.buffers.iter().map(|b| b.bytes).max().unwrap_or(0);
+    let bindings = plan.dispatches.iter().flat_map(|d| &d.bindings);
+    let bound = bindings.map(|b| b.slice.bytes).max().unwrap_or(0);
+    let rest = plan.bytes(Role::Input) + plan.bytes(Role::State);
+    format!(
+        "  work       {:.3} GFLOP in {} dispatches\n  \
+           memory     {}: weights {}, activations {}, inputs and outputs {}\n  \
+           largest    buffer {} of {}, binding {} of {} allowed",
+        plan.flops() as f64 / 1e9,
+        plan.dispatches.len(),
+        bytes(plan.total_bytes()),
+        bytes(plan.bytes(Role::Weights)),
+        bytes(plan.bytes(Role::Activation)),
+        bytes(rest),
+        bytes(largest),
+        bytes(limits.buffer_bytes),
+        bytes(bound),
+        bytes(limits.binding_bytes),
+    )
+}
+
+fn adapters() -> Result<()> {
+    let adapters = Gpu::list();
+    if adapters.is_empty() {
+        bail!(GpuError::NoAdapter { wanted: None, available: Vec::new() });
+    }
+    for (i, adapter) in adapters.iter().enumerate() {
+        let limits = &adapter.limits;
+        print(format_args!("{i}  {}", adapter_line(adapter)))?;
+        print(format_args!(
+            "   binding {}, buffer {}, workgroup {} with {} invocations, {} storage buffers",
+            bytes(limits.binding_bytes),
+            bytes(limits.buffer_bytes),
+            bytes(limits.workgroup_bytes.into()),
+            limits.invocations,
+            limits.storage_buffers
+        ))?;
+    }
+    Ok(())
+}
+
+/// Name, class and driver.
+pub fn adapter_line(adapter: &AdapterSummary) -> String {
+    let AdapterSummary { name, backend, driver, class, .. } = adapter;
+    format!("{name}  ({}, {backend}, {driver})", class_name(*class))
+}
+
+pub fn class_name(class: Class) -> &'static str {
+    match class {
+        Class::Software => "software",
+        Class::Integrated => "integrated",
+        Class::Apple => "apple",
+        Class::Discrete => "discrete",
+    }
+}
+
+/// 1.86 M, 45.3 k.
+pub fn count(n: u64) -> String {
+    match n as f64 {
+        n if n >= 99.95e6 => format!("{:.0} M", n / 1e6),
+        n if n >= 9.995e6 => format!("{:.1} M", n / 1e6),
+        n if n >= 1e6 => format!("{:.2} M", n / 1e6),
+        n if n >= 1e3 => format!("{:.1} k", n / 1e3),
+        n => n.to_string(),
+    }
+}
+
+/// In binary units, three digits.
+pub fn bytes(n: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (n as f64, 0);
+    while value >= 1000.0 && unit + 1 < units.len() {
+        (value, unit) = (value / 1024.0, unit + 1);
+    }
+    match unit {
+        0 => format!("{n} B"),
+        _ if value >= 99.95 => format!("{value:.0} {}", units[unit]),
+        _ if value.fract() < 0.05 => format!("{value:.0} {}", units[unit]),
+        _ => format!("{value:.1} {}", units[unit]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_read_well() {
+        let texts = [7, 45_259, 1_861_000, 35_746_307, 120_000_000].map(count);
+        assert_eq!(texts, ["7", "45.3 k", "1.86 M", "35.7 M", "120 M"]);
+    }
+
+    #[test]
+    fn bytes_read_well() {
+        let texts = [0, 999, 16 << 10, 128 << 20, 1100 << 20, 143 << 20, u64::MAX].map(bytes);
+        let want = ["0 B", "999 B", "16 KiB", "128 MiB", "1.1 GiB", "143 MiB", "16777216 TiB"];
+        assert_eq!(texts, want);
+    }
+}

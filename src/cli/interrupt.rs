@@ -1,0 +1,59 @@
+//! Ctrl-C: at once where nothing is lost by it, else at the next pause between two submits.
+
+use anyhow::{Result, bail};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// 128 + SIGINT, as shells report it.
+pub const EXIT_CODE: u8 = 130;
+
+const NOT_WATCHED: u8 = 0;
+const WATCHED: u8 = 1;
+const PRESSED: u8 = 2;
+
+static STATE: AtomicU8 = AtomicU8::new(NOT_WATCHED);
+
+/// Somebody pressed Ctrl-C.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+struct Interrupted;
+
+/// Takes over Ctrl-C and the polite signals for the rest of the process.
+pub fn install() {
+    // Without a handler the process ends at once, which is right too.
+    let _ = ctrlc::set_handler(|| {
+        if STATE.compare_exchange(WATCHED, PRESSED, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            // Nothing is being made, or this is the second time.
+            std::process::exit(EXIT_CODE.into());
+        }
+    });
+}
+
+/// While this lives, Ctrl-C only makes [`check`] fail.
+pub struct Watch(());
+
+impl Watch {
+    pub fn begin() -> Self {
+        STATE.store(WATCHED, Ordering::SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // If it was pressed after the last check, the work is done anyway.
+        STATE.store(NOT_WATCHED, Ordering::SeqCst);
+    }
+}
+
+/// Fails once Ctrl-C was pressed.
+pub fn check() -> Result<()> {
+    if STATE.load(Ordering::SeqCst) == PRESSED {
+        bail!(Interrupted);
+    }
+    Ok(())
+}
+
+/// Whether this error is [`check`]'s.
+pub fn is(error: &anyhow::Error) -> bool {
+    error.is::<Interrupted>()
+}

@@ -1,0 +1,98 @@
+//! The `unnoise` command: results on stdout, talk on stderr, and exit codes 0, 1 (it failed),
+//! 2 (it was called wrongly) and 130 (Ctrl-C).
+
+mod args;
+mod bench;
+mod info;
+mod interrupt;
+mod output;
+mod predict;
+mod progress;
+mod recipe;
+mod remedy;
+mod sample;
+mod serve;
+mod tensors;
+
+use anyhow::{Context, Result};
+use args::{Cli, Command, Global};
+use clap::Parser;
+use progress::{Talk, line};
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use unnoise::gpu::{Gpu, GpuOptions};
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse_from(args::dashes(std::env::args_os()));
+    interrupt::install();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if interrupt::is(&error) => ExitCode::from(interrupt::EXIT_CODE),
+        // Whoever read our results has seen enough, as in `unnoise info | head`.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    let talk = match (cli.global.quiet, cli.global.verbose) {
+        (true, _) => Talk::Quiet,
+        (_, true) => Talk::Verbose,
+        _ => Talk::Normal,
+    };
+    match &cli.command {
+        Command::Sample(args) => pollster::block_on(sample::run(args, &cli.global, talk)),
+        Command::Predict(args) => pollster::block_on(predict::run(args, &cli.global, talk)),
+        Command::Info(args) => pollster::block_on(info::run(args, &cli.global, talk)),
+        Command::Bench(args) => pollster::block_on(bench::run(args, &cli.global, talk)),
+        Command::Serve(args) => serve::run(args, talk),
+    }
+}
+
+/// The device that the global flags ask for.
+async fn open_gpu(global: &Global, talk: Talk) -> Result<Gpu> {
+    let options = GpuOptions {
+        adapter: global.adapter.clone(),
+        default_limits: global.device_limits == "default",
+        ..GpuOptions::default()
+    };
+    let gpu = Gpu::request(&options).await?;
+    talk.detail(format_args!("{}", info::adapter_line(gpu.adapter())));
+    Ok(gpu)
+}
+
+/// A result, on stdout.
+fn print(text: impl Display) -> Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).context("cannot write the results")
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io_error = error.downcast_ref::<io::Error>();
+    io_error.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The whole chain of causes, each once, and what can be done.
+fn report(error: &anyhow::Error) {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    let color = io::stderr().is_terminal() && !plain;
+    let (red, bold, off) = if color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
+    let mut told = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        // Some errors repeat their source in their own words.
+        if !told.contains(&text) {
+            let separator = if told.is_empty() { "" } else { ": " };
+            told = told + separator + &text;
+        }
+    }
+    line(format_args!("{red}error:{off} {told}"));
+    if let Some(remedy) = remedy::of(error) {
+        line(format_args!("{bold}help:{off} {remedy}"));
+    }
+}

@@ -1,0 +1,143 @@
+//! Talk on stderr: a bar on a terminal, a line now and then elsewhere, nothing with `--quiet`.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Off a terminal, at most one line in this time.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// How much to say.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+pub enum Talk {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+impl Talk {
+    /// For everyone who did not ask for silence.
+    pub fn say(self, text: impl Display) {
+        if self >= Self::Normal {
+            line(text);
+        }
+    }
+
+    /// For those who asked for more.
+    pub fn detail(self, text: impl Display) {
+        if self >= Self::Verbose {
+            line(text);
+        }
+    }
+}
+
+/// A closed stderr is no reason to stop.
+pub fn line(text: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// What is being done, while it is. Dropped, it leaves no trace on the terminal.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    /// Say a line now and then instead.
+    lines: bool,
+    unit: &'static str,
+    started: Instant,
+    last_line: Instant,
+    total: u64,
+}
+
+impl Progress {
+    /// Over a known number of steps.
+    pub fn bar(talk: Talk, total: u64, unit: &'static str) -> Self {
+        let template = format!("{{bar:32}} {{pos}}/{{len}} {unit}  {{msg}}, {{eta}} left");
+        Self::new(talk, Some(total), unit, &template)
+    }
+
+    /// Over nobody knows how long.
+    pub fn spinner(talk: Talk, text: &'static str) -> Self {
+        let spinner = Self::new(talk, None, "", "{spinner} {msg}");
+        spinner.message(text);
+        spinner
+    }
+
+    fn new(talk: Talk, total: Option<u64>, unit: &'static str, template: &str) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let talks = talk >= Talk::Normal;
+        let bar = (talks && terminal).then(|| {
+            let style = ProgressStyle::with_template(template)
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("━╸─");
+            let bar = ProgressBar::no_length().with_style(style);
+            bar.set_length(total.unwrap_or(0));
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        let now = Instant::now();
+        let total = total.unwrap_or(0);
+        Self { bar, lines: talks && !terminal, unit, started: now, last_line: now, total }
+    }
+
+    /// What a spinner says.
+    pub fn message(&self, text: impl Into<std::borrow::Cow<'static, str>>) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text);
+        }
+    }
+
+    /// Leaves no trace from now on.
+    pub fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// `done` of the total.
+    pub fn set(&mut self, done: u64) {
+        let elapsed = self.started.elapsed();
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.set_message(rate(done, elapsed));
+        } else if self.lines
+            && self.last_line.elapsed() >= LINE_EVERY
+            && (1..self.total).contains(&done)
+        {
+            self.last_line = Instant::now();
+            let left = elapsed.as_secs_f64() / done as f64 * (self.total - done) as f64;
+            let (total, unit, rate) = (self.total, self.unit, rate(done, elapsed));
+            line(format_args!("{done}/{total} {unit}, {rate}, {left:.0} s left"));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Iterations per second, or seconds per iteration where that reads better.
+pub fn rate(done: u64, elapsed: Duration) -> String {
+    let per_second = done as f64 / elapsed.as_secs_f64().max(1e-9);
+    match per_second {
+        0.0 => "- it/s".to_owned(),
+        r if r >= 10.0 => format!("{r:.0} it/s"),
+        r if r >= 1.0 => format!("{r:.1} it/s"),
+        r => format!("{:.1} s/it", 1.0 / r),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_read_well() {
+        let s = Duration::from_secs;
+        assert_eq!(rate(0, s(1)), "- it/s");
+        assert_eq!(rate(50, s(2)), "25 it/s");
+        assert_eq!(rate(3, s(2)), "1.5 it/s");
+        assert_eq!(rate(1, s(4)), "4.0 s/it");
+    }
+}

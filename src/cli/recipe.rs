@@ -1,0 +1,149 @@
+//! How pictures were made, as their PNG files tell it: a line that image tools read, and JSON with the
+//! names that the page uses.
+
+use serde_json::{Map, Value, json};
+use unnoise::config::scheduler::{SchedulerConfig, SchedulerKind};
+use unnoise::diffusion::PreviousTimestep;
+use unnoise::generate::Request;
+
+/// Everything that decides what comes out.
+pub struct Recipe<'a> {
+    pub model: String,
+    pub kind: SchedulerKind,
+    pub request: &'a Request,
+    /// `[height, width]`.
+    pub size: [usize; 2],
+    /// Keys of the scheduler's config that are not the checkpoint's.
+    pub overrides: Map<String, Value>,
+    /// Name of the file with the noise, if it came from one.
+    pub noise: Option<String>,
+}
+
+impl Recipe<'_> {
+    /// See [`sampler_name`].
+    pub fn sampler(&self) -> &'static str {
+        sampler_name(self.kind)
+    }
+
+    /// `Steps: 50, Sampler: DDIM, Seed: 42, Size: 32x32, Model: …`, of all pictures or of one.
+    pub fn parameters(&self, image: Option<usize>) -> String {
+        let (request, [height, width]) = (self.request, self.size);
+        let mut text = format!("Steps: {}, Sampler: {}", request.steps, self.sampler());
+        if self.kind == SchedulerKind::Ddim {
+            text += &format!(", Eta: {}", request.eta);
+        }
+        text += &format!(", Seed: {}", request.seed);
+        if let Some(image) = image {
+            text += &format!(", Image: {}", image + 1);
+        }
+        if let Some(class) = request.class {
+            text += &format!(", Class: {class}");
+        }
+        // Readers split at commas.
+        text + &format!(", Size: {width}x{height}, Model: {}", self.model.replace(',', " "))
+    }
+
+    /// The whole recipe.
+    pub fn json(&self, image: Option<usize>) -> String {
+        let (request, [height, width]) = (self.request, self.size);
+        let mut all = Map::new();
+        let mut put = |key: &str, value: Value| {
+            all.insert(key.to_owned(), value);
+        };
+        put("unnoise", json!(1));
+        put("model", json!(self.model));
+        put("sampler", json!(self.sampler().to_lowercase()));
+        put("steps", json!(request.steps));
+        if self.kind == SchedulerKind::Ddim {
+            put("eta", json!(request.eta));
+        }
+        put("seed", json!(request.seed));
+        put("count", json!(request.count));
+        if let Some(image) = image {
+            put("image", json!(image + 1));
+        }
+        if let Some(class) = request.class {
+            put("class", json!(class));
+        }
+        put("width", json!(width));
+        put("height", json!(height));
+        if request.use_clipped_model_output {
+            put("use_clipped_model_output", json!(true));
+        }
+        if request.previous_timestep == PreviousTimestep::NextInList {
+            put("previous_timestep", json!("next-in-list"));
+        }
+        if !self.overrides.is_empty() {
+            put("scheduler", Value::Object(self.overrides.clone()));
+        }
+        if let Some(noise) = &self.noise {
+            put("noise", json!(noise));
+        }
+        Value::Object(all).to_string()
+    }
+}
+
+/// `DDIM` or `DDPM`.
+pub fn sampler_name(kind: SchedulerKind) -> &'static str {
+    match kind {
+        SchedulerKind::Ddim => "DDIM",
+        SchedulerKind::Ddpm => "DDPM",
+    }
+}
+
+/// Keys of `scheduler_config.json` whose values changed.
+pub fn overrides(from: &SchedulerConfig, to: &SchedulerConfig) -> Map<String, Value> {
+    // Each kind of scheduler has a key that the other has not, and either may be chosen.
+    let keys = |config: &SchedulerConfig| {
+        let mut all = Map::new();
+        for kind in [SchedulerKind::Ddim, SchedulerKind::Ddpm] {
+            let config = SchedulerConfig { kind, ..config.clone() };
+            if let Ok(Value::Object(map)) = serde_json::from_str(&config.to_json()) {
+                all.extend(map);
+            }
+        }
+        all
+    };
+    let before = keys(from);
+    keys(to).into_iter().filter(|(key, value)| before.get(key) != Some(value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unnoise::config::scheduler::VarianceType;
+
+    #[test]
+    fn tells_all_that_matters() {
+        let request = Request { class: Some(3), ..Request::default() };
+        let before = SchedulerConfig::default();
+        let after = SchedulerConfig { clip_sample: false, ..before.clone() };
+        let mut recipe = Recipe {
+            model: "cats, and dogs".to_owned(),
+            kind: SchedulerKind::Ddim,
+            request: &request,
+            size: [8, 12],
+            overrides: overrides(&before, &after),
+            noise: None,
+        };
+        assert_eq!(
+            recipe.parameters(None),
+            "Steps: 50, Sampler: DDIM, Eta: 0, Seed: 42, Class: 3, Size: 12x8, Model: cats  and dogs"
+        );
+        assert_eq!(
+            recipe.json(Some(4)),
+            r#"{"unnoise":1,"model":"cats, and dogs","sampler":"ddim","steps":50,"eta":0.0,"seed":42,"count":16,"image":5,"class":3,"width":12,"height":8,"scheduler":{"clip_sample":false}}"#
+        );
+        recipe.kind = SchedulerKind::Ddpm;
+        assert!(!recipe.parameters(None).contains("Eta"));
+        assert!(recipe.parameters(Some(0)).contains("Image: 1"));
+        assert!(overrides(&before, &before).is_empty());
+        for (set_alpha_to_one, variance_type) in
+            [(false, VarianceType::FixedSmall), (true, VarianceType::FixedLarge)]
+        {
+            let after = SchedulerConfig { set_alpha_to_one, variance_type, ..before.clone() };
+            assert_eq!(overrides(&before, &after).len(), 1, "{after:?}");
+            assert_eq!(overrides(&after, &before).len(), 1, "{after:?}");
+        }
+    }
+}

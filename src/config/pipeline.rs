@@ -1,0 +1,71 @@
+//! `model_index.json`: which pipeline a folder is, and of which parts.
+
+use super::ConfigError;
+use super::json::Keys;
+use super::scheduler::SchedulerKind;
+use serde_json::Value;
+
+/// What `model_index.json` settles.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PipelineConfig {
+    /// The sampler the pipeline runs, whatever wrote its scheduler's file.
+    pub sampler: SchedulerKind,
+}
+
+const UNCONDITIONAL: &str =
+    "unnoise runs the unconditional pixel pipelines: DDPMPipeline and DDIMPipeline.";
+const RESAVE: &str = "Its network may still do: with diffusers, \
+     DDIMPipeline(pipe.unet, DDIMScheduler.from_config(pipe.scheduler.config)).save_pretrained(...).";
+
+impl PipelineConfig {
+    /// Reads `model_index.json`. `file` is the name used in errors.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; other pipelines are refused by name.
+    pub fn from_json(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let k = Keys::parse(text, file)?;
+        let ddim = match k.text("_class_name", "missing")? {
+            "DDPMPipeline" => false,
+            "DDIMPipeline" => true,
+            "missing" => return Err(k.wrong("_class_name", "\"DDPMPipeline\" or \"DDIMPipeline\"")),
+            other @ ("PNDMPipeline" | "ScoreSdeVePipeline" | "KarrasVePipeline") => {
+                return Err(k.unsupported("_class_name", other, RESAVE));
+            }
+            other => return Err(k.unsupported("_class_name", other, UNCONDITIONAL)),
+        };
+        match class(&k, "unet")? {
+            Some("UNet2DModel" | "UNetUnconditionalModel" | "UNetModel") => {}
+            Some(other) => return Err(k.unsupported("unet", other, UNCONDITIONAL)),
+            None => return Err(k.wrong("unet", "[\"diffusers\", \"UNet2DModel\"]")),
+        }
+        let scheduler = match class(&k, "scheduler")? {
+            None | Some("DDPMScheduler" | "DDPMParallelScheduler") => SchedulerKind::Ddpm,
+            Some("DDIMScheduler" | "DDIMParallelScheduler") => SchedulerKind::Ddim,
+            Some(other) => return Err(k.unsupported("scheduler", other, RESAVE)),
+        };
+        // Parts beside these two would be left out: say so rather than draw something else.
+        let part = |(key, value): &(&String, &Value)| {
+            let known = matches!(key.as_str(), "unet" | "scheduler") || key.starts_with('_');
+            !known && value.as_array().is_some_and(|pair| pair.iter().any(|v| !v.is_null()))
+        };
+        if let Some((key, value)) = k.iter().find(part) {
+            let class = value.get(1).and_then(Value::as_str).unwrap_or("another part");
+            return Err(k.unsupported(key, class, UNCONDITIONAL));
+        }
+        // DDIMPipeline turns any scheduler it is given into a DDIMScheduler.
+        Ok(Self { sampler: if ddim { SchedulerKind::Ddim } else { scheduler } })
+    }
+}
+
+/// The class of a part: `["diffusers", class]`, or `[null, null]` for none.
+fn class<'k>(k: &'k Keys, key: &str) -> Result<Option<&'k str>, ConfigError> {
+    match k.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Array(pair)) if pair.iter().all(Value::is_null) => Ok(None),
+        Some(Value::Array(pair)) => match pair.as_slice() {
+            [_, Value::String(class)] => Ok(Some(class)),
+            _ => Err(k.wrong(key, "[library, class]")),
+        },
+        Some(_) => Err(k.wrong(key, "[library, class]")),
+    }
+}

@@ -1,0 +1,165 @@
+//! The forward process: betas and running products, to the bit as diffusers (torch) computes them.
+//!
+//! q(x_t | x_0) = N(sqrt(a_t) x_0, (1 - a_t) I) with a_t = `alphas_cumprod[t]` (DDPM, eq. 4).
+
+use std::f64::consts::FRAC_PI_2;
+
+use super::error::DiffusionError;
+use crate::config::SchedulerConfig;
+use crate::config::scheduler::BetaSchedule;
+use crate::lean::sin_cos;
+
+/// More training timesteps than any model has; a limit on what a hostile configuration can make us
+/// allocate.
+pub const MAX_TRAIN_TIMESTEPS: usize = 1_000_000;
+
+/// The tables of a variance schedule. They are f32 because diffusers' are: everything computed from
+/// them is f64.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Schedule {
+    /// beta_t, t = 0 .. T-1.
+    pub betas: Vec<f32>,
+    /// a_t = prod (1 - beta_s), s <= t.
+    pub alphas_cumprod: Vec<f32>,
+    set_alpha_to_one: bool,
+}
+
+/// sqrt(a_t) and sqrt(1 - a_t): all that training needs of the schedule.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct NoiseLevel {
+    /// sqrt(a_t).
+    pub signal: f64,
+    /// sqrt(1 - a_t).
+    pub noise: f64,
+}
+
+impl NoiseLevel {
+    /// x_t = sqrt(a) x_0 + sqrt(1-a) eps: a sample of q(x_t | x_0) (diffusers' `add_noise`).
+    pub fn q_sample(self, x_0: f64, eps: f64) -> f64 {
+        self.signal * x_0 + self.noise * eps
+    }
+
+    /// v = sqrt(a) eps - sqrt(1-a) x_0 (diffusers' `get_velocity`).
+    pub fn velocity(self, x_0: f64, eps: f64) -> f64 {
+        self.signal * eps - self.noise * x_0
+    }
+}
+
+impl Schedule {
+    /// The schedule of a scheduler configuration.
+    ///
+    /// # Errors
+    /// A bad `num_train_timesteps`, `trained_betas` of another length, a beta outside [0, 1].
+    pub fn new(config: &SchedulerConfig) -> Result<Self, DiffusionError> {
+        let count = config.num_train_timesteps;
+        if count == 0 || count > MAX_TRAIN_TIMESTEPS {
+            return Err(DiffusionError::TrainTimesteps { have: count, max: MAX_TRAIN_TIMESTEPS });
+        }
+        let mut betas = match &config.trained_betas {
+            Some(given) if given.len() != count => {
+                return Err(DiffusionError::TrainedBetas { need: count, have: given.len() });
+            }
+            Some(given) => given.clone(),
+            None => betas(config.beta_schedule, config.beta_start, config.beta_end, count),
+        };
+        if config.rescale_betas_zero_snr {
+            betas = rescale_zero_terminal_snr(&betas);
+        }
+        if let Some(t) = betas.iter().position(|b| !(0.0..=1.0).contains(b)) {
+            return Err(DiffusionError::Beta { t, beta: betas[t] });
+        }
+        let alphas_cumprod = running_product(&betas);
+        Ok(Self { betas, alphas_cumprod, set_alpha_to_one: config.set_alpha_to_one })
+    }
+
+    /// T.
+    pub fn num_train_timesteps(&self) -> usize {
+        self.alphas_cumprod.len()
+    }
+
+    /// a_t, or `None` for t >= T.
+    pub fn alpha_cumprod(&self, t: usize) -> Option<f64> {
+        self.alphas_cumprod.get(t).map(|&a| f64::from(a))
+    }
+
+    /// What DDIM takes for a_t before the first timestep: 1, or a_0 if `set_alpha_to_one` is false.
+    pub fn final_alpha_cumprod(&self) -> f64 {
+        if self.set_alpha_to_one { 1.0 } else { f64::from(self.alphas_cumprod[0]) }
+    }
+
+    /// Signal and noise at t, or `None` for t >= T.
+    pub fn noise_level(&self, t: usize) -> Option<NoiseLevel> {
+        self.alpha_cumprod(t).map(|a| NoiseLevel { signal: a.sqrt(), noise: (1.0 - a).sqrt() })
+    }
+}
+
+fn betas(schedule: BetaSchedule, start: f64, end: f64, count: usize) -> Vec<f32> {
+    match schedule {
+        BetaSchedule::Linear => linspace(start as f32, end as f32, count),
+        BetaSchedule::ScaledLinear => {
+            let roots = linspace(start.sqrt() as f32, end.sqrt() as f32, count);
+            roots.into_iter().map(|root| root * root).collect()
+        }
+        BetaSchedule::SquaredcosCapV2 => (0..count).map(|i| cosine_beta(i, count)).collect(),
+        BetaSchedule::Sigmoid => {
+            // torch's scalar operands take part in f32 arithmetic rounded to f32.
+            let (start, range) = (start as f32, (end - start) as f32);
+            let sigmoid = |x: f32| 1.0 / (1.0 + (-f64::from(x)).exp() as f32);
+            linspace(-6.0, 6.0, count).into_iter().map(|x| sigmoid(x) * range + start).collect()
+        }
+    }
+}
+
+/// Improved DDPM, eq. 17: a(t) = cos^2((t/T + s) / (1 + s) pi/2), s = 0.008; beta capped at 0.999.
+fn cosine_beta(i: usize, count: usize) -> f32 {
+    let alpha_bar = |t: usize| {
+        let (_, cos) = sin_cos((t as f64 / count as f64 + 0.008) / 1.008 * FRAC_PI_2);
+        cos * cos
+    };
+    (1.0 - alpha_bar(i + 1) / alpha_bar(i)).min(0.999) as f32
+}
+
+/// `torch.linspace` in f32: the step is f32, and each half counts from its own end with a fused
+/// multiply-add. (In f64 the product is exact, so only the last rounding happens.)
+fn linspace(start: f32, end: f32, count: usize) -> Vec<f32> {
+    if count == 1 {
+        return vec![start];
+    }
+    let step = f64::from((end - start) / (count - 1) as f32);
+    let at = |i: usize| {
+        if i < count / 2 {
+            (f64::from(start) + step * i as f64) as f32
+        } else {
+            (f64::from(end) - step * (count - 1 - i) as f64) as f32
+        }
+    };
+    (0..count).map(at).collect()
+}
+
+/// `torch.cumprod` of the f32 values 1 - beta: accumulated in f64, each result rounded to f32.
+fn running_product(betas: &[f32]) -> Vec<f32> {
+    let mut product = 1.0_f64;
+    let step = |beta: &f32| {
+        product *= f64::from(1.0 - beta);
+        product as f32
+    };
+    betas.iter().map(step).collect()
+}
+
+/// Lin et al. 2023, algorithm 1: shifts and scales sqrt(a_t) so that the last is 0 and the first
+/// stays. All in f32, as diffusers does it (whose own rounding differs in the last bits).
+fn rescale_zero_terminal_snr(betas: &[f32]) -> Vec<f32> {
+    let roots: Vec<f32> = running_product(betas).into_iter().map(f32::sqrt).collect();
+    let (first, last) = (roots[0], roots[roots.len() - 1]);
+    let scale = first / (first - last);
+    let mut previous = 1.0;
+    let beta = |root: f32| {
+        let root = (root - last) * scale;
+        let alpha_bar = root * root;
+        // The first alpha is alpha_bar itself: dividing by 1 is exact.
+        let beta = 1.0 - alpha_bar / previous;
+        previous = alpha_bar;
+        beta
+    };
+    roots.into_iter().map(beta).collect()
+}

@@ -1,0 +1,93 @@
+//! Which of the T training timesteps a sampler visits. The lists equal diffusers' `set_timesteps`.
+
+use super::error::DiffusionError;
+use crate::config::SchedulerConfig;
+use crate::config::scheduler::TimestepSpacing;
+
+/// How a step finds the noise level that it ends at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum PreviousTimestep {
+    /// As diffusers runs the checkpoint: DDPM takes the next timestep of the list, DDIM takes
+    /// t - T // S, which is not in the list with linspace spacing, or trailing where S does not
+    /// divide T. Lists that diffusers does not have (quadratic, given) always use the next entry.
+    #[default]
+    Diffusers,
+    /// The next timestep of the list for every sampler, which is what the papers mean.
+    NextInList,
+}
+
+/// S timesteps from noisy to clean.
+///
+/// Trailing: for some S (61 of 1000, say) the reference's floating-point range yields one entry more,
+/// timestep -1; that entry is left out here. Quadratic (DDIM, appendix D.2): where S is so large that
+/// neighbours round to the same timestep, it is visited once, so the list is shorter than S.
+///
+/// # Errors
+/// S is 0 or above T; leading spacing whose offset leads past T - 1.
+pub fn timesteps(config: &SchedulerConfig, count: usize) -> Result<Vec<usize>, DiffusionError> {
+    let total = config.num_train_timesteps;
+    if count == 0 || count > total {
+        return Err(DiffusionError::StepCount { have: count, max: total });
+    }
+    let mut list: Vec<usize> = match config.timestep_spacing {
+        TimestepSpacing::Leading => {
+            let stride = total / count;
+            (0..count).map(|i| i * stride + config.steps_offset).collect()
+        }
+        TimestepSpacing::Trailing => trailing(total, count),
+        TimestepSpacing::Linspace => {
+            let last = (total - 1) as f64;
+            linspace(last, count).map(|t| t.round_ties_even() as usize).collect()
+        }
+        TimestepSpacing::Quadratic => {
+            let end = (total as f64 * 0.8).sqrt();
+            let mut list: Vec<usize> =
+                linspace(end, count).map(|root| (root * root) as usize).collect();
+            list.dedup();
+            list
+        }
+    };
+    list.reverse();
+    check_range(&list, config)?;
+    Ok(list)
+}
+
+/// Checks timesteps given by the caller: strictly descending, all below T.
+///
+/// # Errors
+/// An empty list, an order that does not descend, a timestep that does not exist.
+pub fn check_given(list: &[usize], config: &SchedulerConfig) -> Result<(), DiffusionError> {
+    if list.is_empty() {
+        return Err(DiffusionError::StepCount { have: 0, max: config.num_train_timesteps });
+    }
+    if let Some(pair) = list.windows(2).find(|pair| pair[1] >= pair[0]) {
+        return Err(DiffusionError::TimestepOrder { t: pair[0], next: pair[1] });
+    }
+    check_range(list, config)
+}
+
+fn check_range(list: &[usize], config: &SchedulerConfig) -> Result<(), DiffusionError> {
+    match list.iter().find(|&&t| t >= config.num_train_timesteps) {
+        Some(&t) => Err(DiffusionError::TimestepRange {
+            t,
+            num_train_timesteps: config.num_train_timesteps,
+            steps_offset: config.steps_offset,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// round(arange(T, 0, -T/S)) - 1, ascending. The increment is the rounded difference of the first two
+/// values, as numpy has it.
+fn trailing(total: usize, count: usize) -> Vec<usize> {
+    let start = total as f64;
+    let delta = (start - start / count as f64) - start;
+    let at = |i: usize| ((start + i as f64 * delta).round_ties_even() as usize).saturating_sub(1);
+    (0..count).rev().map(at).collect()
+}
+
+/// numpy's linspace(0, end, count).
+fn linspace(end: f64, count: usize) -> impl Iterator<Item = f64> {
+    let step = end / (count.max(2) - 1) as f64;
+    (0..count).map(move |i| if i > 0 && i + 1 == count { end } else { i as f64 * step })
+}

@@ -1,0 +1,60 @@
+//! What this library can fail with, in one type, and a short code for programs that handle it.
+
+use crate::checkpoint::CheckpointError;
+use crate::config::ConfigError;
+use crate::diffusion::DiffusionError;
+use crate::gpu::GpuError;
+use crate::plan::graph::GraphError;
+use crate::weights::WeightsError;
+
+/// Any error of this library. The message is a plain sentence that names the thing and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The model folder.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A JSON file of it.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Its tensors.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// A network that cannot be built as configured.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// Sampler settings.
+    #[error(transparent)]
+    Diffusion(#[from] DiffusionError),
+    /// The graphics device.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    /// Something asked for that the model or the library cannot do.
+    #[error("{0}")]
+    Request(String),
+}
+
+impl Error {
+    /// The kind of error, for programs: the page and `client.js` show it as `error.code`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Checkpoint(CheckpointError::Config(e)) | Self::Config(e) => match e {
+                ConfigError::Unsupported { .. } => "unsupported",
+                _ => "bad-config",
+            },
+            Self::Checkpoint(CheckpointError::Pickle { .. } | CheckpointError::Sharded { .. }) => {
+                "unsupported"
+            }
+            Self::Checkpoint(_) => "bad-file",
+            Self::Graph(_) => "bad-config",
+            Self::Weights(_) => "bad-file",
+            Self::Diffusion(_) | Self::Request(_) => "bad-request",
+            Self::Gpu(e) => match e {
+                GpuError::NoAdapter { .. } | GpuError::NoDevice { .. } => "no-adapter",
+                GpuError::Lost { .. } => "device-lost",
+                GpuError::OutOfMemory { .. } => "out-of-memory",
+                GpuError::TooLarge { .. } => "too-large",
+                _ => "internal",
+            },
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! From a checkpoint and a request to pictures: the step loop.
+//!
+//! One step is always the same list of dispatches. Which timestep it is comes from a counter on the
+//! GPU that the last of them advances, so nothing crosses to the CPU between steps: the loop only
+//! submits, as fast as the device takes it.
+
+mod model;
+mod request;
+mod run;
+mod session;
+
+pub use model::{Labels, Model};
+pub use request::{Noise, Request};
+pub use run::{Progress, Run, View};
+pub use session::network_plan;

@@ -1,0 +1,331 @@
+//! A checkpoint on a GPU.
+
+use super::request::Request;
+use super::run::{self, Run};
+use super::session::{self, Key, Session};
+use crate::checkpoint::Checkpoint;
+use crate::config::unet::{ClassEmbedding, TimeEmbedding};
+use crate::config::{SchedulerConfig, UNetConfig};
+use crate::error::Error;
+use crate::gpu::Gpu;
+use crate::lean::float;
+use crate::model::embedding;
+use crate::plan::Plan;
+use crate::shape::{Shape, nchw_to_nhwc4, nhwc4_to_nchw};
+use crate::weights::{ParamSpec, Weights};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// A checkpoint that has been read, checked against its configuration, and can run on one GPU.
+/// Clones share everything.
+#[derive(Clone)]
+pub struct Model {
+    pub(super) inner: Rc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) gpu: Gpu,
+    pub(super) unet: UNetConfig,
+    pub(super) weights: Weights,
+    pub(super) scheduler: RefCell<SchedulerConfig>,
+    /// The buffers and bind groups of the last run, kept because the next one often has its shape.
+    pub(super) idle: RefCell<Option<Session>>,
+    parameters: u64,
+}
+
+/// Class labels of a batch.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Labels {
+    /// One number per image: a row of the table, or the argument of a timestep embedding.
+    Index(Vec<f64>),
+    /// One vector of the embedding's width per image, for `class_embed_type: "identity"`.
+    Vector(Vec<f32>),
+}
+
+impl Model {
+    /// Checks the checkpoint's tensors against its configuration. Nothing is allocated on the GPU
+    /// until a run starts.
+    ///
+    /// # Errors
+    /// Missing, extra or wrongly shaped tensors; a configuration that contradicts itself.
+    pub fn load(gpu: &Gpu, checkpoint: Checkpoint) -> Result<Self, Error> {
+        let Checkpoint { unet, scheduler, weights, .. } = checkpoint;
+        // Parameters do not depend on the size: the smallest picture that halves evenly will do.
+        let side = 1 << (unet.block_out_channels.len() - 1);
+        let graph = crate::model::build(&unet, 1, side, side)?.graph;
+        let expected: Vec<ParamSpec> =
+            graph.params.into_iter().map(|p| ParamSpec { name: p.name, shape: p.shape }).collect();
+        weights.check(&expected)?;
+        let parameters =
+            expected.iter().map(|p| p.shape.iter().product::<usize>() as u64).sum::<u64>();
+        Ok(Self {
+            inner: Rc::new(Inner {
+                gpu: gpu.clone(),
+                unet,
+                weights,
+                scheduler: RefCell::new(scheduler),
+                idle: RefCell::new(None),
+                parameters,
+            }),
+        })
+    }
+
+    /// The network's configuration.
+    pub fn config(&self) -> &UNetConfig {
+        &self.inner.unet
+    }
+
+    /// The scheduler that runs will use.
+    pub fn scheduler(&self) -> SchedulerConfig {
+        self.inner.scheduler.borrow().clone()
+    }
+
+    /// Replaces the scheduler, for overrides of the checkpoint's.
+    pub fn set_scheduler(&self, scheduler: SchedulerConfig) {
+        *self.inner.scheduler.borrow_mut() = scheduler;
+    }
+
+    /// Number of parameters.
+    pub fn parameters(&self) -> u64 {
+        self.inner.parameters
+    }
+
+    /// `[height, width]` of the config's sample_size, or the smallest size that the network takes.
+    pub fn default_size(&self) -> [usize; 2] {
+        let smallest = 1 << (self.inner.unet.block_out_channels.len() - 1);
+        self.inner.unet.sample_size.unwrap_or([smallest.max(32); 2])
+    }
+
+    /// The plan of one evaluation of `n` images of `h` x `w`: pure data, nothing is allocated.
+    ///
+    /// # Errors
+    /// Sizes that the network cannot take.
+    pub fn plan(&self, n: usize, h: usize, w: usize) -> Result<Plan, Error> {
+        session::network(&self.inner, n, h, w)
+    }
+
+    /// One evaluation of the network: `sample` is `[n, c, h, w]` (as `shape`), one timestep per image
+    /// or one for all; returns `[n, out_channels, h, w]`.
+    ///
+    /// # Errors
+    /// Lengths that do not match, labels that the model does not take or misses, GPU errors.
+    pub async fn predict(
+        &self,
+        sample: &[f32],
+        shape: [usize; 4],
+        timesteps: &[f64],
+        labels: Option<&Labels>,
+    ) -> Result<Vec<f32>, Error> {
+        let [n, c, h, w] = shape;
+        let inner = &self.inner;
+        if n == 0 || c != inner.unet.in_channels || sample.len() != n * c * h * w {
+            let have = inner.unet.in_channels;
+            return Err(Error::Request(format!(
+                "the sample has shape [{n}, {c}, {h}, {w}] and {} values; the model takes {have} channels",
+                sample.len()
+            )));
+        }
+        let timesteps: Vec<f64> = match timesteps {
+            [t] => vec![*t; n],
+            many if many.len() == n => many.to_vec(),
+            many => {
+                return Err(Error::Request(format!("{} timesteps for {n} images", many.len())));
+            }
+        };
+        let session = self.session(Key::network(n, h, w), &|_, _| ()).await?;
+        let outcome = async {
+            session.write("sample", &nchw_to_nhwc4(sample, Shape::new(n, h, w, c)))?;
+            let rows = self.time_rows(&timesteps)?;
+            session.write("time", &padded(&rows))?;
+            if inner.unet.time_embedding_type == TimeEmbedding::Fourier {
+                session.write("inv_t", &padded(&self.inv_t_rows(&timesteps)))?;
+            }
+            if let Some(rows) = self.class_rows(labels, n)? {
+                session.write("class", &padded(&rows))?;
+            }
+            let output = session.run_network().await?;
+            Ok(nhwc4_to_nchw(&output, Shape::new(n, h, w, inner.unet.out_channels)))
+        };
+        let outcome = outcome.await;
+        self.put_back(session);
+        outcome
+    }
+
+    /// Makes buffers, uploads weights and compiles shaders for such a run, so that starting it is
+    /// immediate. `progress(done, total)` counts shaders.
+    ///
+    /// # Errors
+    /// As [`Model::start`].
+    pub async fn prepare(
+        &self,
+        request: &Request,
+        progress: &dyn Fn(usize, usize),
+    ) -> Result<(), Error> {
+        let (_, _, key) = run::prepare(self, request)?;
+        let session = self.session(key, progress).await?;
+        self.put_back(session);
+        Ok(())
+    }
+
+    /// Labels for `n` images from plain numbers, as this model takes them.
+    pub fn labels(&self, values: Vec<f32>, n: usize) -> Labels {
+        match self.inner.unet.class_embedding {
+            Some(ClassEmbedding::Identity) => Labels::Vector(values),
+            _ if values.len() == n => Labels::Index(values.into_iter().map(f64::from).collect()),
+            _ => Labels::Index(vec![f64::from(values.first().copied().unwrap_or(0.0)); n]),
+        }
+    }
+
+    /// Starts a run. Buffers are made, weights uploaded and shaders compiled here, unless the last
+    /// run had the same shape.
+    ///
+    /// # Errors
+    /// Settings that contradict each other or the model; a model that does not fit the device.
+    pub async fn start(&self, request: Request) -> Result<Run, Error> {
+        Run::start(self.clone(), request).await
+    }
+
+    /// A session of this shape: the idle one, or a new one.
+    pub(super) async fn session(
+        &self,
+        key: Key,
+        progress: &dyn Fn(usize, usize),
+    ) -> Result<Session, Error> {
+        let idle = self.inner.idle.borrow_mut().take();
+        match idle {
+            Some(session) if session.key == key && session.pacer.borrow().is_some() => Ok(session),
+            // Freed before the new one is made: together they might not fit.
+            idle => {
+                drop(idle);
+                Session::new(&self.inner, key, progress).await
+            }
+        }
+    }
+
+    /// Keeps a session for the next run.
+    pub(super) fn put_back(&self, session: Session) {
+        *self.inner.idle.borrow_mut() = Some(session);
+    }
+
+    /// Rows of the input `time`, one per timestep.
+    pub(super) fn time_rows(&self, timesteps: &[f64]) -> Result<Vec<Vec<f32>>, Error> {
+        let unet = &self.inner.unet;
+        let frequencies = match unet.time_embedding_type {
+            TimeEmbedding::Fourier => self.inner.weights.read("time_proj.weight")?,
+            _ => Vec::new(),
+        };
+        timesteps
+            .iter()
+            .map(|&t| match unet.time_embedding_type {
+                TimeEmbedding::Positional => Ok(embedding::positional(unet, t)),
+                // Its logarithm feeds the embedding, and the output is divided by it.
+                TimeEmbedding::Fourier if t <= 0.0 => Err(Error::Request(format!(
+                    "timestep {}: this model's fourier time embedding takes timesteps above 0 only",
+                    float(t)
+                ))),
+                TimeEmbedding::Fourier => Ok(embedding::fourier(&frequencies, t)),
+                TimeEmbedding::Learned => {
+                    let rows = unet.num_train_timesteps.unwrap_or(0);
+                    if t < 0.0 || t >= rows as f64 || t.fract() != 0.0 {
+                        return Err(Error::Request(format!(
+                            "timestep {}: this model's learned time embedding has rows 0 to {}",
+                            float(t),
+                            rows.saturating_sub(1)
+                        )));
+                    }
+                    Ok(vec![t as f32])
+                }
+            })
+            .collect()
+    }
+
+    /// Rows of the input `inv_t` of fourier models.
+    pub(super) fn inv_t_rows(&self, timesteps: &[f64]) -> Vec<Vec<f32>> {
+        timesteps.iter().map(|t| vec![(1.0 / t) as f32]).collect()
+    }
+
+    /// Rows of the input `class`, one per image; none if the model takes no labels.
+    pub(super) fn class_rows(
+        &self,
+        labels: Option<&Labels>,
+        n: usize,
+    ) -> Result<Option<Vec<Vec<f32>>>, Error> {
+        let unet = &self.inner.unet;
+        let Some(kind) = unet.class_embedding else {
+            return match labels {
+                None => Ok(None),
+                Some(_) => {
+                    Err(Error::Request("this model takes no class labels; leave them out".into()))
+                }
+            };
+        };
+        let Some(labels) = labels else {
+            let what = match kind {
+                ClassEmbedding::Table(rows) => format!("a class label from 0 to {}", rows - 1),
+                ClassEmbedding::Timestep => "a class label".into(),
+                ClassEmbedding::Identity => "class label vectors".into(),
+            };
+            return Err(Error::Request(format!("this model is class-conditional: give {what}")));
+        };
+        match (kind, labels) {
+            (ClassEmbedding::Table(rows), Labels::Index(index)) if index.len() == n => index
+                .iter()
+                .map(|&i| {
+                    if i < 0.0 || i >= rows as f64 || i.fract() != 0.0 {
+                        return Err(Error::Request(format!(
+                            "class label {}: this model has classes 0 to {}",
+                            float(i),
+                            rows - 1
+                        )));
+                    }
+                    Ok(vec![i as f32])
+                })
+                .collect::<Result<_, _>>()
+                .map(Some),
+            (ClassEmbedding::Timestep, Labels::Index(index)) if index.len() == n => {
+                self.label_projection(index).map(Some)
+            }
+            (ClassEmbedding::Identity, Labels::Vector(values)) => {
+                let width = unet.time_embed_dim();
+                if values.len() != n * width {
+                    return Err(Error::Request(format!(
+                        "{} values of class labels; {n} images need {width} each",
+                        values.len()
+                    )));
+                }
+                Ok(Some(values.chunks_exact(width).map(<[f32]>::to_vec).collect()))
+            }
+            (ClassEmbedding::Identity, Labels::Index(_)) => Err(Error::Request(
+                "this model's class labels are vectors (class_embed_type identity)".into(),
+            )),
+            _ => Err(Error::Request(format!("class labels do not match {n} images"))),
+        }
+    }
+
+    /// `time_proj(labels)`, by the same projection as the timesteps'.
+    fn label_projection(&self, labels: &[f64]) -> Result<Vec<Vec<f32>>, Error> {
+        if self.inner.unet.time_embedding_type != TimeEmbedding::Learned {
+            return self.time_rows(labels);
+        }
+        let width = embedding::width(&self.inner.unet);
+        let table = self.inner.weights.read("time_proj.weight")?;
+        let row = |&label: &f64| {
+            let at = label as usize * width;
+            table.get(at..at + width).map(<[f32]>::to_vec).ok_or_else(|| {
+                let label = float(label);
+                Error::Request(format!("class label {label} is outside the embedding's table"))
+            })
+        };
+        labels.iter().map(row).collect()
+    }
+}
+
+/// Rows one after another, each padded to whole vec4s.
+pub(super) fn padded(rows: &[Vec<f32>]) -> Vec<f32> {
+    let mut out = Vec::new();
+    for row in rows {
+        out.extend_from_slice(row);
+        out.resize(out.len().next_multiple_of(4), 0.0);
+    }
+    out
+}

@@ -1,0 +1,393 @@
+//! A run of the step loop, batch after batch.
+
+use super::model::{Labels, Model, padded};
+use super::request::Request;
+use super::session::{self, Key, Sampling, Session};
+use crate::config::scheduler::SchedulerKind;
+use crate::diffusion::{SamplerKind, SamplerOptions, Steps, philox};
+use crate::error::Error;
+use crate::gpu::Replay;
+use crate::kernels::sampler_step::initial_state;
+use crate::picture;
+use crate::plan::Slice;
+use crate::shape::{Shape, nchw_to_nhwc4, nhwc4_to_nchw};
+use std::cell::RefCell;
+
+/// What a picture of an unfinished run shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum View {
+    /// The noisy image itself.
+    XT,
+    /// The network's current idea of the finished one.
+    PredX0,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// Steps of the current batch that have been submitted in full.
+    pub step: usize,
+    /// Steps of a batch.
+    pub steps: usize,
+    /// Timestep of the step under way (the last one when done).
+    pub t: usize,
+    /// First image of the current batch.
+    pub image: usize,
+    /// Images of a batch.
+    pub batch: usize,
+    /// Everything is computed.
+    pub done: bool,
+}
+
+/// GPU memory for activations that a batch may take when nobody says how large it is to be.
+const BATCH_BYTES: u64 = if cfg!(target_arch = "wasm32") { 256 << 20 } else { 2 << 30 };
+
+/// A run under way. Its methods may be interleaved: none holds on to anything while it waits.
+pub struct Run {
+    model: Model,
+    request: Request,
+    steps: Steps,
+    shape: Shape,
+    session: Option<Session>,
+    state: RefCell<State>,
+}
+
+struct State {
+    /// First image of the current batch, counted from 0.
+    image: usize,
+    /// The current batch's submissions; none before it has been set up, and while `advance` waits.
+    replay: Option<Replay>,
+    /// Steps of the current batch submitted in full.
+    step: usize,
+    /// The current batch has been set up.
+    running: bool,
+    /// Finished images, NCHW.
+    x_0: Vec<f32>,
+    done: bool,
+}
+
+impl Run {
+    pub(super) async fn start(model: Model, request: Request) -> Result<Self, Error> {
+        let (steps, shape, key) = prepare(&model, &request)?;
+        check_noise(&request, shape, steps.len())?;
+        let labels = request.class.map(|class| Labels::Index(vec![class as f64; shape.n]));
+        let class_rows = model.class_rows(labels.as_ref(), shape.n)?;
+        let as_f64: Vec<f64> = steps.timesteps.iter().map(|&t| t as f64).collect();
+        let time_rows = model.time_rows(&as_f64)?;
+
+        let session = model.session(key, &|_, _| ()).await?;
+        session.write("coefficients", &steps.table())?;
+        session.write("time per step", &padded(&time_rows))?;
+        if session.executor.plan().tensor("inv_t per step").is_some() {
+            session.write("inv_t per step", &padded(&model.inv_t_rows(&as_f64)))?;
+        }
+        if let Some(rows) = class_rows {
+            session.write("class", &padded(&rows))?;
+        }
+        let state = RefCell::new(State {
+            image: 0,
+            replay: None,
+            step: 0,
+            running: false,
+            x_0: Vec::new(),
+            done: false,
+        });
+        Ok(Self { model, request, steps, shape, session: Some(session), state })
+    }
+
+    /// Timesteps in order of execution.
+    pub fn timesteps(&self) -> &[usize] {
+        &self.steps.timesteps
+    }
+
+    /// Pictures computed side by side.
+    pub fn batch(&self) -> usize {
+        self.shape.n
+    }
+
+    /// Shape of all pictures together.
+    pub fn shape(&self) -> Shape {
+        Shape { n: self.request.count, ..self.shape }
+    }
+
+    fn session(&self) -> Result<&Session, Error> {
+        // Only a run that is being dropped has none.
+        self.session.as_ref().ok_or_else(|| Error::Request("the run has ended".into()))
+    }
+
+    fn progress(&self) -> Progress {
+        let state = self.state.borrow();
+        let step = if state.done { self.steps.len() } else { state.step };
+        let t = self.steps.timesteps[step.min(self.steps.len() - 1)];
+        let (steps, batch) = (self.steps.len(), self.shape.n);
+        Progress { step, steps, t, image: state.image, batch, done: state.done }
+    }
+
+    /// Submits the next slice of work, sized so that the desktop stays alive, and returns once at
+    /// most two slices are under way. The last call of a batch waits for its pictures.
+    ///
+    /// # Errors
+    /// A lost device, memory that ran out. The run can be started again from its request.
+    pub async fn advance(&self) -> Result<Progress, Error> {
+        let session = self.session()?;
+        if self.state.borrow().done {
+            return Ok(self.progress());
+        }
+        if !self.state.borrow().running {
+            self.set_up_batch(session)?;
+        }
+        // Out of its cell while this waits, so that pictures can be taken meanwhile.
+        let taken = self.state.borrow_mut().replay.take();
+        let mut replay = taken
+            .ok_or_else(|| Error::Request("the run is already advancing, or has failed".into()))?;
+        match replay.advance(&session.executor).await? {
+            Some(progress) => {
+                let mut state = self.state.borrow_mut();
+                state.step = progress.submitted;
+                state.replay = Some(replay);
+            }
+            None => {
+                replay.finish(&self.model.inner.gpu).await?;
+                *session.pacer.borrow_mut() = Some(replay.into_pacer());
+                self.finish_batch(session).await?;
+            }
+        }
+        Ok(self.progress())
+    }
+
+    fn set_up_batch(&self, session: &Session) -> Result<(), Error> {
+        let mut state = self.state.borrow_mut();
+        let first = self.request.first_image.wrapping_add(state.image as u32);
+        let seed = self.request.seed;
+        session.write("state", &initial_state(self.steps.len() as u32, seed, first))?;
+        let one = Shape { n: 1, ..self.shape };
+        let mut x_t = Vec::with_capacity(self.shape.len4() * 4);
+        for i in 0..self.shape.n {
+            x_t.extend(self.x_t_of(state.image + i, one));
+        }
+        session.write("sample", &x_t)?;
+        if let Some(variance) = self.request.noise.as_ref().and_then(|n| n.variance.as_ref()) {
+            session.write("variance noise", &self.given_noise(variance, state.image))?;
+        }
+        let pacer =
+            session.pacer.borrow_mut().take().ok_or_else(|| {
+                Error::Request("this run's buffers are in use by another one".into())
+            })?;
+        state.replay = Some(Replay::new(session.body.clone(), self.steps.len(), pacer)?);
+        state.step = 0;
+        state.running = true;
+        Ok(())
+    }
+
+    /// x_T of image `i` of the run, padded NHWC. Images past the count fill up the last batch.
+    fn x_t_of(&self, i: usize, one: Shape) -> Vec<f32> {
+        let len = one.c * one.pixels();
+        match &self.request.noise {
+            Some(noise) => match noise.x_t.get(i * len..(i + 1) * len) {
+                Some(x_t) => nchw_to_nhwc4(x_t, one),
+                None => vec![0.0; one.len4() * 4],
+            },
+            None => {
+                let image = self.request.first_image.wrapping_add(i as u32);
+                philox::x_t_noise(self.request.seed, image, one)
+            }
+        }
+    }
+
+    /// The batch's part of `[steps, count, c, h, w]`, as `[steps][n][h][w][c padded]`.
+    fn given_noise(&self, variance: &[f32], image: usize) -> Vec<f32> {
+        let one = Shape { n: 1, ..self.shape };
+        let (len, count) = (one.c * one.pixels(), self.request.count);
+        let mut out = Vec::with_capacity(self.steps.len() * self.shape.len4() * 4);
+        for step in 0..self.steps.len() {
+            for i in image..image + self.shape.n {
+                let at = (step * count + i) * len;
+                if i < count {
+                    out.extend(nchw_to_nhwc4(&variance[at..at + len], one));
+                } else {
+                    out.resize(out.len() + one.len4() * 4, 0.0);
+                }
+            }
+        }
+        out
+    }
+
+    async fn finish_batch(&self, session: &Session) -> Result<(), Error> {
+        let x_0 = session.read("sample").await?;
+        let mut x_0 = nhwc4_to_nchw(&x_0, self.shape);
+        if let Some(bad) = x_0.iter().position(|v| !v.is_finite()) {
+            let image = bad / (self.shape.c * self.shape.pixels());
+            return Err(Error::Request(format!(
+                "picture {image} of the batch has values that are not numbers: these sampler \
+                 settings do not suit this model"
+            )));
+        }
+        let mut state = self.state.borrow_mut();
+        let left = self.request.count - state.image;
+        x_0.truncate(left.min(self.shape.n) * self.shape.c * self.shape.pixels());
+        state.x_0.append(&mut x_0);
+        if left <= self.shape.n {
+            state.done = true;
+        } else {
+            state.image += self.shape.n;
+            state.running = false;
+        }
+        Ok(())
+    }
+
+    /// All pictures as they are now, RGBA8, one after another: finished ones, those under way as
+    /// `view` shows them, and the noise of those to come.
+    ///
+    /// # Errors
+    /// See [`Run::advance`].
+    pub async fn picture(&self, view: View) -> Result<Vec<u8>, Error> {
+        let session = self.session()?;
+        let one = Shape { n: 1, ..self.shape };
+        let mut rgba = Vec::with_capacity(self.request.count * one.pixels() * 4);
+        let (image, step, running) = {
+            let state = self.state.borrow();
+            picture::rgba_nchw(&state.x_0, one, &mut rgba);
+            (state.image, state.step, state.running && !state.done)
+        };
+        if running && let Some(previews) = &session.rgba {
+            // pred_x0 exists from the first step on.
+            let (dispatch, slice) = previews[usize::from(view == View::PredX0 && step > 0)];
+            session.executor.submit(dispatch..dispatch + 1)?;
+            let batch = self.read_pixels(session, slice).await?;
+            // A batch that ended meanwhile has its finished pictures in x_0 already.
+            if self.state.borrow().image == image {
+                rgba.extend_from_slice(&batch);
+            }
+        }
+        rgba.truncate(self.request.count * one.pixels() * 4);
+        for i in rgba.len() / (one.pixels() * 4)..self.request.count {
+            picture::rgba_nhwc4(&self.x_t_of(i, one), one, &mut rgba);
+        }
+        Ok(rgba)
+    }
+
+    /// Reads pixels through the staging buffer made for that, or a fresh one while it is taken.
+    async fn read_pixels(&self, session: &Session, slice: Slice) -> Result<Vec<u8>, Error> {
+        let ring = session.ring.borrow_mut().take();
+        let Some(mut ring) = ring else {
+            return Ok(session.executor.read_bytes(slice).await?);
+        };
+        ring.start(&session.executor, slice, 0)?;
+        let pixels = ring.wait().await?;
+        *session.ring.borrow_mut() = Some(ring);
+        pixels
+            .map(|(_, pixels)| pixels)
+            .ok_or_else(|| Error::Request("a picture was asked for and none came".into()))
+    }
+
+    /// x_t of the current batch as it is after everything submitted so far, `[n, c, h, w]`.
+    ///
+    /// # Errors
+    /// See [`Run::advance`].
+    pub async fn x_t(&self) -> Result<Vec<f32>, Error> {
+        let x_t = self.session()?.read("sample").await?;
+        Ok(nhwc4_to_nchw(&x_t, self.shape))
+    }
+
+    /// x_0 of all images, `[count, c, h, w]`, not clamped.
+    ///
+    /// # Errors
+    /// Before the run is done.
+    pub fn x_0(&self) -> Result<Vec<f32>, Error> {
+        let state = self.state.borrow();
+        if !state.done {
+            return Err(Error::Request("x_0 is there when the run is done".into()));
+        }
+        Ok(state.x_0.clone())
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // Work under way only touches the session's own buffers: the next run overwrites them.
+        if let Some(session) = self.session.take()
+            && self.model.inner.gpu.check().is_ok()
+        {
+            if let Some(replay) = self.state.borrow_mut().replay.take() {
+                *session.pacer.borrow_mut() = Some(replay.into_pacer());
+            }
+            self.model.put_back(session);
+        }
+    }
+}
+
+/// Resolves a request against the model: its steps, the shape of a batch, and the session's key.
+pub(super) fn prepare(model: &Model, request: &Request) -> Result<(Steps, Shape, Key), Error> {
+    let unet = model.config();
+    let mut scheduler = model.scheduler();
+    if let Some(spacing) = request.spacing {
+        scheduler.timestep_spacing = spacing;
+    }
+    let kind = match request.sampler.unwrap_or(scheduler.kind) {
+        SchedulerKind::Ddpm => SamplerKind::Ddpm,
+        SchedulerKind::Ddim => SamplerKind::Ddim,
+    };
+    let options = SamplerOptions {
+        kind,
+        num_inference_steps: request.steps,
+        eta: request.eta,
+        use_clipped_model_output: request.use_clipped_model_output,
+        previous_timestep: request.previous_timestep,
+        ..SamplerOptions::default()
+    };
+    let steps = Steps::new(&scheduler, &options)?;
+    steps.check_model(&scheduler, &options, unet.in_channels, unet.out_channels)?;
+
+    let [h, w] = request.size.unwrap_or_else(|| model.default_size());
+    unet.check_size(h, w)?;
+    if request.count == 0 {
+        return Err(Error::Request("the number of pictures must be at least 1".into()));
+    }
+    let given_noise = request.noise.as_ref().is_some_and(|n| n.variance.is_some());
+    let sampling = Sampling {
+        // Runs of different lengths share a session.
+        capacity: if given_noise { steps.len() } else { steps.len().next_power_of_two().max(128) },
+        deviation: steps.deviation,
+        thresholding: steps.thresholding,
+        given_noise,
+    };
+    let key = |n| Key { n, h, w, sampling: Some(sampling) };
+    let n = match request.batch {
+        Some(0) => return Err(Error::Request("the batch must hold at least 1 picture".into())),
+        Some(n) => n.min(request.count),
+        None => {
+            let mut n = request.count;
+            // Halve until it fits; one picture that does not is refused when the session is made.
+            while n > 1
+                && !matches!(session::fits(&model.inner, key(n)), Ok(bytes) if bytes <= BATCH_BYTES)
+            {
+                n = n.div_ceil(2);
+            }
+            n
+        }
+    };
+    Ok((steps, Shape::new(n, h, w, unet.in_channels), key(n)))
+}
+
+fn check_noise(request: &Request, shape: Shape, steps: usize) -> Result<(), Error> {
+    let Some(noise) = &request.noise else { return Ok(()) };
+    let need = request.count * shape.c * shape.pixels();
+    if noise.x_t.len() != need {
+        return Err(Error::Request(format!(
+            "x_T holds {} values; {} pictures of {} channels, {} x {} need {need}",
+            noise.x_t.len(),
+            request.count,
+            shape.c,
+            shape.h,
+            shape.w
+        )));
+    }
+    match &noise.variance {
+        Some(variance) if variance.len() != steps * need => Err(Error::Request(format!(
+            "variance_noise holds {} values; {steps} steps of {need} values need {}",
+            variance.len(),
+            steps * need
+        ))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,82 @@
+//! What an adapter can do at best: the yardstick for every kernel measured on it.
+
+use super::{Executor, Gpu, GpuError, now_ms};
+use crate::kernels::{Access, Call, Class, Shader, grid_1d};
+use crate::plan::{Binding, Buffer, BufferId, Dispatch, Plan, Role, Slice};
+
+/// `shaders/bench/fma.wgsl`: `count4` invocations with 16 chains of `8 rounds` multiply-adds each.
+pub fn fma_call(count4: usize, rounds: u32) -> Call {
+    Call {
+        shader: Shader {
+            name: "bench/fma",
+            flags: Vec::new(),
+            consts: Vec::new(),
+            bindings: vec![Access::Read, Access::Write],
+        },
+        params: vec![count4 as u32, rounds],
+        grid: grid_1d(count4, 64),
+        flops: count4 as u64 * u64::from(rounds) * (8 * 16 * 2),
+    }
+}
+
+/// The adapter's f32 multiply-add rate in GFLOP/s (a multiply-add is two), the best of three runs.
+///
+/// # Errors
+/// See [`Gpu::check`].
+pub async fn fma_rate(gpu: &Gpu) -> Result<f64, GpuError> {
+    // Enough threads to fill the machine, and a dispatch that is long against its launch.
+    let (count4, rounds) = match gpu.class() {
+        Class::Software => (1 << 14, 64),
+        Class::Integrated | Class::Apple => (1 << 17, 256),
+        Class::Discrete => (1 << 18, 256),
+    };
+    let call = fma_call(count4, rounds);
+    let flops = call.flops as f64;
+    let (plan, seed) = one_call_plan(call, count4 as u64 * 16);
+    let executor: Executor =
+        Executor::new::<GpuError>(gpu, plan, &mut |_| Ok(Vec::new()), &mut |_| ()).await?;
+    // 0.5 and 0.25: the chains settle at 0.5, far from overflow and from denormals.
+    let values: Vec<f32> = [0.5, 0.25, 1.0, 2.0].repeat(count4);
+    executor.write(seed, bytemuck::cast_slice(&values))?;
+    let mut times = 1;
+    let mut best = 0.0f64;
+    let mut runs = 0;
+    while runs < 3 {
+        let began = now_ms();
+        gpu.wait(executor.submit_many(0..1, times)?).await?;
+        let ms = now_ms() - began;
+        if ms < LONG_MS && times < 1 << 12 {
+            // Compiling and waking up are over after a few of these, too.
+            times *= 2;
+            continue;
+        }
+        best = best.max(flops * times as f64 / (ms * 1e6));
+        runs += 1;
+    }
+    Ok(best)
+}
+
+/// A run this long is measured well enough, and no watchdog minds it.
+const LONG_MS: f64 = 40.0;
+
+/// A plan of one dispatch with an input and an output of `bytes`, and the input's place.
+fn one_call_plan(call: Call, bytes: u64) -> (Plan, Slice) {
+    let slice = |buffer| Slice { buffer: BufferId(buffer), offset: 0, bytes };
+    let buffer = |label: &str, role| Buffer { label: label.into(), bytes, role };
+    let plan = Plan {
+        buffers: vec![buffer("seed", Role::Input), buffer("out", Role::State)],
+        dispatches: vec![Dispatch {
+            label: "fma".into(),
+            shader: call.shader,
+            params: call.params,
+            bindings: vec![
+                Binding { slice: slice(0), access: Access::Read },
+                Binding { slice: slice(1), access: Access::Write },
+            ],
+            grid: call.grid,
+            flops: call.flops,
+        }],
+        ..Plan::default()
+    };
+    (plan, slice(0))
+}

@@ -1,0 +1,173 @@
+//! The three kernels of attention, plain form: `attention_scores`, `softmax` and `attention_mix` under
+//! `shaders/nn/`. Scaled dot-product attention of "Attention Is All You Need", section 3.2.1, with the
+//! score matrix in memory.
+
+use super::{Access, Call, Class, Const, FOLD, Shader, WORKGROUP, grid_1d, words};
+use crate::shape::Shape;
+
+/// Where queries, keys or values are: a row of `heads * head_dim` channels for each token of each
+/// image, perhaps a part of longer rows (one product makes all three).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rows {
+    /// `vec4`s from one token's row to the next one's.
+    pub stride4: usize,
+    /// The first `vec4` within a row.
+    pub offset4: usize,
+}
+
+/// Attention of every token of an image to all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attention {
+    /// Images.
+    pub n: usize,
+    /// Heads, side by side along the channels.
+    pub heads: usize,
+    /// Channels of a head; any number.
+    pub head_dim: usize,
+    /// Tokens of an image.
+    pub tokens: usize,
+    /// The queries.
+    pub q: Rows,
+    /// The keys.
+    pub k: Rows,
+    /// The values.
+    pub v: Rows,
+}
+
+impl Attention {
+    /// The score matrices: `[n * heads, 1, tokens, tokens]`.
+    pub fn scores_shape(&self) -> Shape {
+        Shape::new(self.n * self.heads, 1, self.tokens, self.tokens)
+    }
+
+    /// The result: `[n, 1, tokens, heads * head_dim]`.
+    pub fn output(&self) -> Shape {
+        Shape::new(self.n, 1, self.tokens, self.heads * self.head_dim)
+    }
+
+    /// `s[n, head, i, j] = q[n, i, head] . k[n, j, head] / sqrt(head_dim)`.
+    ///
+    /// Bindings: q, k (whole tensors, which may be one), s of [`scores_shape`](Self::scores_shape).
+    pub fn scores(&self, _class: Class) -> Call {
+        let Self { n, heads, head_dim, tokens, q, k, .. } = *self;
+        let count = n * heads * tokens.div_ceil(4) * tokens.div_ceil(4);
+        let mut params =
+            words([count, heads, head_dim, tokens, q.stride4, q.offset4, k.stride4, k.offset4]);
+        params.push(self.scale().to_bits());
+        self.product("nn/attention_scores", count, params)
+    }
+
+    /// The softmax over keys of every row of the score matrices.
+    ///
+    /// Bindings: s, read and written.
+    pub fn softmax(&self, class: Class) -> Call {
+        Softmax { rows: self.n * self.heads * self.tokens, c: self.tokens }.call(class)
+    }
+
+    /// `o[n, i, head] = sum_j s[n, head, i, j] v[n, j, head]`, heads side by side.
+    ///
+    /// Bindings: s, v (the whole tensor, zero in its padding), o of [`output`](Self::output).
+    pub fn mix(&self, _class: Class) -> Call {
+        let Self { n, heads, head_dim, tokens, v, .. } = *self;
+        let count = n * tokens.div_ceil(4) * self.output().c4();
+        let params = words([count, heads, head_dim, tokens, v.stride4, v.offset4]);
+        self.product("nn/attention_mix", count, params)
+    }
+
+    /// All of it in one dispatch, without the score matrix, for heads of 4, 8, … 64 channels; None for
+    /// others.
+    ///
+    /// Bindings: q, k, v (whole tensors, which may be one), o of [`output`](Self::output).
+    pub fn fused(&self, class: Class) -> Option<Call> {
+        let Self { n, heads, head_dim, tokens, q, k, v } = *self;
+        if !head_dim.is_multiple_of(4) || head_dim > 64 {
+            return None;
+        }
+        let (flags, count, grid) = if class == Class::Software {
+            let count = n * heads * tokens;
+            (vec!["SERIAL"], count, grid_1d(count, WORKGROUP))
+        } else {
+            let count = n * heads * tokens.div_ceil(WORKGROUP as usize);
+            (Vec::new(), count, grid_1d(count, 1))
+        };
+        let places = [q.stride4, q.offset4, k.stride4, k.offset4, v.stride4, v.offset4];
+        let mut params = words([count, heads, tokens]);
+        params.extend(words(places));
+        params.push(self.scale().to_bits());
+        let softmax = 4 * (n * heads) as u64 * (tokens as u64).pow(2);
+        Some(Call {
+            shader: Shader {
+                name: "nn/attention",
+                flags,
+                consts: vec![("D4", Const::U32((head_dim / 4) as u32))],
+                bindings: vec![Access::Read, Access::Read, Access::Read, Access::Write],
+            },
+            params,
+            grid,
+            flops: 2 * self.product_flops() + softmax,
+        })
+    }
+
+    /// Whether an image's score matrices are so large that [`fused`](Self::fused) is the better way: in
+    /// software it takes 2.5 times as long as the three kernels (measured), so there only where the
+    /// matrices might not fit a binding. A matter of the image only, not of the batch.
+    pub fn is_large(&self, class: Class) -> bool {
+        let limit = if class == Class::Software { 1 << 24 } else { 1 << 22 };
+        self.heads as u64 * (self.tokens as u64).pow(2) > limit
+    }
+
+    fn scale(&self) -> f32 {
+        (1.0 / (self.head_dim as f64).sqrt()) as f32
+    }
+
+    fn product_flops(&self) -> u64 {
+        2 * (self.n * self.heads * self.head_dim) as u64 * (self.tokens as u64).pow(2)
+    }
+
+    fn product(&self, name: &'static str, invocations: usize, params: Vec<u32>) -> Call {
+        let aligned = self.head_dim.is_multiple_of(4);
+        Call {
+            shader: Shader {
+                name,
+                flags: if aligned { vec!["VECTOR"] } else { Vec::new() },
+                consts: Vec::new(),
+                bindings: vec![Access::Read, Access::Read, Access::Write],
+            },
+            params,
+            grid: grid_1d(invocations, WORKGROUP),
+            flops: self.product_flops(),
+        }
+    }
+}
+
+/// `s[row][j] = exp(s[row][j]) / sum_j exp(s[row][j])` in place, zero in the padding. The row's maximum
+/// is subtracted first, so that nothing overflows.
+///
+/// Bindings: s `[rows][c4]`, read and written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Softmax {
+    /// Rows.
+    pub rows: usize,
+    /// Values in a row; its padding may hold anything.
+    pub c: usize,
+}
+
+impl Softmax {
+    /// One dispatch: an invocation per row on software adapters, else 4 to 64 invocations.
+    pub fn call(&self, class: Class) -> Call {
+        let (flags, consts, lanes) = if class == Class::Software {
+            (vec!["SERIAL"], Vec::new(), 1)
+        } else {
+            let lanes = self.c.div_ceil(4).next_power_of_two().clamp(4, WORKGROUP as usize) as u32;
+            (Vec::new(), vec![("LANES", Const::U32(lanes))], lanes)
+        };
+        Call {
+            shader: Shader { name: "nn/softmax", flags, consts, bindings: vec![Access::Write] },
+            params: words([self.rows, self.c]),
+            grid: grid_1d(self.rows, WORKGROUP / lanes),
+            flops: 4 * self.rows as u64 * self.c as u64,
+        }
+    }
+}
+
+const _: () = assert!(FOLD == 32_768, "as nn/softmax.wgsl has it");

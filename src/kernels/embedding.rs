@@ -1,0 +1,40 @@
+//! `shaders/nn/embedding.wgsl`: rows of a table.
+
+use super::{Access, Call, Class, Shader, WORKGROUP, grid_1d, words};
+use crate::shape::Shape;
+
+/// `y[n] = table[index[n]]`, as `nn.Embedding`; an index off the table takes its first or last row.
+///
+/// Bindings: index of shape `[n, 1, 1, 1]` (whole numbers as f32), table `[rows][c4]`, y.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Embedding {
+    /// Images.
+    pub n: usize,
+    /// Rows of the table; at least 1.
+    pub rows: usize,
+    /// Values in a row.
+    pub c: usize,
+}
+
+impl Embedding {
+    /// `[n, 1, 1, c]`.
+    pub fn output(&self) -> Shape {
+        Shape::vector(self.n, self.c)
+    }
+
+    /// One dispatch, the same for all classes.
+    pub fn call(&self, _class: Class) -> Call {
+        let output = self.output();
+        Call {
+            shader: Shader {
+                name: "nn/embedding",
+                flags: Vec::new(),
+                consts: Vec::new(),
+                bindings: vec![Access::Read, Access::Read, Access::Write],
+            },
+            params: words([output.len4(), output.c4(), self.rows]),
+            grid: grid_1d(output.len4(), WORKGROUP),
+            flops: 0,
+        }
+    }
+}

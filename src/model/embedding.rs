@@ -1,0 +1,93 @@
+//! Time and class embeddings: the part that depends on t alone is computed on the CPU, in f64,
+//! because WGSL's exp and sin are less exact than the frequencies deserve (parity 2.8).
+
+use crate::config::UNetConfig;
+use crate::config::unet::{Activation, ClassEmbedding, TimeEmbedding};
+use crate::lean::sin_cos;
+use crate::plan::graph::{Graph, GraphError, Op, TensorId};
+use crate::shape::Shape;
+
+/// Width of one row of the time embedding before its MLP.
+pub fn width(config: &UNetConfig) -> usize {
+    match config.time_embedding_type {
+        TimeEmbedding::Positional | TimeEmbedding::Learned => config.block_out_channels[0],
+        TimeEmbedding::Fourier => 2 * config.block_out_channels[0],
+    }
+}
+
+/// Sinusoids of `t`, one row of `block_out_channels[0]` values:
+/// `freq_i = exp(-ln(10000) i / (half - freq_shift))`, `[sin, cos]` or `[cos, sin]` with
+/// flip_sin_to_cos, a zero appended where the width is odd. (DDPM's embedding; diffusers
+/// `get_timestep_embedding`.)
+///
+/// Every operation is rounded to f32 as diffusers' are, which checkpoints were trained with: near
+/// t = 1000 the exact value is up to 2.9e-5 away (parity 2.8), and a DDIM loop magnifies that.
+pub fn positional(config: &UNetConfig, t: f64) -> Vec<f32> {
+    let width = config.block_out_channels[0];
+    let half = width / 2;
+    let angle = |i: usize| {
+        let exponent = -(10000f64.ln()) as f32 * i as f32;
+        let exponent = exponent / (half as f64 - config.freq_shift) as f32;
+        f64::from(t as f32 * f64::from(exponent).exp() as f32)
+    };
+    let sin = (0..half).map(|i| sin_cos(angle(i)).0 as f32);
+    let cos = (0..half).map(|i| sin_cos(angle(i)).1 as f32);
+    let mut row: Vec<f32> =
+        if config.flip_sin_to_cos { cos.chain(sin).collect() } else { sin.chain(cos).collect() };
+    row.resize(width, 0.0);
+    row
+}
+
+/// `[sin, cos](ln(t) W 2 pi)` with the checkpoint's frequencies `time_proj.weight` (parity 2.11).
+pub fn fourier(weight: &[f32], t: f64) -> Vec<f32> {
+    let angle = |&w: &f32| t.ln() * f64::from(w) * std::f64::consts::TAU;
+    let sin = weight.iter().map(|w| sin_cos(angle(w)).0 as f32);
+    let cos = weight.iter().map(|w| sin_cos(angle(w)).1 as f32);
+    sin.chain(cos).collect()
+}
+
+/// The network's input `time`: a row per image, or its index for a learned table.
+fn time_input(g: &mut Graph, config: &UNetConfig, n: usize) -> TensorId {
+    match config.time_embedding_type {
+        TimeEmbedding::Positional => g.input("time", Shape::vector(n, width(config))),
+        TimeEmbedding::Fourier => {
+            // Only the CPU reads the frequencies, but the checkpoint must have them.
+            g.param("time_proj", "weight", &[config.block_out_channels[0]]);
+            g.input("time", Shape::vector(n, width(config)))
+        }
+        TimeEmbedding::Learned => {
+            let index = g.input("time", Shape::vector(n, 1));
+            let rows = config.num_train_timesteps.unwrap_or(1000);
+            g.embedding("time_proj", index, rows, width(config))
+        }
+    }
+}
+
+/// `TimestepEmbedding`: linear_1, SiLU whatever act_fn is, linear_2 (parity 2.9).
+fn mlp(g: &mut Graph, name: &str, x: TensorId, width: usize) -> TensorId {
+    let h = g.linear(&format!("{name}.linear_1"), x, width);
+    let h = g.unary(&format!("{name}.act"), Op::Act(Activation::Silu), h);
+    g.linear(&format!("{name}.linear_2"), h, width)
+}
+
+/// emb = MLP(time) + class embedding, and then act_fn(emb), which every resnet's projection reads.
+pub(super) fn temb(g: &mut Graph, config: &UNetConfig, n: usize) -> Result<TensorId, GraphError> {
+    let dim = config.time_embed_dim();
+    let time = time_input(g, config, n);
+    let mut emb = mlp(g, "time_embedding", time, dim);
+    if let Some(kind) = config.class_embedding {
+        let class = match kind {
+            ClassEmbedding::Table(rows) => {
+                let index = g.input("class", Shape::vector(n, 1));
+                g.embedding("class_embedding", index, rows, dim)
+            }
+            ClassEmbedding::Timestep => {
+                let row = g.input("class", Shape::vector(n, width(config)));
+                mlp(g, "class_embedding", row, dim)
+            }
+            ClassEmbedding::Identity => g.input("class", Shape::vector(n, dim)),
+        };
+        emb = g.add("add_class", emb, class)?;
+    }
+    Ok(g.unary("time_act", Op::Act(config.act_fn), emb))
+}

@@ -1,0 +1,382 @@
+//! Rewrites a network for inference: fewer, larger operations with the same result.
+//!
+//! A fused operation stands where the last of its parts stood, so everything it reads exists.
+//! Rules, in order (the numbers are dispatches of a cifar10-32-shaped evaluation, which starts
+//! with 317 nodes):
+//!
+//! 1. dropout goes; `group_norm`, scale-shift and activation become statistics ([`Op::NormAffine`])
+//!    and one pass over the data ([`Op::AffineAct`]);
+//! 2. 1x1 products of the same tensor become one: q, k, v, and all time projections of the network;
+//! 3. a convolution takes in the upsampling before it and the time vector, residual, scale and
+//!    activation after it;
+//! 4. a concatenation becomes two sources of whoever reads it;
+//! 5. on GPUs the pass over the data moves into the loads of the convolution that reads it. Software
+//!    adapters keep it: they would compute each activation nine times.
+
+use super::graph::{Conv2d, Graph, Node, Op, Operand, TensorId};
+use crate::kernels::Class;
+
+/// Applies all rules that pay on this class of adapter.
+pub fn fuse(mut graph: Graph, class: Class) -> Graph {
+    drop_dropout(&mut graph);
+    split_norms(&mut graph);
+    merge_products(&mut graph);
+    upsample_in_conv(&mut graph);
+    epilogues(&mut graph);
+    two_sources(&mut graph);
+    if class != Class::Software {
+        prologues(&mut graph);
+    }
+    graph
+}
+
+/// Who makes and who reads each tensor.
+struct Uses {
+    producer: Vec<Option<usize>>,
+    readers: Vec<Vec<usize>>,
+}
+
+impl Uses {
+    fn of(g: &Graph) -> Self {
+        let mut uses = Self {
+            producer: vec![None; g.tensors.len()],
+            readers: vec![Vec::new(); g.tensors.len()],
+        };
+        for (i, node) in g.nodes.iter().enumerate() {
+            uses.producer[node.output.0 as usize] = Some(i);
+            for input in &node.inputs {
+                uses.readers[input.tensor.0 as usize].push(i);
+            }
+        }
+        for output in &g.outputs {
+            // Read by the outside too: never fused away.
+            uses.readers[output.0 as usize].extend([usize::MAX; 2]);
+        }
+        uses
+    }
+
+    /// The only reader of what node `i` makes.
+    fn only_reader(&self, g: &Graph, i: usize) -> Option<usize> {
+        match self.readers[g.nodes[i].output.0 as usize][..] {
+            [reader] => Some(reader),
+            _ => None,
+        }
+    }
+
+    fn readers(&self, tensor: TensorId) -> &[usize] {
+        &self.readers[tensor.0 as usize]
+    }
+
+    fn producer(&self, tensor: TensorId) -> Option<usize> {
+        self.producer[tensor.0 as usize]
+    }
+}
+
+/// Removes the nodes marked dead, keeping the order.
+fn sweep(g: &mut Graph, dead: &[bool]) {
+    let mut i = 0;
+    g.nodes.retain(|_| {
+        i += 1;
+        !dead[i - 1]
+    });
+}
+
+fn drop_dropout(g: &mut Graph) {
+    let mut replaced: Vec<(TensorId, TensorId)> = Vec::new();
+    g.nodes.retain(|node| {
+        let is_dropout = matches!(node.op, Op::Dropout(_));
+        if is_dropout {
+            replaced.push((node.output, node.inputs[0].tensor));
+        }
+        !is_dropout
+    });
+    for node in &mut g.nodes {
+        for input in &mut node.inputs {
+            if let Some((_, by)) = replaced.iter().find(|(from, _)| *from == input.tensor) {
+                input.tensor = *by;
+            }
+        }
+    }
+}
+
+fn split_norms(g: &mut Graph) {
+    let uses = Uses::of(g);
+    let mut dead = vec![false; g.nodes.len()];
+    // (position, nodes that take its place)
+    let mut placed: Vec<(usize, Vec<Node>)> = Vec::new();
+    for i in 0..g.nodes.len() {
+        match g.nodes[i].op {
+            Op::GroupNorm { groups, eps } => {
+                let norm = g.nodes[i].clone();
+                let (mut last, mut vector, mut act) = (i, None, None);
+                if let Some(next) = uses.only_reader(g, last)
+                    && g.nodes[next].op == Op::ScaleShift
+                {
+                    vector = Some(g.nodes[next].inputs[1]);
+                    dead[last] = true;
+                    last = next;
+                }
+                if let Some(next) = uses.only_reader(g, last)
+                    && let Op::Act(a) = g.nodes[next].op
+                {
+                    act = Some(a);
+                    dead[last] = true;
+                    last = next;
+                }
+                let x = norm.inputs[0];
+                let shape = crate::shape::Shape { h: 1, w: 2, ..g.shape(x.tensor) };
+                let affine = g.new_tensor(&format!("{}.affine", norm.name), shape);
+                let statistics = Node {
+                    name: norm.name.clone(),
+                    op: Op::NormAffine {
+                        groups,
+                        eps,
+                        two_sources: false,
+                        scale_shift: vector.is_some(),
+                    },
+                    inputs: std::iter::once(x).chain(vector).collect(),
+                    params: norm.params,
+                    output: affine,
+                };
+                let pass = Node {
+                    name: norm.name,
+                    op: Op::AffineAct { two_sources: false, affine: true, act },
+                    inputs: vec![x, affine.into()],
+                    params: Vec::new(),
+                    output: g.nodes[last].output,
+                };
+                placed.push((last, vec![statistics, pass]));
+            }
+            Op::Act(act) if !dead[i] && !placed.iter().any(|(at, _)| *at == i) => {
+                let mut node = g.nodes[i].clone();
+                node.op = Op::AffineAct { two_sources: false, affine: false, act: Some(act) };
+                placed.push((i, vec![node]));
+            }
+            _ => {}
+        }
+    }
+    let old = std::mem::take(&mut g.nodes);
+    for (i, node) in old.into_iter().enumerate() {
+        match placed.iter_mut().find(|(at, _)| *at == i) {
+            Some((_, nodes)) => g.nodes.append(nodes),
+            None if !dead[i] => g.nodes.push(node),
+            None => {}
+        }
+    }
+}
+
+/// Whether a node can read an operand at a channel offset.
+fn reads_slices(node: &Node, tensor: TensorId) -> bool {
+    match node.op {
+        Op::Attention { .. } => true,
+        Op::AddChannel => node.inputs[1].tensor == tensor && node.inputs[0].tensor != tensor,
+        Op::NormAffine { scale_shift: true, .. } => node.inputs[0].tensor != tensor,
+        _ => false,
+    }
+}
+
+fn merge_products(g: &mut Graph) {
+    let uses = Uses::of(g);
+    let mut dead = vec![false; g.nodes.len()];
+    for i in 0..g.nodes.len() {
+        if dead[i] || !is_product(&g.nodes[i]) {
+            continue;
+        }
+        let x = g.nodes[i].inputs[0];
+        let siblings: Vec<usize> = (i..g.nodes.len())
+            .filter(|&j| {
+                let node = &g.nodes[j];
+                !dead[j] && is_product(node) && node.inputs == [x] && {
+                    let readers = uses.readers(node.output);
+                    !readers.is_empty()
+                        && readers
+                            .iter()
+                            .all(|&r| r != usize::MAX && reads_slices(&g.nodes[r], node.output))
+                }
+            })
+            .collect();
+        if siblings.len() < 2 || siblings[0] != i {
+            continue;
+        }
+        let mut parts = Vec::new();
+        let (mut weights, mut biases) = (Vec::new(), Vec::new());
+        let mut offset = 0;
+        let merged = {
+            let name = common_name(siblings.iter().map(|&j| g.nodes[j].name.as_str()));
+            let shape = g.shape(g.nodes[i].output);
+            let total = siblings.iter().map(|&j| g.shape(g.nodes[j].output).c4() * 4).sum();
+            g.new_tensor(&name, shape.with_c(total))
+        };
+        for &j in &siblings {
+            let node = g.nodes[j].clone();
+            let c = g.shape(node.output).c;
+            parts.push(c);
+            weights.push(node.params[0]);
+            biases.push(node.params[1]);
+            for &r in uses.readers(node.output) {
+                for input in &mut g.nodes[r].inputs {
+                    if input.tensor == node.output {
+                        *input = Operand { tensor: merged, offset: input.offset + offset };
+                    }
+                }
+            }
+            offset += c.next_multiple_of(4);
+            dead[j] = j != i;
+        }
+        weights.append(&mut biases);
+        let name = g.tensors[merged.0 as usize].name.clone();
+        let node = &mut g.nodes[i];
+        node.name = name;
+        node.op = Op::Conv2d(Conv2d { parts, ..Conv2d::plain(1, 1, 0, 0) });
+        node.params = weights;
+        node.output = merged;
+    }
+    sweep(g, &dead);
+}
+
+fn is_product(node: &Node) -> bool {
+    matches!(&node.op, Op::Conv2d(conv) if conv.parts.len() == 1
+        && *conv == Conv2d::plain(1, 1, 0, conv.parts[0]))
+}
+
+/// The longest common module path and what differs of the first and the last.
+fn common_name<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    let first = names.next().unwrap_or_default();
+    let (mut last, mut count) = (first, 1);
+    for name in names {
+        last = name;
+        count += 1;
+    }
+    format!("{first} + {} to {last}", count - 1)
+}
+
+fn upsample_in_conv(g: &mut Graph) {
+    let uses = Uses::of(g);
+    let mut dead = vec![false; g.nodes.len()];
+    for (i, dead) in dead.iter_mut().enumerate() {
+        if g.nodes[i].op == Op::Upsample
+            && let Some(reader) = uses.only_reader(g, i)
+            && let source = g.nodes[i].inputs[0]
+            && let Op::Conv2d(conv) = &mut g.nodes[reader].op
+            && conv.stride == 1
+        {
+            conv.upsample = true;
+            g.nodes[reader].inputs[0] = source;
+            *dead = true;
+        }
+    }
+    sweep(g, &dead);
+}
+
+fn epilogues(g: &mut Graph) {
+    let uses = Uses::of(g);
+    let mut dead = vec![false; g.nodes.len()];
+    for j in 0..g.nodes.len() {
+        // The operand made by a convolution that nobody else reads, and the other one.
+        let candidates: &[usize] = match g.nodes[j].op {
+            Op::AddChannel | Op::Scale(_) | Op::AffineAct { affine: false, .. } => &[0],
+            Op::Add => &[0, 1],
+            _ => continue,
+        };
+        let fused = candidates.iter().find_map(|&operand| {
+            let input = g.nodes[j].inputs[operand];
+            let i = uses.producer(input.tensor)?;
+            let Op::Conv2d(conv) = &g.nodes[i].op else { return None };
+            if dead[i] || input.offset != 0 || uses.readers(input.tensor) != [j] {
+                return None;
+            }
+            let mut conv = conv.clone();
+            let mut extra = None;
+            // The kernel computes act((conv + vector + residual) * scale): only later stages may follow.
+            let linear = conv.act.is_none() && conv.scale == 1.0;
+            match g.nodes[j].op {
+                Op::AddChannel if linear && !conv.channel_add && !conv.residual => {
+                    conv.channel_add = true;
+                    extra = Some(g.nodes[j].inputs[1]);
+                }
+                Op::Add if linear && !conv.residual => {
+                    conv.residual = true;
+                    extra = Some(g.nodes[j].inputs[1 - operand]);
+                }
+                Op::Scale(scale) if linear => conv.scale = scale,
+                Op::AffineAct { act, .. } if conv.act.is_none() => conv.act = act,
+                _ => return None,
+            }
+            Some((i, conv, extra))
+        });
+        if let Some((i, conv, extra)) = fused {
+            let mut node = g.nodes[i].clone();
+            node.op = Op::Conv2d(conv);
+            node.inputs.extend(extra);
+            node.output = g.nodes[j].output;
+            g.nodes[j] = node;
+            dead[i] = true;
+            // `uses` still names the old producer of this output, which is j: right as it is.
+        }
+    }
+    sweep(g, &dead);
+}
+
+fn two_sources(g: &mut Graph) {
+    let uses = Uses::of(g);
+    let mut dead = vec![false; g.nodes.len()];
+    for (i, dead) in dead.iter_mut().enumerate() {
+        if g.nodes[i].op != Op::Concat {
+            continue;
+        }
+        let output = g.nodes[i].output;
+        let (first, second) = (g.nodes[i].inputs[0], g.nodes[i].inputs[1]);
+        // Kernels address the second source by whole vec4s.
+        let aligned = g.shape(first.tensor).c.is_multiple_of(4);
+        let readers = uses.readers(output);
+        let can = |&r: &usize| {
+            r != usize::MAX
+                && g.nodes[r].inputs[0].tensor == output
+                && g.nodes[r].inputs[1..].iter().all(|o| o.tensor != output)
+                && match &g.nodes[r].op {
+                    Op::Conv2d(conv) => !conv.two_sources && !conv.upsample,
+                    Op::NormAffine { .. } | Op::AffineAct { .. } => true,
+                    _ => false,
+                }
+        };
+        if !aligned || !readers.iter().all(can) {
+            continue;
+        }
+        for &r in readers {
+            let node = &mut g.nodes[r];
+            match &mut node.op {
+                Op::Conv2d(conv) => conv.two_sources = true,
+                Op::NormAffine { two_sources, .. } | Op::AffineAct { two_sources, .. } => {
+                    *two_sources = true;
+                }
+                _ => {}
+            }
+            node.inputs[0] = first;
+            node.inputs.insert(1, second);
+        }
+        *dead = true;
+    }
+    sweep(g, &dead);
+}
+
+fn prologues(g: &mut Graph) {
+    let uses = Uses::of(g);
+    let mut dead = vec![false; g.nodes.len()];
+    for (i, dead) in dead.iter_mut().enumerate() {
+        let Op::AffineAct { two_sources, affine: true, act } = g.nodes[i].op else { continue };
+        let Some(reader) = uses.only_reader(g, i) else { continue };
+        let (sources, output) = (g.nodes[i].inputs.clone(), g.nodes[i].output);
+        let node = &mut g.nodes[reader];
+        let Op::Conv2d(conv) = &mut node.op else { continue };
+        // With everything fused a convolution binds exactly the eight storage buffers that every
+        // device grants: two sources, weights, bias, affine, vector, residual, output.
+        if conv.prologue.is_some() || conv.two_sources || node.inputs[0].tensor != output {
+            continue;
+        }
+        conv.prologue = Some(act);
+        conv.two_sources = two_sources;
+        node.inputs.splice(0..1, sources);
+        *dead = true;
+    }
+    sweep(g, &dead);
+}

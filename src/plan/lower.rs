@@ -1,0 +1,261 @@
+//! From a fused graph to kernel calls. This is the only place that knows which kernel serves which
+//! operation, and in which order it binds what.
+
+use super::graph::{Conv2d, Graph, Node, Op, Operand, TensorId};
+use crate::kernels::{self, Call, Class};
+use crate::shape::Shape;
+use crate::weights::pack::Packing;
+
+/// What a kernel binds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arg {
+    /// A tensor, whole.
+    Tensor(TensorId),
+    /// Index into [`Lowered::weights`].
+    Weight(usize),
+}
+
+/// One kernel call with its bindings in order.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Step {
+    /// The module it belongs to.
+    pub label: String,
+    /// The kernel.
+    pub call: Call,
+    /// As many as `call.shader.bindings`.
+    pub args: Vec<Arg>,
+}
+
+/// Kernel calls over tensors that have no memory yet.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Lowered {
+    /// The graph, with tensors added for intermediate results inside an operation.
+    pub graph: Graph,
+    /// In order.
+    pub steps: Vec<Step>,
+    /// Parameters by name, and how to pack them.
+    pub weights: Vec<(Vec<String>, Packing)>,
+}
+
+/// Chooses kernels for this class of adapter.
+pub fn lower(graph: Graph, class: Class) -> Lowered {
+    let nodes = graph.nodes.clone();
+    let mut lowering =
+        Lowering { out: Lowered { graph, steps: Vec::new(), weights: Vec::new() }, class };
+    for node in &nodes {
+        lowering.node(node);
+    }
+    lowering.out
+}
+
+struct Lowering {
+    out: Lowered,
+    class: Class,
+}
+
+impl Lowering {
+    fn shape(&self, operand: Operand) -> Shape {
+        self.out.graph.shape(operand.tensor)
+    }
+
+    fn weight(&mut self, node: &Node, params: std::ops::Range<usize>, packing: Packing) -> Arg {
+        let names = node.params[params]
+            .iter()
+            .map(|p| self.out.graph.params[p.0 as usize].name.clone())
+            .collect();
+        self.out.weights.push((names, packing));
+        Arg::Weight(self.out.weights.len() - 1)
+    }
+
+    fn step(&mut self, label: &str, call: Call, args: Vec<Arg>) {
+        debug_assert_eq!(call.shader.bindings.len(), args.len(), "bindings of {label}");
+        self.out.steps.push(Step { label: label.to_owned(), call, args });
+    }
+
+    fn node(&mut self, node: &Node) {
+        let x = node.inputs[0];
+        let input = self.shape(x);
+        let output = self.out.graph.shape(node.output);
+        let out = Arg::Tensor(node.output);
+        let operands = || node.inputs.iter().map(|o| Arg::Tensor(o.tensor));
+        let simple = |call: Call| (call, operands().chain([out]).collect::<Vec<_>>());
+        let class = self.class;
+        let (call, args) = match &node.op {
+            Op::Conv2d(conv) => return self.conv2d(node, conv),
+            Op::NormAffine { groups, eps, two_sources, scale_shift } => {
+                let second = two_sources.then(|| self.shape(node.inputs[1]).c);
+                let sources = 1 + usize::from(*two_sources);
+                let vector = scale_shift.then(|| node.inputs[sources]);
+                let norm = kernels::group_norm::GroupNorm {
+                    input,
+                    second,
+                    groups: *groups,
+                    eps: *eps,
+                    scale_shift: vector.map(|v| kernels::group_norm::ScaleShift {
+                        stride4: self.shape(v).c4(),
+                        offset: v.offset,
+                    }),
+                };
+                let parts = vec![input.c + second.unwrap_or(0)];
+                let gamma = self.weight(node, 0..1, Packing::Vector { parts: parts.clone() });
+                let beta = self.weight(node, 1..2, Packing::Vector { parts });
+                let mut args: Vec<Arg> = operands().collect();
+                args.splice(sources..sources, [gamma, beta]);
+                args.push(out);
+                if let Some(shape) = norm.partials_shape(class) {
+                    let name = format!("{}.partials", node.name);
+                    let partials = Arg::Tensor(self.out.graph.new_tensor(&name, shape));
+                    let inputs = args.splice(..sources, [partials]).chain([partials]).collect();
+                    self.step(&node.name, norm.partials(), inputs);
+                    (norm.finish(), args)
+                } else {
+                    (norm.call(class), args)
+                }
+            }
+            Op::AffineAct { two_sources, affine, act } => simple(
+                kernels::affine_act::AffineAct {
+                    input,
+                    second: two_sources.then(|| self.shape(node.inputs[1]).c),
+                    affine: *affine,
+                    act: *act,
+                }
+                .call(class),
+            ),
+            Op::Add => simple(
+                kernels::add::Add { shape: output, second: true, channel_add: None, scale: 1.0 }
+                    .call(class),
+            ),
+            Op::AddChannel => {
+                let v = node.inputs[1];
+                let vector =
+                    kernels::ChannelAdd { stride4: self.shape(v).c4(), offset4: v.offset / 4 };
+                simple(
+                    kernels::add::Add {
+                        shape: output,
+                        second: false,
+                        channel_add: Some(vector),
+                        scale: 1.0,
+                    }
+                    .call(class),
+                )
+            }
+            Op::Scale(scale) => simple(
+                kernels::add::Add {
+                    shape: output,
+                    second: false,
+                    channel_add: None,
+                    scale: *scale,
+                }
+                .call(class),
+            ),
+            Op::Concat => {
+                let second = self.shape(node.inputs[1]).c;
+                simple(kernels::concat::Concat { input, second }.call(class))
+            }
+            Op::Upsample => simple(
+                kernels::resample::Resample { input, kind: kernels::resample::Kind::Upsample }
+                    .call(class),
+            ),
+            Op::AvgPool => simple(
+                kernels::resample::Resample { input, kind: kernels::resample::Kind::AvgPool }
+                    .call(class),
+            ),
+            Op::Attention { heads, head_dim } => return self.attention(node, *heads, *head_dim),
+            Op::Embedding => {
+                let rows = self.out.graph.params[node.params[0].0 as usize].shape[0];
+                let c = output.c;
+                let call = kernels::embedding::Embedding { n: output.n, rows, c }.call(class);
+                let table = self.weight(node, 0..1, Packing::Rows { rows, c });
+                (call, vec![Arg::Tensor(x.tensor), table, out])
+            }
+            Op::CenterInput => {
+                simple(kernels::center_input::CenterInput { shape: output }.call(class))
+            }
+            Op::ScaleItems => {
+                simple(kernels::scale_items::ScaleItems { shape: output }.call(class))
+            }
+            // `fuse` has rewritten these: no kernel computes them alone.
+            Op::GroupNorm { .. } | Op::ScaleShift | Op::Act(_) | Op::Dropout(_) => {
+                debug_assert!(false, "{} was not fused", node.name);
+                return;
+            }
+        };
+        self.step(&node.name, call, args);
+    }
+
+    fn conv2d(&mut self, node: &Node, conv: &Conv2d) {
+        let mut operands = node.inputs.iter().copied();
+        let mut next = || operands.next().unwrap_or(node.inputs[0]);
+        let first = next();
+        let second = conv.two_sources.then(&mut next);
+        let affine = conv.prologue.is_some().then(&mut next);
+        let vector = conv.channel_add.then(&mut next);
+        let residual = conv.residual.then(&mut next);
+
+        let mut sources = vec![self.shape(first).c];
+        sources.extend(second.map(|s| self.shape(s).c));
+        let call = kernels::conv2d::Conv2d {
+            input: self.shape(first),
+            second: second.map(|s| self.shape(s).c),
+            output: self.out.graph.shape(node.output),
+            k: conv.k,
+            stride: conv.stride,
+            pad: conv.pad,
+            upsample: conv.upsample,
+            bias: true,
+            prologue: conv.prologue,
+            channel_add: vector.map(|v| kernels::ChannelAdd {
+                stride4: self.shape(v).c4(),
+                offset4: v.offset / 4,
+            }),
+            residual: conv.residual,
+            scale: conv.scale,
+            act: conv.act,
+        }
+        .call(self.class);
+        let parts = conv.parts.clone();
+        let stacked = parts.len();
+        let weights = Packing::Conv { k: conv.k, sources, parts: parts.clone() };
+        let weights = self.weight(node, 0..stacked, weights);
+        let bias = self.weight(node, stacked..2 * stacked, Packing::Vector { parts });
+
+        let tensor = |o: Operand| Arg::Tensor(o.tensor);
+        let mut args = vec![tensor(first)];
+        args.extend(second.map(tensor));
+        args.extend([weights, bias]);
+        args.extend(affine.map(tensor));
+        args.extend(vector.map(tensor));
+        args.extend(residual.map(tensor));
+        args.push(Arg::Tensor(node.output));
+        self.step(&node.name, call, args);
+    }
+
+    fn attention(&mut self, node: &Node, heads: usize, head_dim: usize) {
+        use kernels::attention::{Attention, Rows};
+        let [q, k, v] = [node.inputs[0], node.inputs[1], node.inputs[2]];
+        let rows = |o: Operand| Rows { stride4: self.shape(o).c4(), offset4: o.offset / 4 };
+        let shape = self.shape(q);
+        let attention = Attention {
+            n: shape.n,
+            tokens: shape.pixels(),
+            heads,
+            head_dim,
+            q: rows(q),
+            k: rows(k),
+            v: rows(v),
+        };
+        if let Some(call) = attention.fused(self.class).filter(|_| attention.is_large(self.class)) {
+            let args = [q.tensor, k.tensor, v.tensor, node.output].map(Arg::Tensor).to_vec();
+            return self.step(&node.name, call, args);
+        }
+        let scores =
+            self.out.graph.new_tensor(&format!("{}.scores", node.name), attention.scores_shape());
+        let (scores_arg, class) = (Arg::Tensor(scores), self.class);
+        let label = &node.name;
+        let args = vec![Arg::Tensor(q.tensor), Arg::Tensor(k.tensor), scores_arg];
+        self.step(label, attention.scores(class), args);
+        self.step(label, attention.softmax(class), vec![scores_arg]);
+        let args = vec![scores_arg, Arg::Tensor(v.tensor), Arg::Tensor(node.output)];
+        self.step(label, attention.mix(class), args);
+    }
+}

@@ -1,0 +1,161 @@
+//! Gives every tensor a place. Activations take turns in slots, each a buffer of its own, because
+//! WebGPU tracks usage per whole buffer: a slot read and a slot written in one dispatch must differ.
+
+use super::graph::TensorId;
+use super::lower::{Arg, Lowered};
+use super::plan::{Binding, Buffer, BufferId, Dispatch, PackedWeight, Plan, Role, Slice};
+use crate::kernels::Access;
+
+/// Weights share buffers of about this size: few allocations, each far below every limit.
+const WEIGHT_BUFFER_BYTES: u64 = 32 << 20;
+
+/// Alignment of a storage binding's offset that every device accepts.
+const ALIGN: u64 = 256;
+
+/// A tensor that the outside writes or reads, and so keeps a buffer of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct External {
+    /// Which.
+    pub tensor: TensorId,
+    /// [`Role::Input`] or [`Role::State`].
+    pub role: Role,
+}
+
+/// Places tensors and weights.
+pub fn place(lowered: Lowered, externals: &[External]) -> Plan {
+    let Lowered { graph, steps, weights } = lowered;
+    let mut plan = Plan::default();
+    for (names, packing) in weights {
+        let bytes = packing.len() as u64 * 4;
+        let slice = weight_slice(&mut plan, bytes);
+        plan.weights.push(PackedWeight { names, packing, slice });
+    }
+
+    let mut place: Vec<Option<Slice>> = vec![None; graph.tensors.len()];
+    for external in externals {
+        let tensor = &graph.tensors[external.tensor.0 as usize];
+        let slice = plan.add_buffer(&tensor.name, tensor.shape.bytes(), external.role);
+        place[external.tensor.0 as usize] = Some(slice);
+        plan.tensors.push((tensor.name.clone(), tensor.shape, slice));
+    }
+
+    let mut last_use = vec![0; graph.tensors.len()];
+    for (i, step) in steps.iter().enumerate() {
+        for arg in &step.args {
+            if let Arg::Tensor(t) = arg {
+                last_use[t.0 as usize] = i;
+            }
+        }
+    }
+
+    let mut slots = Slots::default();
+    for (i, step) in steps.into_iter().enumerate() {
+        let mut bindings = Vec::with_capacity(step.args.len());
+        let mut leaving = Vec::new();
+        for (arg, &access) in step.args.iter().zip(&step.call.shader.bindings) {
+            let slice = match *arg {
+                Arg::Weight(w) => plan.weights[w].slice,
+                Arg::Tensor(t) => {
+                    let at = t.0 as usize;
+                    let tensor = &graph.tensors[at];
+                    match place[at] {
+                        Some(slice) => {
+                            if last_use[at] == i && !leaving.contains(&slice.buffer) {
+                                leaving.push(slice.buffer);
+                            }
+                            slice
+                        }
+                        // The first dispatch that names a tensor writes it.
+                        None => {
+                            let bytes = tensor.shape.bytes();
+                            let buffer = slots.take(&mut plan, bytes);
+                            let slice = Slice { buffer, offset: 0, bytes };
+                            place[at] = Some(slice);
+                            slice
+                        }
+                    }
+                }
+            };
+            bindings.push(Binding { slice, access });
+        }
+        debug_assert!(
+            bindings.iter().all(|w| w.access == Access::Read
+                || bindings.iter().filter(|b| b.slice.buffer == w.slice.buffer).count() == 1),
+            "{} writes a buffer that it also reads",
+            step.label
+        );
+        leaving.into_iter().for_each(|buffer| slots.give_back(&plan, buffer));
+        plan.push(&step.label, step.call, bindings);
+    }
+    plan
+}
+
+/// Room for a weight in the current weights buffer, or in a new one.
+fn weight_slice(plan: &mut Plan, bytes: u64) -> Slice {
+    let last = plan.buffers.len().checked_sub(1);
+    if let Some(last) = last
+        && let buffer = &mut plan.buffers[last]
+        && buffer.role == Role::Weights
+        && let offset = buffer.bytes.next_multiple_of(ALIGN)
+        && offset + bytes <= WEIGHT_BUFFER_BYTES
+    {
+        buffer.bytes = offset + bytes;
+        return Slice { buffer: BufferId(last as u32), offset, bytes };
+    }
+    let label = format!("weights {}", plan.buffers.len());
+    plan.add_buffer(&label, bytes, Role::Weights)
+}
+
+/// Activation buffers that are free at the moment.
+#[derive(Default)]
+struct Slots {
+    free: Vec<BufferId>,
+    made: usize,
+}
+
+impl Slots {
+    /// The smallest free slot that is large enough, else the largest one, grown, else a new one.
+    fn take(&mut self, plan: &mut Plan, bytes: u64) -> BufferId {
+        let size = |b: &BufferId| plan.buffers[b.0 as usize].bytes;
+        let fits = self.free.iter().filter(|b| size(b) >= bytes).min_by_key(|b| size(b));
+        let chosen = fits.or_else(|| self.free.iter().max_by_key(|b| size(b))).copied();
+        match chosen {
+            Some(buffer) => {
+                self.free.retain(|b| *b != buffer);
+                let buffer_bytes = &mut plan.buffers[buffer.0 as usize].bytes;
+                *buffer_bytes = bytes.max(*buffer_bytes);
+                buffer
+            }
+            None => {
+                self.made += 1;
+                plan.add_buffer(&format!("slot {}", self.made), bytes, Role::Activation).buffer
+            }
+        }
+    }
+
+    fn give_back(&mut self, plan: &Plan, buffer: BufferId) {
+        if plan.buffers[buffer.0 as usize].role == Role::Activation {
+            self.free.push(buffer);
+        }
+    }
+}
+
+impl Plan {
+    /// Adds a buffer and returns the whole of it.
+    pub fn add_buffer(&mut self, label: &str, bytes: u64, role: Role) -> Slice {
+        self.buffers.push(Buffer { label: label.to_owned(), bytes, role });
+        Slice { buffer: BufferId((self.buffers.len() - 1) as u32), offset: 0, bytes }
+    }
+
+    /// Adds a kernel launch at the end.
+    pub fn push(&mut self, label: &str, call: crate::kernels::Call, bindings: Vec<Binding>) {
+        self.dispatches.push(Dispatch {
+            label: label.to_owned(),
+            shader: call.shader,
+            params: call.params,
+            bindings,
+            grid: call.grid,
+            flops: call.flops,
+        });
+    }
+}

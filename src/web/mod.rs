@@ -1,0 +1,188 @@
+//! What JavaScript sees: three classes and a function, wrapped by `www/client.js`.
+//!
+//! Structured values cross as JSON text (a few hundred bytes a step), pixels and tensors as typed
+//! arrays. Errors are JavaScript `Error`s with a `code`.
+
+mod json;
+
+use crate::checkpoint::Checkpoint;
+use crate::error::Error;
+use crate::generate::{self, View};
+use crate::gpu::GpuOptions;
+use crate::shape::Shape;
+use crate::{diffusion, picture};
+use js_sys::{Function, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+/// A JavaScript `Error` with `code`.
+fn throw(error: Error) -> JsValue {
+    let thrown = js_sys::Error::new(&error.to_string());
+    // Setting a property of a fresh object cannot fail.
+    let _ = Reflect::set(&thrown, &"code".into(), &error.code().into());
+    thrown.into()
+}
+
+fn bad_request(what: &str) -> JsValue {
+    throw(Error::Request(what.to_owned()))
+}
+
+/// x_T of `count` images from number `first` on, as the picture shows it: RGBA8,
+/// `count * height * width * 4` bytes. Works before there is a GPU or a model.
+#[wasm_bindgen]
+pub fn noise_rgba(
+    seed: f64,
+    first: u32,
+    count: u32,
+    channels: usize,
+    height: usize,
+    width: usize,
+) -> Vec<u8> {
+    let shape = Shape::new(1, height, width, channels);
+    let mut rgba = Vec::new();
+    for image in first..first.saturating_add(count) {
+        let x_t = diffusion::philox::x_t_noise(seed as u64, image, shape);
+        picture::rgba_nhwc4(&x_t, shape, &mut rgba);
+    }
+    rgba
+}
+
+/// A device.
+#[wasm_bindgen]
+pub struct Gpu(crate::gpu::Gpu);
+
+#[wasm_bindgen]
+impl Gpu {
+    /// Asks the browser for a GPU. `options` is JSON: `{"defaultLimits": bool}` or empty.
+    ///
+    /// # Errors
+    /// `no-adapter`.
+    pub async fn request(options: String) -> Result<Gpu, JsValue> {
+        let options = json::parse(&options)?;
+        let default_limits = options["defaultLimits"].as_bool().unwrap_or(false);
+        let options = GpuOptions { default_limits, ..GpuOptions::default() };
+        Ok(Gpu(crate::gpu::Gpu::request(&options).await.map_err(|e| throw(e.into()))?))
+    }
+
+    /// JSON: name, backend, class, limits.
+    #[wasm_bindgen(getter)]
+    pub fn info(&self) -> String {
+        json::gpu(&self.0)
+    }
+
+    /// Resolves with the reason when the device is lost.
+    pub async fn lost(&self) -> String {
+        self.0.lost().await
+    }
+
+    /// Gives the device up, as a driver reset would.
+    pub fn destroy(&self) {
+        self.0.destroy();
+    }
+}
+
+/// A checkpoint on a device.
+#[wasm_bindgen]
+pub struct Model(generate::Model);
+
+#[wasm_bindgen]
+impl Model {
+    /// Reads a model folder given as paths and contents, and prepares a first run: buffers, weights,
+    /// shaders. `progress(done, total)` counts compiled shaders.
+    ///
+    /// # Errors
+    /// `bad-file`, `bad-config`, `unsupported`, `too-large`, `device-lost`, `out-of-memory`.
+    pub async fn load(
+        gpu: &Gpu,
+        paths: Vec<String>,
+        contents: Vec<Uint8Array>,
+        progress: Function,
+    ) -> Result<Model, JsValue> {
+        let gpu = gpu.0.clone();
+        let files = paths.into_iter().zip(contents.iter().map(Uint8Array::to_vec)).collect();
+        // The copies in JavaScript's memory are not needed any more.
+        drop(contents);
+        let checkpoint = Checkpoint::from_memory(files);
+        let checkpoint = checkpoint.map_err(|e| throw(e.into()))?;
+        let model = generate::Model::load(&gpu, checkpoint).map_err(throw)?;
+        let report = |done: usize, total: usize| {
+            // A page that throws in its progress handler does not stop the loading.
+            let _ = progress.call2(&JsValue::NULL, &(done as u32).into(), &(total as u32).into());
+        };
+        model.prepare(&generate::Request::default(), &report).await.map_err(throw)?;
+        Ok(Model(model))
+    }
+
+    /// JSON: parameters, channels, size, classes, scheduler, cost.
+    #[wasm_bindgen(getter)]
+    pub fn info(&self) -> Result<String, JsValue> {
+        json::model(&self.0).map_err(throw)
+    }
+
+    /// One evaluation of the network; `sample` is NCHW.
+    ///
+    /// # Errors
+    /// `bad-request`, `device-lost`, …
+    pub async fn predict(
+        &self,
+        sample: Vec<f32>,
+        timesteps: Vec<f32>,
+        labels: Option<Vec<f32>>,
+        height: usize,
+        width: usize,
+    ) -> Result<Vec<f32>, JsValue> {
+        let model = self.0.clone();
+        let c = model.config().in_channels;
+        let n = sample.len().checked_div(c * height * width).unwrap_or(0);
+        let timesteps: Vec<f64> = timesteps.into_iter().map(f64::from).collect();
+        let labels = labels.map(|values| model.labels(values, n));
+        let shape = [n, c, height, width];
+        model.predict(&sample, shape, &timesteps, labels.as_ref()).await.map_err(throw)
+    }
+
+    /// Starts a run; `request` is JSON (see `client.d.ts`).
+    ///
+    /// # Errors
+    /// `bad-request`, `too-large`, …
+    pub async fn start(&self, request: String) -> Result<Run, JsValue> {
+        let model = self.0.clone();
+        let request = json::request(&request)?;
+        Ok(Run(model.start(request).await.map_err(throw)?))
+    }
+}
+
+/// A run of the step loop. Methods may be called while another one's promise is pending.
+#[wasm_bindgen]
+pub struct Run(generate::Run);
+
+#[wasm_bindgen]
+impl Run {
+    /// Submits the next slice of work, about 12 ms of the GPU's time, and resolves once at most two
+    /// are under way. JSON: step, steps, t, done.
+    ///
+    /// # Errors
+    /// `device-lost`, `out-of-memory`.
+    pub async fn advance(&self) -> Result<String, JsValue> {
+        self.0.advance().await.map(|p| json::progress(&p)).map_err(throw)
+    }
+
+    /// All pictures as they are now, `"x_t"` or `"pred_x0"`: RGBA8, `count * height * width * 4` bytes.
+    ///
+    /// # Errors
+    /// `bad-request`, `device-lost`.
+    pub async fn picture(&self, what: String) -> Result<Vec<u8>, JsValue> {
+        let view = match what.as_str() {
+            "x_t" => View::XT,
+            "pred_x0" => View::PredX0,
+            _ => return Err(bad_request("a picture shows \"x_t\" or \"pred_x0\"")),
+        };
+        self.0.picture(view).await.map_err(throw)
+    }
+
+    /// x_0 of all images, NCHW, when the run is done.
+    ///
+    /// # Errors
+    /// `bad-request` before that.
+    pub async fn x_0(&self) -> Result<Vec<f32>, JsValue> {
+        self.0.x_0().map_err(throw)
+    }
+}

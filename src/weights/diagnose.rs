@@ -1,0 +1,240 @@
+//! Why a safetensors header is refused, down to the tensor.
+
+use super::WeightsError;
+use super::safetensors::MAX_HEADER;
+use crate::config::shorten;
+use crate::lean;
+use ::safetensors::Dtype;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// Most dimensions of a tensor; convolutions have four.
+const MAX_RANK: usize = 8;
+const SHAPE: &str = "a list of at most 8 sizes";
+
+/// The header's text: 8 bytes of length, then JSON.
+pub(super) fn header<'b>(bytes: &'b [u8], file: &str) -> Result<&'b str, WeightsError> {
+    let file = || file.to_owned();
+    let have = bytes.len();
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return Err(WeightsError::TooShort { file: file(), have });
+    };
+    let need = u64::from_le_bytes(*length);
+    let limit = MAX_HEADER.min(rest.len() as u64);
+    let Some(text) =
+        usize::try_from(need).ok().filter(|_| need <= limit).and_then(|n| rest.get(..n))
+    else {
+        return Err(match look(bytes) {
+            Some(looks_like) => WeightsError::NotSafetensors { file: file(), looks_like },
+            None => WeightsError::HeaderLength { file: file(), need, limit },
+        });
+    };
+    std::str::from_utf8(text)
+        .map_err(|e| WeightsError::Header { file: file(), detail: e.to_string() })
+}
+
+/// Files commonly found in the place of weights.
+fn look(bytes: &[u8]) -> Option<&'static str> {
+    // A header's length has zeros in its high bytes; text has none.
+    let text = bytes.get(..8).is_some_and(|b| b.iter().all(|&b| b.is_ascii() && b != 0));
+    let first = if text { bytes.trim_ascii_start().first() } else { None };
+    if bytes.starts_with(b"version https://git-lfs") {
+        Some("a Git LFS pointer: fetch the file itself with `git lfs pull`, or download it")
+    } else if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
+        Some("a pickle, which could run code: save the model as safetensors with diffusers")
+    } else if first == Some(&b'<') {
+        Some("a web page: the download failed, or needs a login")
+    } else if first == Some(&b'{') {
+        Some("JSON")
+    } else {
+        None
+    }
+}
+
+/// A header's object: every pair of it, also those that a map would fold into the last of a name.
+struct Header(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not `deserialize_map`: its errors can show any value, floats too, which is code for them.
+        deserializer.deserialize_any(HeaderVisitor)
+    }
+}
+
+struct HeaderVisitor;
+
+/// Whatever is no object.
+fn refused<T, E: Error>() -> Result<T, E> {
+    Err(E::custom("expected an object of tensors"))
+}
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = Header;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object of tensors")
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Header, E> {
+        refused()
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Header, E> {
+        refused()
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Header, E> {
+        refused()
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Header, E> {
+        refused()
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Header, E> {
+        refused()
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Header, E> {
+        refused()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Header, A::Error> {
+        refused()
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            pairs.push((name, map.next_value()?));
+        }
+        Ok(Header(pairs))
+    }
+}
+
+/// What a header's entry says of a tensor. Its range, counted from the end of the header, lies within
+/// the file.
+pub(super) struct Entry {
+    pub name: String,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+    pub start: usize,
+    pub end: usize,
+}
+
+/// The tensors of a header, in the order of their bytes, of which they leave none out. `have` is the
+/// length of the file.
+pub(super) fn entries(header: &str, have: usize, file: &str) -> Result<Vec<Entry>, WeightsError> {
+    let error = |detail: String| WeightsError::Header { file: file.to_owned(), detail };
+    let Header(pairs) = serde_json::from_str(header).map_err(|e| error(e.to_string()))?;
+    let by_name = lean::order(pairs.len(), &|a, b| pairs[a].0.cmp(&pairs[b].0));
+    if let Some(&[_, twice]) = by_name.windows(2).find(|w| pairs[w[0]].0 == pairs[w[1]].0) {
+        return Err(WeightsError::Duplicate {
+            file: file.to_owned(),
+            name: shorten(&pairs[twice].0),
+        });
+    }
+    let mut found = Vec::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        if name != "__metadata__" {
+            found.push(Some(check_entry(name, &value, file)?));
+            continue;
+        }
+        let texts = |map: &Map<String, Value>| map.values().all(Value::is_string);
+        if !(value.is_null() || value.as_object().is_some_and(texts)) {
+            return Err(error("`__metadata__` should be an object of strings".to_owned()));
+        }
+    }
+    let place = |i: usize| found[i].as_ref().map(|e: &Entry| (e.start, e.end));
+    let order = lean::order(found.len(), &|a, b| place(a).cmp(&place(b)));
+    let mut entries: Vec<Entry> = Vec::with_capacity(found.len());
+    let mut end = 0;
+    for entry in order.into_iter().filter_map(|i| found[i].take()) {
+        if entry.start != end {
+            let (file, name, expected) = (file.to_owned(), shorten(&entry.name), end as u64);
+            return Err(WeightsError::Offsets { file, name, expected, found: entry.start as u64 });
+        }
+        end = entry.end;
+        entries.push(entry);
+    }
+    let need = (8 + header.len() as u64).saturating_add(end as u64);
+    if need != have as u64 {
+        return Err(WeightsError::Length { file: file.to_owned(), need, have: have as u64 });
+    }
+    Ok(entries)
+}
+
+/// All element types of the format.
+const DTYPES: [Dtype; 22] = {
+    use Dtype::*;
+    [
+        F32,
+        F16,
+        BF16,
+        F64,
+        I64,
+        I32,
+        U8,
+        BOOL,
+        F4,
+        F6_E2M3,
+        F6_E3M2,
+        I8,
+        F8_E5M2,
+        F8_E4M3,
+        F8_E8M0,
+        F8_E4M3FNUZ,
+        F8_E5M2FNUZ,
+        I16,
+        U16,
+        U32,
+        C64,
+        U64,
+    ]
+};
+
+/// `{"dtype": …, "shape": […], "data_offsets": [start, end]}`, consistent in itself.
+fn check_entry(full: String, entry: &Value, file: &str) -> Result<Entry, WeightsError> {
+    let (file, name) = (|| file.to_owned(), || shorten(&full));
+    let wrong = |key, expected| {
+        let found = match entry.get(key) {
+            None => "missing".to_owned(),
+            Some(Value::Array(items)) if items.len() > MAX_RANK => {
+                format!("a list of {} sizes", items.len())
+            }
+            Some(value) => shorten(&lean::json(value)),
+        };
+        WeightsError::Entry { file: file(), name: name(), key, found, expected }
+    };
+    let numbers = |key: &str| -> Option<Vec<u64>> {
+        entry.get(key)?.as_array()?.iter().map(Value::as_u64).collect()
+    };
+    let dtype = entry.get("dtype").and_then(Value::as_str);
+    let dtype = dtype.and_then(|name| DTYPES.into_iter().find(|d| d.to_string() == name));
+    let dtype = dtype.ok_or_else(|| wrong("dtype", "a safetensors type, such as \"F32\""))?;
+    let shape = numbers("shape").filter(|s| s.len() <= MAX_RANK);
+    let shape = shape.ok_or_else(|| wrong("shape", SHAPE))?;
+    let range = numbers("data_offsets").and_then(|v| <[u64; 2]>::try_from(v).ok());
+    let [start, end] = range
+        .filter(|[start, end]| start <= end)
+        .ok_or_else(|| wrong("data_offsets", "[start, end] with start <= end"))?;
+    let bits = shape.iter().try_fold(dtype.bitsize() as u64, |n, &d| n.checked_mul(d));
+    let Some(bits) = bits else {
+        return Err(WeightsError::Absurd { file: file(), name: name(), shape });
+    };
+    if bits % 8 != 0 {
+        return Err(wrong("shape", "sizes that fill whole bytes"));
+    }
+    let (expected, found) = (bits / 8, end - start);
+    if expected != found {
+        return Err(WeightsError::Bytes { file: file(), name: name(), expected, found });
+    }
+    let size = |n: u64| usize::try_from(n).ok();
+    let shape_in_memory: Option<Vec<usize>> = shape.iter().map(|&n| size(n)).collect();
+    match (shape_in_memory, size(start), size(end)) {
+        (Some(shape), Some(start), Some(end)) => Ok(Entry { name: full, dtype, shape, start, end }),
+        // On 32 bits, a size that no file in memory has.
+        _ => Err(WeightsError::Absurd { file: file(), name: name(), shape }),
+    }
+}

@@ -1,0 +1,207 @@
+//! What can be wrong with a safetensors file.
+
+use crate::config::shorten;
+
+/// A weights file that cannot be used: which file, which tensor, what was expected and found.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WeightsError {
+    /// Fewer bytes than the header's length takes.
+    #[error("`{file}` is {have} bytes long: empty, or cut off while it was copied.")]
+    TooShort {
+        /// File.
+        file: String,
+        /// Bytes there are.
+        have: usize,
+    },
+    /// Not safetensors at all, but something recognisable.
+    #[error("`{file}` is not a safetensors file but {looks_like}.")]
+    NotSafetensors {
+        /// File.
+        file: String,
+        /// What its first bytes are.
+        looks_like: &'static str,
+    },
+    /// The header's length points past the end of the file, or past any sensible header.
+    #[error(
+        "`{file}`: the header should be {need} bytes, of at most {limit}. The file is cut off, \
+         damaged, or not safetensors."
+    )]
+    HeaderLength {
+        /// File.
+        file: String,
+        /// Bytes the file says its header has.
+        need: u64,
+        /// Bytes it can have.
+        limit: u64,
+    },
+    /// The header is not UTF-8, not JSON, or not an object.
+    #[error("`{file}`: the header cannot be read: {detail}.")]
+    Header {
+        /// File.
+        file: String,
+        /// The parser's words.
+        detail: String,
+    },
+    /// Two tensors of one name.
+    #[error("`{file}`: tensor `{name}` is there twice.")]
+    Duplicate {
+        /// File.
+        file: String,
+        /// Tensor.
+        name: String,
+    },
+    /// A tensor's entry in the header is malformed.
+    #[error("`{file}`: tensor `{name}`: `{key}` is {found}; it should be {expected}.")]
+    Entry {
+        /// File.
+        file: String,
+        /// Tensor.
+        name: String,
+        /// `dtype`, `shape` or `data_offsets`.
+        key: &'static str,
+        /// The JSON found, shortened.
+        found: String,
+        /// What would do.
+        expected: &'static str,
+    },
+    /// A shape whose number of values overflows.
+    #[error("`{file}`: tensor `{name}` has the absurd shape {shape:?}.")]
+    Absurd {
+        /// File.
+        file: String,
+        /// Tensor.
+        name: String,
+        /// Its shape.
+        shape: Vec<u64>,
+    },
+    /// The shape and the byte range of a tensor do not agree.
+    #[error("`{file}`: tensor `{name}` needs {expected} bytes for its shape and has {found}.")]
+    Bytes {
+        /// File.
+        file: String,
+        /// Tensor.
+        name: String,
+        /// Bytes by shape and type.
+        expected: u64,
+        /// Bytes by offsets.
+        found: u64,
+    },
+    /// Tensors overlap or leave a hole.
+    #[error("`{file}`: tensor `{name}` should begin at byte {expected} of the data, not {found}.")]
+    Offsets {
+        /// File.
+        file: String,
+        /// Tensor.
+        name: String,
+        /// End of the tensor before it.
+        expected: u64,
+        /// Its own beginning.
+        found: u64,
+    },
+    /// The file is shorter or longer than its header says.
+    #[error("`{file}` should be {need} bytes long and is {have}. Copy or download it again.")]
+    Length {
+        /// File.
+        file: String,
+        /// Bytes by the header.
+        need: u64,
+        /// Bytes there are.
+        have: u64,
+    },
+    /// A tensor that is not there.
+    #[error("`{file}` has no tensor `{name}`.")]
+    NoTensor {
+        /// File.
+        file: String,
+        /// Tensor.
+        name: String,
+    },
+    /// A tensor of numbers that cannot be used here.
+    #[error("`{file}`: tensor `{name}` is {found}; it should be {expected}.")]
+    Dtype {
+        /// File.
+        file: String,
+        /// Tensor.
+        name: String,
+        /// Its type.
+        found: String,
+        /// Types that would do.
+        expected: &'static str,
+    },
+    /// NaN or infinity.
+    #[error(
+        "`{file}`: tensor `{name}` holds {value} at {position:?}. The file is damaged, or was saved \
+         after its training had diverged."
+    )]
+    NonFinite {
+        /// File.
+        file: String,
+        /// Tensor.
+        name: String,
+        /// `NaN`, `inf` or `-inf`.
+        value: String,
+        /// Where the first one is.
+        position: Vec<usize>,
+    },
+    /// The tensors are not those of the network that config.json describes.
+    #[error("`{file}`: {} The config may belong to another checkpoint.", differences(.wrong, .missing, .extra))]
+    Mismatch {
+        /// File.
+        file: String,
+        /// Tensors of another shape.
+        wrong: Vec<WrongShape>,
+        /// Tensors the network has and the file has not.
+        missing: Vec<String>,
+        /// Tensors the file has and the network has not.
+        extra: Vec<String>,
+    },
+    /// Values given to be written do not fill their shape.
+    #[error("tensor `{name}` of shape {shape:?} cannot be written from {values} values.")]
+    Write {
+        /// Tensor.
+        name: String,
+        /// Shape given.
+        shape: Vec<usize>,
+        /// Values given.
+        values: usize,
+    },
+}
+
+/// A tensor that is not shaped as the configuration wants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WrongShape {
+    /// Tensor.
+    pub name: String,
+    /// Shape by config.json.
+    pub expected: Vec<usize>,
+    /// Shape in the file.
+    pub found: Vec<usize>,
+}
+
+/// How many tensors a message names before it says "and more".
+const FEW: usize = 3;
+
+/// A sentence for each kind of difference, naming a few tensors of each.
+fn differences(wrong: &[WrongShape], missing: &[String], extra: &[String]) -> String {
+    let mut text = String::new();
+    for w in wrong.iter().take(FEW) {
+        let (name, found, expected) = (&w.name, &w.found, &w.expected);
+        text += &format!("tensor `{name}` has shape {found:?}; config.json says {expected:?}. ");
+    }
+    if wrong.len() > FEW {
+        text += &format!("{} more tensors have another shape. ", wrong.len() - FEW);
+    }
+    for (kind, names) in [("missing", missing), ("not part of the network", extra)] {
+        let Some(first) = names.first() else { continue };
+        let count = names.len();
+        let tensors = if count == 1 { "tensor is" } else { "tensors are" };
+        text += &format!("{count} {tensors} {kind}: `{}`", shorten(first));
+        for name in names.iter().take(FEW).skip(1) {
+            text += &format!(", `{}`", shorten(name));
+        }
+        text += if count > FEW { " and more. " } else { ". " };
+    }
+    text.truncate(text.trim_end().len());
+    text
+}

@@ -1,0 +1,216 @@
+//! safetensors files: F32, F16 and BF16 (and F64) tensors as f32.
+//!
+//! The header is bounded and checked here, so that an error names the tensor to blame: no duplicate
+//! names, holes, overlaps or overflows. Natively the `safetensors` crate has to agree. Values are
+//! checked to be finite.
+
+use super::{WeightsError, diagnose, names};
+use crate::lean;
+use ::safetensors::tensor::TensorView;
+use half::{bf16, f16};
+
+pub use ::safetensors::{Dtype, SafeTensors};
+
+/// Largest header: eight times that of a network with 1,000 tensors. A hostile one takes some sixty
+/// times its size while it is parsed.
+pub const MAX_HEADER: u64 = 1 << 20;
+
+/// A safetensors file in memory.
+pub struct Weights {
+    file: String,
+    bytes: Vec<u8>,
+    /// Sorted by name.
+    tensors: Vec<Tensor>,
+}
+
+struct Tensor {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    /// Range of its bytes in the file.
+    start: usize,
+    end: usize,
+}
+
+impl Weights {
+    /// Takes over a file's bytes and reads its header. `file` is the name used in errors. Memory beyond
+    /// `bytes` is proportional to the header, which is at most [`MAX_HEADER`].
+    ///
+    /// # Errors
+    /// [`WeightsError`], naming the tensor where one is to blame.
+    pub fn from_bytes(bytes: Vec<u8>, file: &str) -> Result<Self, WeightsError> {
+        let header = diagnose::header(&bytes, file)?;
+        let data = 8 + header.len();
+        let entries = diagnose::entries(header, bytes.len(), file)?;
+        // The page goes without the second opinion, which would be a tenth of its module.
+        #[cfg(not(target_arch = "wasm32"))]
+        SafeTensors::read_metadata(&bytes)
+            .map_err(|e| WeightsError::Header { file: file.to_owned(), detail: e.to_string() })?;
+        let found: Vec<(Tensor, bool)> = entries
+            .into_iter()
+            .map(|entry| {
+                let today = names::todays(&entry.name);
+                let old = today.is_some();
+                let (name, dtype, shape) = (today.unwrap_or(entry.name), entry.dtype, entry.shape);
+                let (start, end) = (data + entry.start, data + entry.end);
+                (Tensor { name, dtype, shape, start, end }, old)
+            })
+            .collect();
+        // As diffusers does, an old name wins over today's where a file has both.
+        let order = lean::order(found.len(), &|a, b| {
+            let ((a, a_old), (b, b_old)) = (&found[a], &found[b]);
+            a.name.cmp(&b.name).then(b_old.cmp(a_old))
+        });
+        let mut found: Vec<Option<Tensor>> = found.into_iter().map(|(t, _)| Some(t)).collect();
+        let mut tensors: Vec<Tensor> = Vec::with_capacity(found.len());
+        for tensor in order.into_iter().filter_map(|i| found[i].take()) {
+            if tensors.last().is_none_or(|last| last.name != tensor.name) {
+                tensors.push(tensor);
+            }
+        }
+        Ok(Self { file: file.to_owned(), bytes, tensors })
+    }
+
+    /// The file's name, for errors.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Names of all tensors, sorted, with today's names for old ones.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.iter().map(|t| t.name.as_str())
+    }
+
+    /// Dimensions of a tensor.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.find(name).map(|t| t.shape.as_slice())
+    }
+
+    /// Element type of a tensor.
+    pub fn dtype(&self, name: &str) -> Option<Dtype> {
+        self.find(name).map(|t| t.dtype)
+    }
+
+    /// Values of a tensor of floats, in C order.
+    ///
+    /// # Errors
+    /// [`WeightsError::NoTensor`], [`WeightsError::Dtype`] for integers, [`WeightsError::NonFinite`].
+    pub fn read(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
+        self.check_float(name)?;
+        let (tensor, bytes) = self.locate(name)?;
+        let values: Vec<f32> = match tensor.dtype {
+            Dtype::F16 => chunks(bytes, |b| f16::from_le_bytes(b).to_f32()),
+            Dtype::BF16 => chunks(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            Dtype::F64 => chunks(bytes, |b| f64::from_le_bytes(b) as f32),
+            _ => chunks(bytes, f32::from_le_bytes),
+        };
+        match values.iter().position(|v| !v.is_finite()) {
+            None => Ok(values),
+            Some(index) => Err(WeightsError::NonFinite {
+                file: self.file.clone(),
+                name: name.to_owned(),
+                value: if values[index].is_nan() {
+                    "NaN"
+                } else if values[index] > 0.0 {
+                    "inf"
+                } else {
+                    "-inf"
+                }
+                .to_owned(),
+                position: unravel(index, &tensor.shape),
+            }),
+        }
+    }
+
+    /// Values of a tensor of floats or integers, in C order: timesteps and class labels.
+    ///
+    /// # Errors
+    /// As [`Weights::read`].
+    pub fn read_numbers(&self, name: &str) -> Result<Vec<f64>, WeightsError> {
+        let (tensor, bytes) = self.locate(name)?;
+        Ok(match tensor.dtype {
+            Dtype::I32 => chunks(bytes, |b| f64::from(i32::from_le_bytes(b))),
+            Dtype::I64 => chunks(bytes, |b| i64::from_le_bytes(b) as f64),
+            Dtype::U8 => chunks(bytes, |b| f64::from(u8::from_le_bytes(b))),
+            _ => self.read(name)?.into_iter().map(f64::from).collect(),
+        })
+    }
+
+    /// An error unless `name` is a tensor of floats.
+    pub(super) fn check_float(&self, name: &str) -> Result<(), WeightsError> {
+        let (tensor, _) = self.locate(name)?;
+        match tensor.dtype {
+            Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64 => Ok(()),
+            other => Err(WeightsError::Dtype {
+                file: self.file.clone(),
+                name: name.to_owned(),
+                found: other.to_string(),
+                expected: "F32, F16 or BF16",
+            }),
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<&Tensor> {
+        let index = self.tensors.binary_search_by(|t| t.name.as_str().cmp(name)).ok()?;
+        self.tensors.get(index)
+    }
+
+    fn locate(&self, name: &str) -> Result<(&Tensor, &[u8]), WeightsError> {
+        let found = self.find(name).and_then(|t| Some((t, self.bytes.get(t.start..t.end)?)));
+        let missing = || WeightsError::NoTensor { file: self.file.clone(), name: name.to_owned() };
+        found.ok_or_else(missing)
+    }
+}
+
+impl std::fmt::Debug for Weights {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Weights({}, {} tensors, {} bytes)",
+            self.file,
+            self.tensors.len(),
+            self.bytes.len()
+        )
+    }
+}
+
+/// A safetensors file of f32 tensors, `(name, shape, values in C order)`, with the `format: pt` that
+/// diffusers looks for.
+///
+/// # Errors
+/// [`WeightsError::Write`] where values do not fill their shape.
+pub fn write(tensors: &[(&str, &[usize], &[f32])]) -> Result<Vec<u8>, WeightsError> {
+    let mut views = Vec::with_capacity(tensors.len());
+    for &(name, shape, values) in tensors {
+        let error = || {
+            let (name, shape, values) = (name.to_owned(), shape.to_vec(), values.len());
+            WeightsError::Write { name, shape, values }
+        };
+        let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).ok_or_else(error)?;
+        if count != values.len() {
+            return Err(error());
+        }
+        let bytes = bytemuck::cast_slice(values);
+        views
+            .push((name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).map_err(|_| error())?));
+    }
+    let format = [("format".to_owned(), "pt".to_owned())].into_iter().collect();
+    ::safetensors::serialize(views, Some(format))
+        .map_err(|e| WeightsError::Header { file: "output".to_owned(), detail: e.to_string() })
+}
+
+/// Little-endian elements of `N` bytes each.
+fn chunks<const N: usize, T>(bytes: &[u8], element: impl Fn([u8; N]) -> T) -> Vec<T> {
+    bytes.as_chunks::<N>().0.iter().map(|&chunk| element(chunk)).collect()
+}
+
+/// Position of a flat index.
+fn unravel(mut index: usize, shape: &[usize]) -> Vec<usize> {
+    let mut position: Vec<usize> = Vec::with_capacity(shape.len());
+    for &size in shape.iter().rev() {
+        position.push(index % size.max(1));
+        index /= size.max(1);
+    }
+    position.reverse();
+    position
+}

@@ -1,0 +1,116 @@
+// The network in a browser, against diffusers: every U-Net fixture through the wasm module, so that every shader
+// variant that a browser's adapter takes really runs there. The reference is diffusers' output in f64.
+
+import assert from "node:assert/strict";
+import { promises as fs } from "node:fs";
+import path from "node:path";
+import { after, before, test } from "node:test";
+
+import { launch } from "./browser.mjs";
+import { FIXTURES, readSafetensors, serveFiles } from "./server.mjs";
+
+const UNETS = path.join(FIXTURES, "unets");
+
+// Absolute, but for fourier time embeddings: those feed random multiples of log t to sin and cos, where diffusers in
+// f32 is itself 1e-4 from f64.
+const TOLERANCE = 1e-4;
+const FOURIER_TOLERANCE = 1e-3;
+
+// Not a network that the crate runs: refused by name, which native tests check.
+const REFUSED = new Set(["ncsnpp-skip"]);
+
+const LEARNED = JSON.stringify({ _class_name: "DDPMScheduler", variance_type: "learned_range" });
+
+let server;
+let browser;
+let page;
+
+before(async () => {
+  server = await serveFiles();
+  browser = await launch();
+  page = await browser.newPage();
+  await page.goto(`${server.origin}/tests/web/numbers.html`);
+  await page.waitForFunction(() => document.title === "ready", { timeout: 30_000 });
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+async function files(folder, below = "") {
+  const found = [];
+  for (const entry of await fs.readdir(path.join(folder, below), { withFileTypes: true })) {
+    const name = below ? `${below}/${entry.name}` : entry.name;
+    if (entry.isDirectory()) found.push(...(await files(folder, name)));
+    else if (/(^|\/)(model_index|config|scheduler_config)\.json$|diffusion_pytorch_model\.safetensors$/.test(name)) found.push(name);
+  }
+  return found.sort();
+}
+
+/** Tensors of an io.safetensors as f32, whatever they are stored as. */
+async function tensors(file) {
+  const bytes = await fs.readFile(file);
+  const { header, data } = readSafetensors(bytes);
+  const read = { F32: "readFloatLE", I32: "readInt32LE" };
+  const result = {};
+  for (const [name, entry] of Object.entries(header)) {
+    if (name === "__metadata__") continue;
+    const [begin, end] = entry.data_offsets;
+    const width = 4;
+    assert.ok(read[entry.dtype], `${name} is ${entry.dtype}`);
+    const values = new Float32Array((end - begin) / width);
+    for (let i = 0; i < values.length; i++) values[i] = bytes[read[entry.dtype]](data + begin + i * width);
+    result[name] = values;
+  }
+  return result;
+}
+
+const encode = (values) => values && Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString("base64");
+
+function decode(text) {
+  const bytes = Buffer.from(text, "base64");
+  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+}
+
+const names = (await fs.readdir(UNETS, { withFileTypes: true }))
+  .filter((entry) => entry.isDirectory() && !REFUSED.has(entry.name))
+  .map((entry) => entry.name)
+  .sort();
+
+test("there are fixtures to compare with", () => assert.ok(names.length >= 25, `${names.length} fixtures`));
+
+for (const name of names) {
+  test(`${name} as diffusers computes it`, { timeout: 240_000 }, async () => {
+    const folder = path.join(UNETS, name);
+    const paths = await files(folder);
+    const io = await tensors(path.join(folder, "io.safetensors"));
+    const batches = ["b1", "b3"];
+    const cases = batches.map((batch) => ({
+      sample: encode(io[`${batch}.sample`]),
+      timesteps: encode(io[`${batch}.timesteps`]),
+      labels: encode(io[`${batch}.class_labels`]),
+    }));
+    const config = JSON.parse(await fs.readFile(path.join(folder, paths.find((file) => /(^|\/)config\.json$/.test(file)))));
+    // A network with twice the channels is loaded with the scheduler that it was made for.
+    const scheduler = config.out_channels === 2 * config.in_channels ? LEARNED : null;
+    const outputs = await page.evaluate((...args) => window.predict(...args),
+      `/tests/fixtures/unets/${name}`, paths, cases, scheduler);
+
+    for (const [i, batch] of batches.entries()) {
+      const want = io[`${batch}.output_f64`];
+      const have = decode(outputs[i]);
+      assert.equal(have.length, want.length);
+      const fourier = config.time_embedding_type === "fourier";
+      let worst = 0;
+      let largest = 0;
+      for (let k = 0; k < want.length; k++) {
+        assert.ok(Number.isFinite(have[k]), `${batch}: value ${k} is ${have[k]}`);
+        worst = Math.max(worst, Math.abs(have[k] - want[k]));
+        largest = Math.max(largest, Math.abs(want[k]));
+      }
+      const allowed = fourier ? FOURIER_TOLERANCE * largest : TOLERANCE;
+      assert.ok(worst <= allowed, `${batch}: ${worst} from diffusers' f64 output, at most ${allowed} allowed`);
+    }
+  });
+}

@@ -1,0 +1,408 @@
+// The page itself, as a visitor uses it: opening, generating, stopping, settings, links, saving, bringing a model, trouble.
+
+import assert from "node:assert/strict";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+
+import { IS_FIREFOX, launch } from "./browser.mjs";
+import { begin, choose, digests, generate, openPage, pictures, savedFiles, set, SMALL, state, trouble } from "./page.mjs";
+import { readPng } from "./png.mjs";
+import { FIXTURES, serveFiles, serveHub, sleep } from "./server.mjs";
+
+const LIMIT = { timeout: 180_000 };
+const BUNDLED_WEIGHTS = "/www/models/emoji-16/unet/diffusion_pytorch_model.safetensors";
+
+let server;
+let hub;
+let browser;
+
+before(async () => {
+  server = await serveFiles();
+  hub = await serveHub();
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.close();
+  await hub?.close();
+});
+
+/** A test with a page of its own, which must not have complained by the end. */
+function visit(name, options, body, { quiet = true, skip = false } = {}) {
+  test(name, { ...LIMIT, skip }, async (t) => {
+    const page = await openPage(browser, server.origin, options);
+    t.after(() => page.done());
+    await body(page);
+    if (quiet) assert.deepEqual(page.seen.errors, []);
+    assert.deepEqual(await page.evaluate(() => window.refused), [], "nothing that the page's own policy refuses");
+  });
+}
+
+const text = (page, id) => page.$eval(`#${id}`, (element) => element.textContent.trim());
+
+describe("opening", () => {
+  visit("a real model, ready, with noise to begin from, and nothing asked of anyone else", {}, async (page) => {
+    await state(page, "ready");
+    const noise = await pictures(page);
+    assert.equal(noise.length, 4);
+    assert.ok(noise.every(({ spread, width }) => spread > 40 && width === 16), JSON.stringify(noise));
+    assert.equal(new Set(noise.map(({ digest }) => digest)).size, 4);
+    assert.match(await page.title(), /unnoise/);
+    assert.ok((await text(page, "gpu")).length > 0, "the GPU is named");
+    const elsewhere = page.seen.requests.filter((url) => !url.startsWith(server.origin) && !/^(blob|data):/.test(url));
+    assert.deepEqual(elsewhere, []);
+  });
+
+  visit("a strict policy is in force", {}, async (page) => {
+    const policy = await page.$eval('meta[http-equiv="Content-Security-Policy"]', (meta) => meta.content);
+    assert.match(policy, /default-src 'self'|default-src 'none'/);
+    assert.doesNotMatch(policy, /'unsafe-inline'|'unsafe-eval'|script-src[^;]*(https:|\*)/);
+    const ran = await page.evaluate(async () => {
+      const script = document.createElement("script");
+      script.textContent = "window.inlineRan = true";
+      document.head.append(script);
+      window.refused.length = 0;
+      return window.inlineRan === true;
+    });
+    assert.equal(ran, false, "an inline script runs");
+    await sleep(200);
+    await page.evaluate(() => (window.refused.length = 0));
+  }, { quiet: false });
+
+  test("the noise is there before the model is", LIMIT, async (t) => {
+    let release;
+    server.held.set(BUNDLED_WEIGHTS, new Promise((resolve) => (release = resolve)));
+    t.after(() => {
+      server.held.delete(BUNDLED_WEIGHTS);
+      release();
+    });
+    const page = await openPage(browser, server.origin);
+    t.after(() => page.done());
+    await page.waitForFunction(() => document.getElementById("grid").dataset.drawn, { timeout: 30_000 });
+    const noise = await pictures(page);
+    assert.ok(noise.length === 4 && noise.every(({ spread }) => spread > 40), JSON.stringify(noise));
+    assert.equal(await page.$eval("body", (body) => body.dataset.state), "fetching");
+    server.held.delete(BUNDLED_WEIGHTS);
+    release();
+    await state(page, "ready");
+    assert.deepEqual((await pictures(page)).map(({ digest }) => digest), noise.map(({ digest }) => digest));
+  });
+
+  visit("another seed draws other noise at once", {}, async (page) => {
+    await state(page, "ready");
+    const before = await digests(page);
+    await set(page, "seed", 4);
+    await page.waitForFunction(() => location.hash.includes("seed=4"));
+    for (let i = 0; i < 50 && (await digests(page)) === before; i++) await sleep(100);
+    assert.notEqual(await digests(page), before);
+  });
+});
+
+describe("generating", () => {
+  visit("from noise to pictures; again the same, and others from another seed", {}, async (page) => {
+    await state(page, "ready");
+    const noise = await digests(page);
+    const first = await generate(page);
+    assert.notEqual(first, noise);
+    const made = await pictures(page);
+    assert.ok(made.every(({ spread }) => spread > 8), JSON.stringify(made));
+    assert.equal(new Set(made.map(({ digest }) => digest)).size, 4);
+    assert.match(await text(page, "status"), /\d/);
+    assert.equal(await generate(page), first);
+    await set(page, "seed", 8);
+    assert.notEqual(await generate(page), first);
+    await set(page, "seed", 3);
+    assert.equal(await generate(page), first);
+  });
+
+  visit("the sampler and eta change the pictures, reproducibly", {}, async (page) => {
+    await state(page, "ready");
+    const ddim = await generate(page);
+    await set(page, "eta", 1);
+    const noisy = await generate(page);
+    await choose(page, "sampler-ddpm");
+    const ddpm = await generate(page);
+    assert.equal(new Set([ddim, noisy, ddpm]).size, 3);
+    assert.equal(await generate(page), ddpm);
+    await choose(page, "sampler-ddim");
+    assert.equal(await generate(page), noisy);
+  });
+
+  visit("the live view switches between x_t and pred_x0", { hash: "n=4&steps=300&seed=3" }, async (page) => {
+    await state(page, "ready");
+    await begin(page);
+    const drawn = () => page.$eval("#grid", (grid) => Number(grid.dataset.drawn));
+    const watch = async () => {
+      const from = await drawn();
+      await page.waitForFunction((from) => Number(document.getElementById("grid").dataset.drawn) >= from + 2, { timeout: 60_000 }, from);
+      return pictures(page);
+    };
+    const noisy = await watch();
+    await choose(page, "show-pred_x0");
+    const predicted = await watch();
+    assert.equal(await page.$eval("body", (body) => body.dataset.state), "sampling");
+    // Early in a run x_t is close to noise and the prediction a smooth guess.
+    const spread = (list) => list.reduce((sum, { spread }) => sum + spread, 0) / list.length;
+    assert.ok(spread(noisy) > spread(predicted), `${spread(noisy)} and ${spread(predicted)}`);
+    await page.keyboard.press("Escape");
+    await state(page, "ready", "done");
+  });
+
+  visit("Stop and Esc end a run at once, and the next one is whole", {}, async (page) => {
+    await state(page, "ready");
+    const whole = await generate(page);
+    for (const stop of [() => page.click("#generate"), () => page.keyboard.press("Escape")]) {
+      await set(page, "steps", 1000);
+      await begin(page);
+      await page.waitForFunction(() => /\d/.test(document.getElementById("status").textContent));
+      const began = Date.now();
+      await stop();
+      await state(page, "ready", "done");
+      assert.ok(Date.now() - began < 3000, `stopped after ${Date.now() - began} ms`);
+      await set(page, "steps", 5);
+      assert.equal(await generate(page), whole);
+    }
+  });
+
+  visit("Space generates, and is a space where one types", {}, async (page) => {
+    await state(page, "ready");
+    await page.click("#own-open");
+    await page.type("#own-id", "a b");
+    assert.equal(await page.$eval("#own-id", (input) => input.value), "a b");
+    assert.equal(await page.$eval("body", (body) => body.dataset.state), "ready");
+    await page.keyboard.press("Escape");
+    await page.evaluate(() => document.activeElement.blur());
+    await page.keyboard.press(" ");
+    await state(page, "sampling", "done");
+    await state(page, "done");
+  });
+
+  visit("Generate is reached and pressed by keyboard alone", {}, async (page) => {
+    await state(page, "ready");
+    const reached = [];
+    for (let i = 0; i < 40; i++) {
+      await page.keyboard.press("Tab");
+      reached.push(await page.evaluate(() => document.activeElement.id));
+      if (reached.at(-1) === "generate") break;
+    }
+    assert.ok(reached.includes("generate"), reached.join(" "));
+    assert.ok(reached.includes("seed") && reached.includes("model"), reached.join(" "));
+    await page.keyboard.press("Enter");
+    await state(page, "sampling", "done");
+    await state(page, "done");
+  });
+
+  visit("the main thread has no task over 50 ms meanwhile", { hash: "n=16&steps=12&seed=3" }, async (page) => {
+    await state(page, "ready");
+    // A busy machine can stretch any task; one of the page's own would be long in every run.
+    const runs = [];
+    for (let i = 0; i < 3; i++) {
+      const from = await page.evaluate(() => performance.now());
+      await begin(page);
+      await state(page, "done");
+      const to = await page.evaluate(() => performance.now());
+      runs.push(await page.evaluate((from, to) => window.longTasks.filter(({ startTime }) => startTime > from && startTime < to), from, to));
+      if (runs.at(-1).length === 0) return;
+    }
+    assert.fail(`tasks over 50 ms in each of three runs: ${JSON.stringify(runs)}`);
+  }, { skip: IS_FIREFOX && "Firefox does not report long tasks" });
+});
+
+describe("the address", () => {
+  visit("restores every setting", { hash: "model=emoji-16&sampler=ddim&steps=7&eta=0.5&seed=123&n=4&show=pred_x0" }, async (page) => {
+    await state(page, "ready");
+    const value = (id) => page.$eval(`#${id}`, (element) => element.value);
+    const checked = (id) => page.$eval(`#${id}`, (element) => element.checked);
+    assert.deepEqual([await value("seed"), await value("steps"), Number(await value("eta"))], ["123", "7", 0.5]);
+    assert.deepEqual([await checked("sampler-ddim"), await checked("count-4"), await checked("show-pred_x0")], [true, true, true]);
+    await set(page, "seed", 9);
+    await page.waitForFunction(() => new URLSearchParams(location.hash.slice(1)).get("seed") === "9");
+    const params = await page.evaluate(() => Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
+    assert.deepEqual([params.steps, Number(params.eta), params.n, params.show], ["7", 0.5, "4", "pred_x0"]);
+  });
+
+  visit("a link to a model elsewhere fetches nothing before the visitor says so", { hash: `${SMALL}&model=someone/something` }, async (page) => {
+    await state(page, "ready");
+    assert.match(await text(page, "notice-text"), /something/);
+    assert.match(await text(page, "notice-act"), /Fetch it from/);
+    assert.ok(page.seen.requests.every((url) => url.startsWith(server.origin) || /^(blob|data):/.test(url)), page.seen.requests.join(" "));
+  });
+
+  const HOSTILE = [
+    "seed=-1&steps=1e9&eta=NaN&n=100000&sampler=__proto__&show=constructor",
+    "model=javascript:alert(1)&seed=<img src=x onerror=alert(1)>",
+    "model=../../../../etc/passwd&steps=0",
+    `seed=${"9".repeat(5000)}`,
+    "%E0%A4%A&&&===&seed",
+  ];
+  for (const hash of HOSTILE) {
+    visit(`ignores ${hash.slice(0, 50)}`, { hash }, async (page) => {
+      await state(page, "ready");
+      assert.equal(await page.$eval("#model", (select) => select.value), "emoji-16");
+      assert.equal(await page.$eval("#seed", (input) => input.value), "42");
+      assert.equal(await page.$eval("#steps", (input) => input.value), "50");
+      assert.equal(await page.$("#grid img, #controls img"), null);
+    });
+  }
+});
+
+describe("saving", () => {
+  visit("the grid and one picture, each with its recipe", {}, async (page) => {
+    await state(page, "ready");
+    await generate(page);
+    await page.click("#save");
+    const [grid] = await savedFiles(page);
+    assert.match(grid.name, /\.png$/);
+    const sheet = readPng(grid.bytes);
+    assert.match(sheet.text.parameters, /Seed: 3\b/i);
+    assert.match(sheet.text.parameters, /Steps: 5\b/i);
+    const recipe = JSON.parse(sheet.text.unnoise);
+    assert.deepEqual([recipe.seed, recipe.steps, recipe.sampler, recipe.model], [3, 5, "ddim", "emoji-16"]);
+
+    await page.click("#grid button:nth-of-type(2)");
+    await page.waitForSelector("#viewer[open]");
+    await page.click("#viewer-save");
+    const [, one] = await savedFiles(page, 2);
+    const picture = readPng(one.bytes);
+    assert.equal(picture.width % 16, 0);
+    // Every pixel of the saved picture is the pixel on the screen.
+    const scale = picture.width / 16;
+    const shown = await page.evaluate(() => {
+      const canvas = document.querySelectorAll("#grid canvas")[1];
+      return Array.from(canvas.getContext("2d").getImageData(0, 0, 16, 16).data);
+    });
+    for (let y = 0; y < 16; y++) {
+      for (let x = 0; x < 16; x++) {
+        for (let c = 0; c < 3; c++) {
+          assert.equal(picture.pixels[(y * scale * picture.width + x * scale) * picture.channels + c], shown[(y * 16 + x) * 4 + c]);
+        }
+      }
+    }
+  });
+});
+
+describe("bringing a model", () => {
+  async function ask(page, address) {
+    await page.click("#own-open");
+    await page.waitForSelector("#own[open]");
+    await page.type("#own-id", address);
+    await page.click("#own-load");
+  }
+  const repository = (name) => `${hub.origin}/${name}/resolve/main/`;
+
+  visit("by address, from a host like the hub", {}, async (page) => {
+    await state(page, "ready");
+    await ask(page, repository("test/gray28"));
+    await page.waitForFunction(() => document.querySelector("#grid canvas")?.width === 28, { timeout: 60_000 });
+    await state(page, "ready");
+    await generate(page);
+    assert.ok((await pictures(page)).every(({ width, height, spread }) => width === 28 && height === 28 && spread > 2));
+  });
+
+  visit("shows how far a download is, and cancels it", {}, async (page) => {
+    await state(page, "ready");
+    const before = hub.aborted;
+    await ask(page, repository("slow/cifar10-like"));
+    await page.waitForFunction(() => /MB|kB|KiB|MiB/.test(document.getElementById("status").textContent), { timeout: 30_000 });
+    await page.waitForFunction(() => Number(document.getElementById("progress").value) > 0, { timeout: 30_000 });
+    assert.equal(await page.$eval("#cancel", (button) => button.hidden), false);
+    await page.click("#cancel");
+    await page.waitForFunction(() => document.body.dataset.state !== "fetching", { timeout: 10_000 });
+    for (let i = 0; i < 50 && hub.aborted === before; i++) await sleep(100);
+    assert.ok(hub.aborted > before, "the connection was closed");
+  });
+
+  const FAILURES = {
+    "gone/tiny": /gone|does not exist|status 401|not give/i,
+    "no-weights/tiny": /safetensors/i,
+    "truncated/tiny": /connection/i,
+    "no-cors/tiny": /CORS|could not be reached/i,
+    "corrupt/tiny": /conv_in\.weight/,
+    "nan/tiny": /conv_out\.bias/,
+  };
+  for (const [name, words] of Object.entries(FAILURES)) {
+    visit(`${name.split("/")[0]}: a plain sentence, and the way back works`, {}, async (page) => {
+      await state(page, "ready");
+      await ask(page, repository(name));
+      await state(page, "error");
+      assert.match(await trouble(page), words);
+      const inFrame = await pictures(page);
+      assert.ok(inFrame.length > 0, "the frame is not empty");
+      await page.click("#error-own");
+      await page.waitForSelector("#own[open]");
+      await page.$eval("#own-id", (input) => (input.value = ""));
+      await page.type("#own-id", repository("test/tiny"));
+      await page.click("#own-load");
+      await state(page, "ready");
+      assert.equal(await trouble(page), null);
+    }, { quiet: false });
+  }
+
+  visit("by choosing files", {}, async (page) => {
+    await state(page, "ready");
+    const input = await page.$("#own-files-input");
+    const folder = path.join(FIXTURES, "unets/tiny");
+    await input.uploadFile(path.join(folder, "config.json"), path.join(folder, "diffusion_pytorch_model.safetensors"));
+    await page.waitForFunction(() => document.querySelector("#grid canvas")?.width === 8, { timeout: 60_000 });
+    await state(page, "ready");
+    await generate(page);
+  });
+
+  visit("by dropping a folder", {}, async (page) => {
+    await state(page, "ready");
+    const client = await page.createCDPSession();
+    const data = { items: [], files: [path.join(FIXTURES, "unets/tiny")], dragOperationsMask: 1 };
+    for (const type of ["dragEnter", "dragOver", "drop"]) {
+      await client.send("Input.dispatchDragEvent", { type, x: 400, y: 400, data });
+    }
+    await page.waitForFunction(() => document.querySelector("#grid canvas")?.width === 8, { timeout: 60_000 });
+    await state(page, "ready");
+    assert.match(await page.$eval("#model", (select) => select.value), /^files:tiny$/);
+  }, { skip: IS_FIREFOX && "its driver cannot drop files" });
+});
+
+describe("trouble", () => {
+  visit("a device lost in the middle: the run starts again and ends the same", { hash: "n=4&steps=40&seed=3" }, async (page) => {
+    await state(page, "ready");
+    const unbroken = await generate(page);
+    await begin(page);
+    await page.waitForFunction(() => /\b([5-9]|[12]\d) of 40/.test(document.getElementById("status").textContent), { timeout: 60_000, polling: 20 });
+    await page.evaluate(async () => (await import(new URL("www/client.js", document.baseURI).href)).loseDevice());
+    await state(page, "done");
+    assert.equal(await digests(page), unbroken);
+    assert.equal(await page.$eval("body", (body) => body.dataset.restarts), "1");
+  });
+
+  visit("a device lost while nothing runs: the next run is the same", {}, async (page) => {
+    await state(page, "ready");
+    const unbroken = await generate(page);
+    await page.evaluate(async () => (await import(new URL("www/client.js", document.baseURI).href)).loseDevice());
+    await state(page, "ready", "done");
+    assert.equal(await generate(page), unbroken);
+  });
+
+  test("no WebGPU: a sentence, and the noise", LIMIT, async (t) => {
+    const plain = await launch({ webgpu: false });
+    t.after(() => plain.close());
+    const page = await openPage(plain, server.origin);
+    await state(page, "error");
+    assert.match(await trouble(page), /WebGPU/);
+    assert.match(await trouble(page), /Chrome|graphics acceleration/);
+    const [first] = await pictures(page);
+    assert.ok(first?.spread > 40, "not a blank canvas");
+    // The page logs the error that it explains; Firefox's driver does not say what was logged.
+    assert.ok(page.seen.errors.every((error) => /UnnoiseError|JSHandle@error/.test(error)), page.seen.errors.join(" "));
+  });
+
+  for (const missing of ["/pkg/unnoise_bg.wasm", "/pkg/unnoise.js"]) {
+    test(`${missing} missing: a sentence that names the remedy`, LIMIT, async (t) => {
+      server.missing.add(missing);
+      t.after(() => server.missing.delete(missing));
+      const page = await openPage(browser, server.origin);
+      t.after(() => page.done());
+      await state(page, "error");
+      assert.match(await trouble(page), /engine|scripts\/serve\.sh/);
+    });
+  }
+});

@@ -1,0 +1,142 @@
+// Bring your own: a dropped folder or picture, chosen files, a hub id or an address.
+
+import { texts } from './png.js';
+import { check, fromRecipe } from './state.js';
+
+const DEPTH = 6;
+const ENTRIES = 2000;
+
+/** All files below what was dropped, as {path: File}; more than a model can have is not walked. */
+async function dropped(items) {
+  const files = {};
+  let seen = 0;
+  const walk = async (entry, path, depth) => {
+    seen += 1;
+    if (seen > ENTRIES || depth > DEPTH) return;
+    if (entry.isFile) {
+      files[path + entry.name] = await new Promise((resolve, reject) => entry.file(resolve, reject));
+      return;
+    }
+    const reader = entry.createReader();
+    for (;;) {
+      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      if (!some.length) return;
+      for (const inner of some) await walk(inner, `${path}${entry.name}/`, depth + 1);
+    }
+  };
+  // The list of items is emptied when the event is over: take all entries out of it first.
+  const entries = Array.from(items, (item) => item.webkitGetAsEntry?.() ?? item.getAsFile()).filter(Boolean);
+  for (const entry of entries) {
+    if (entry instanceof File) files[entry.name] = entry;
+    else await walk(entry, '', 0);
+  }
+  return files;
+}
+
+/**
+ * @param {object} ui elements by id
+ * @param {{files: (files: object, name: string) => void, id: (id: string, f16: boolean) => void,
+ *          recipe: (state: object) => void, say: (text: string) => void, forget: () => Promise<number>}} acts
+ */
+export function makeOwn(ui, acts) {
+  async function receive(files) {
+    const paths = Object.keys(files);
+    if (paths.length === 1 && /\.png$/i.test(paths[0])) {
+      const file = files[paths[0]];
+      const found = file.size <= 64 * 2 ** 20 ? texts(new Uint8Array(await file.arrayBuffer())) : null;
+      const state = found?.unnoise ? fromRecipe(found.unnoise) : null;
+      if (state) acts.recipe(state);
+      else acts.say('This picture carries no recipe of unnoise.');
+      return;
+    }
+    if (!paths.some((path) => /\.(json|safetensors)$/.test(path))) {
+      acts.say(paths.length ? 'There is no model in this: a folder with config.json and a .safetensors file is needed.' : 'There was no file in this.');
+      return;
+    }
+    const top = new Set(paths.map((path) => path.split('/')[0]));
+    acts.files(files, top.size === 1 && paths[0].includes('/') ? [...top][0] : 'local files');
+  }
+
+  // The overlay does not catch the pointer, so entering and leaving are counted over the whole page.
+  let inside = 0;
+  const hasFiles = (event) => Array.from(event.dataTransfer?.types ?? []).includes('Files');
+  const show = () => (ui.drop.hidden = inside <= 0);
+  addEventListener('dragenter', (event) => {
+    if (!hasFiles(event)) return;
+    inside += 1;
+    show();
+  });
+  addEventListener('dragleave', (event) => {
+    if (!hasFiles(event)) return;
+    inside -= 1;
+    show();
+  });
+  addEventListener('dragover', (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = 'copy';
+  });
+  addEventListener('drop', async (event) => {
+    inside = 0;
+    show();
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    try {
+      const files = await dropped(event.dataTransfer.items);
+      ui.own.close();
+      await receive(files);
+    } catch {
+      acts.say('What was dropped could not be read.');
+    }
+  });
+
+  const pick = (input) => {
+    const files = Object.fromEntries(Array.from(input.files, (file) => [file.webkitRelativePath || file.name, file]));
+    input.value = '';
+    ui.own.close();
+    receive(files).catch(() => acts.say('The files could not be read.'));
+  };
+  ui['own-folder'].addEventListener('click', () => ui['own-folder-input'].click());
+  ui['own-files'].addEventListener('click', () => ui['own-files-input'].click());
+  ui['own-folder-input'].addEventListener('change', () => pick(ui['own-folder-input']));
+  ui['own-files-input'].addEventListener('change', () => pick(ui['own-files-input']));
+
+  ui['own-form'].addEventListener('submit', (event) => {
+    event.preventDefault();
+    const typed = ui['own-id'].value.trim();
+    const id = named(typed);
+    ui['own-id'].setAttribute('aria-invalid', String(!id));
+    ui['own-error'].textContent = id ? '' : typed
+      ? 'That is neither an id such as google/ddpm-cifar10-32 nor an https address.'
+      : 'Type an id such as google/ddpm-cifar10-32.';
+    if (!id) return ui['own-id'].focus();
+    ui.own.close();
+    acts.id(id, ui['own-f16'].checked);
+  });
+  ui['own-forget'].addEventListener('click', async () => {
+    const bytes = await acts.forget();
+    ui['own-forget'].textContent = bytes ? `Deleted ${(bytes / 1e6).toFixed(1)} MB` : 'Nothing was kept';
+  });
+  ui['own-close'].addEventListener('click', () => ui.own.close());
+  ui.own.addEventListener('click', (event) => {
+    if (event.target === ui.own) ui.own.close();
+  });
+
+  const open = () => {
+    ui['own-error'].textContent = '';
+    ui['own-id'].removeAttribute('aria-invalid');
+    ui['own-forget'].textContent = 'Delete the models kept in this browser';
+    ui.own.showModal();
+    ui['own-id'].focus();
+  };
+  ui['own-open'].addEventListener('click', open);
+  ui['error-own'].addEventListener('click', open);
+  return { open };
+}
+
+// An address of the hub's web site means the repository.
+function named(text) {
+  const site = /^https:\/\/(?:huggingface\.co|hf\.co)\/([^/?#]+\/[^/?#]+)(?:\/(?:tree|blob|resolve)\/([^/?#]+))?(?:[/?#].*)?$/.exec(text);
+  const id = site ? site[1] + (site[2] ? `@${site[2]}` : '') : text.replace(/^hf:/, '');
+  return id.startsWith('files:') ? undefined : check('model', id);
+}

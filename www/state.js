@@ -1,0 +1,100 @@
+// The state of the page in its address: `#model=emoji-16&sampler=ddim&steps=50&eta=0&seed=42&n=16&show=x_t`.
+// A link comes from anywhere, so every value is checked like any other input; what does not pass is left at its default
+// and reported. Recipes in PNG files go through the same checks.
+
+/** Models that come with the page; their shape is known at once, so their noise can be drawn before they are fetched. */
+export const BUNDLED = [{ id: 'emoji-16', url: './www/models/emoji-16/', channels: 3, height: 16, width: 16 }];
+
+export const SEED_MAX = 2 ** 32 - 1;
+export const STEPS_MAX = 1000;
+export const COUNTS = [4, 16, 64];
+
+const whole = (low, high) => (text) => (/^\d{1,10}$/.test(text) && Number(text) >= low && Number(text) <= high ? Number(text) : undefined);
+const among = (...values) => (text) => (values.includes(text) ? text : undefined);
+const decimal = (low, high) => (text) =>
+  /^\d{1,3}(\.\d{1,6})?$/.test(text) && Number(text) >= low && Number(text) <= high ? Number(text) : undefined;
+
+// A bundled id, `owner/name[@revision]`, an https address, an http one of this machine, or `files:NAME` for files that
+// a link cannot carry.
+function model(text) {
+  if (text.length > 300) return undefined;
+  if (BUNDLED.some(({ id }) => id === text)) return text;
+  if (/^[\w-][\w.-]{0,95}\/[\w-][\w.-]{0,95}(@[\w-][\w./-]{0,120})?$/.test(text) && !text.includes('..')) return text;
+  if (/^files:[^\u0000-\u001f<>]{1,100}$/.test(text)) return text;
+  try {
+    const url = new URL(text);
+    const local = url.protocol === 'http:' && /^(localhost|127\.0\.0\.1)$/.test(url.hostname);
+    if ((url.protocol === 'https:' || local) && !url.username && !url.password) return url.href;
+  } catch {
+    return undefined;
+  }
+  return undefined;
+}
+
+// key of the state -> [name in the address, default, reader]
+const FIELDS = {
+  model: ['model', BUNDLED[0].id, model],
+  sampler: ['sampler', 'ddim', among('ddim', 'ddpm')],
+  steps: ['steps', 50, whole(1, STEPS_MAX)],
+  eta: ['eta', 0, decimal(0, 1)],
+  seed: ['seed', 42, whole(0, SEED_MAX)],
+  count: ['n', 16, (text) => COUNTS.find((count) => String(count) === text)],
+  show: ['show', 'x_t', among('x_t', 'pred_x0')],
+  /** Class of a class-conditional model. */
+  classLabel: ['class', null, whole(0, 99999)],
+  /** Index of the only picture wanted, or null for a grid. */
+  image: ['image', null, whole(0, 63)],
+};
+
+export const DEFAULTS = Object.freeze(Object.fromEntries(Object.entries(FIELDS).map(([key, [, value]]) => [key, value])));
+
+/** Reads one value; undefined when it does not pass. */
+export const check = (key, value) => FIELDS[key][2](String(value));
+
+/**
+ * @param {string} hash `location.hash`
+ * @returns {{state: object, ignored: string[]}} the whole state, and the names that were left at their defaults
+ */
+export function parse(hash) {
+  const state = { ...DEFAULTS };
+  const ignored = [];
+  if (hash.length > 2000) return { state, ignored: ['everything: the address is too long'] };
+  const given = new URLSearchParams(hash.replace(/^#/, ''));
+  for (const [key, [name]] of Object.entries(FIELDS)) {
+    if (!given.has(name)) continue;
+    const value = check(key, given.get(name));
+    if (value === undefined) ignored.push(name);
+    else state[key] = value;
+  }
+  return { state, ignored };
+}
+
+/** The address of a state: everything that is not null, so that a link means the same after defaults change. */
+export function format(state) {
+  const parts = Object.entries(FIELDS)
+    .filter(([key]) => state[key] !== null)
+    .map(([key, [name]]) => `${name}=${encodeURIComponent(state[key]).replaceAll('%2F', '/').replaceAll('%3A', ':').replaceAll('%40', '@')}`);
+  return `#${parts.join('&')}`;
+}
+
+/**
+ * The state a recipe asks for.
+ * @param {string} json the `unnoise` chunk of a PNG
+ * @returns {object|null} checked values only, or null when this is no recipe
+ */
+export function fromRecipe(json) {
+  let recipe;
+  try {
+    recipe = JSON.parse(json);
+  } catch {
+    return null;
+  }
+  if (recipe === null || typeof recipe !== 'object' || recipe.unnoise !== 1) return null;
+  const named = { ...recipe, classLabel: recipe.class };
+  const state = { classLabel: null, image: null };
+  for (const key of ['model', 'sampler', 'steps', 'eta', 'seed', 'count', 'classLabel', 'image']) {
+    const value = named[key] === undefined || named[key] === null ? undefined : check(key, named[key]);
+    if (value !== undefined) state[key] = value;
+  }
+  return state.seed === undefined ? null : state;
+}
