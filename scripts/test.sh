@@ -7,7 +7,9 @@ set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # What must hold besides "no test failed". These numbers live here and nowhere else.
+# The page's module may not grow; where it is to go, and what is left to cut: docs/wasm-size.md.
 MAX_WASM_GZIP_BYTES=180000
+GOAL_WASM_GZIP_BYTES=120000
 # GPU tests of the native suite, on each adapter; a suite that skips silently tests nothing.
 EXPECTED_GPU_TESTS=104
 # Page tests, in each browser; Firefox's driver can do a little less.
@@ -81,7 +83,7 @@ stage_wasm() {
   need_wasm_tools
   build_wasm
   bytes=$(gzip -9 -c pkg/unnoise_bg.wasm | wc -c | tr -d ' ')
-  echo "wasm: $(wc -c <pkg/unnoise_bg.wasm | tr -d ' ') bytes, gzipped $bytes of at most $MAX_WASM_GZIP_BYTES"
+  echo "wasm: $(wc -c <pkg/unnoise_bg.wasm | tr -d ' ') bytes, gzipped $bytes of at most $MAX_WASM_GZIP_BYTES (the goal is $GOAL_WASM_GZIP_BYTES)"
   [ "$bytes" -le "$MAX_WASM_GZIP_BYTES" ] && return 0
   echo "error: the wasm module is $((bytes - MAX_WASM_GZIP_BYTES)) bytes too large"
   return 1
@@ -150,32 +152,38 @@ run_stage() {
   printf '=== %s: %s in %d s ===\n' "$name" "$([ "$status" = 0 ] && echo ok || echo FAILED)" "$took"
 }
 
-wanted=""
-while [ $# -gt 0 ]; do
-  case "$1" in
-    --list)
-      echo "$STAGES" | tr ' ' '\n'
-      exit 0
-      ;;
-    -h | --help)
-      echo "usage: scripts/test.sh [--list] [STAGE…]     stages: $STAGES"
-      exit 0
-      ;;
-    *)
-      case " $STAGES " in
-        *" $1 "*) wanted="$wanted $1" ;;
-        *) fail "there is no stage $1; stages: $STAGES" ;;
-      esac
-      ;;
-  esac
-  shift
-done
+# A function, so that the shell has read all of this file before a run that takes minutes begins.
+main() {
+  local wanted="" name
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --list)
+        echo "$STAGES" | tr ' ' '\n'
+        exit 0
+        ;;
+      -h | --help)
+        echo "usage: scripts/test.sh [--list] [STAGE…]     stages: $STAGES"
+        exit 0
+        ;;
+      *)
+        case " $STAGES " in
+          *" $1 "*) wanted="$wanted $1" ;;
+          *) fail "there is no stage $1; stages: $STAGES" ;;
+        esac
+        ;;
+    esac
+    shift
+  done
 
-need_rust
-mkdir -p "$LOGS"
-for name in ${wanted:-$STAGES}; do run_stage "$name"; done
+  need_rust
+  mkdir -p "$LOGS"
+  for name in ${wanted:-$STAGES}; do run_stage "$name"; done
 
-printf '\n%s\n' "$times"
-[ -z "$broken" ] || echo "failed stages:$broken"
-echo "$passed passed, $failed failed, $skipped skipped"
-[ -z "$broken" ] && [ "$failed" = 0 ]
+  printf '\n%s\n' "$times"
+  [ -z "$broken" ] || echo "failed stages:$broken"
+  echo "$passed passed, $failed failed, $skipped skipped"
+  [ -z "$broken" ] && [ "$failed" = 0 ]
+}
+
+main "$@"
+exit
