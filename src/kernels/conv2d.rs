@@ -54,18 +54,9 @@ pub struct Conv2d {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Family {
     /// No workgroup memory, no barrier: for software adapters.
-    Direct(Fetch),
+    Direct,
     /// Implicit matrix product through workgroup memory: for GPUs.
     Tiled(Tile),
-}
-
-/// How the direct family loads a step's pixels and weights. Same sums, same bits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fetch {
-    /// In loops, for large tiles: a load is 350 instructions in llvmpipe, and compile time counts.
-    Looped,
-    /// Line by line, for smaller tiles: SwiftShader is slow at arrays indexed by a variable.
-    Unrolled,
 }
 
 impl Conv2d {
@@ -91,9 +82,7 @@ impl Conv2d {
     /// The dispatch for this class of adapter.
     pub fn call(&self, class: Class) -> Call {
         self.call_with(match class {
-            // The software adapter that browsers ship is SwiftShader.
-            Class::Software if cfg!(target_arch = "wasm32") => Family::Direct(Fetch::Unrolled),
-            Class::Software => Family::Direct(Fetch::Looped),
+            Class::Software => Family::Direct,
             _ => Family::Tiled(Tile::choose(class, self.output)),
         })
     }
@@ -103,42 +92,27 @@ impl Conv2d {
         debug_assert!(self.second.is_none() || self.input.c.is_multiple_of(4));
         let mut shader = self.shader();
         let (last, grid) = match family {
-            Family::Direct(fetch) => return self.direct(fetch, shader),
+            Family::Direct => return self.direct(shader),
             Family::Tiled(tile) => self.tiled(tile, &mut shader),
         };
-        Call { params: self.params(self, &last), shader, grid, flops: self.flops() }
+        Call { params: self.params(self, last), shader, grid, flops: self.flops() }
     }
 
-    fn direct(&self, fetch: Fetch, mut shader: Shader) -> Call {
-        const THREADS: u32 = 32;
+    fn direct(&self, mut shader: Shader) -> Call {
         let op = self.flattened();
-        // Per invocation at most 64 vec4s; from one image's shape, so that a batch of another size
-        // runs the same code. 1x1 reuses no pixel, so it takes more channels.
+        // From one image's shape, so that a batch of another size runs the same code.
         let row = if op.output.h == 1 { self.output.pixels() } else { op.output.w };
-        let wide = if fetch == Fetch::Looped && self.k == 1 { 16 } else { 8 };
-        let fits = |px: &usize| row.next_multiple_of(*px) <= row.next_multiple_of(4);
-        let px = [wide, 8].into_iter().find(fits).unwrap_or(4);
-        let most = match fetch {
-            Fetch::Looped => 4 / op.stride,
-            Fetch::Unrolled => 2 / op.stride,
-        };
-        let rows = if op.k == 1 { 1 } else { most.min(op.output.h.next_power_of_two()) };
-        let oc = if op.k == 1 { 4 } else { 2 };
-        let oc = op.output.c4().next_power_of_two().min(oc);
+        let px = if row.next_multiple_of(8) <= row.next_multiple_of(4) { 8 } else { 4 };
+        let oc = if op.output.c4() == 1 { 1 } else { 2 };
         shader.name = "nn/conv2d_direct";
         let columns = (px - 1) * op.stride + op.k;
         let sources = 1 + usize::from(op.second.is_some());
-        for (name, value) in
-            [("ROWS", rows), ("PX", px), ("OC", oc), ("COLS", columns), ("SOURCES", sources)]
-        {
+        for (name, value) in [("PX", px), ("OC", oc), ("COLS", columns), ("SOURCES", sources)] {
             shader.consts.push((name, Const::U32(word(value))));
         }
-        shader.flags.extend((fetch == Fetch::Looped).then_some("LOOPED"));
-        let groups = op.output.c4().div_ceil(oc);
-        let (tiles_x, tiles_y) = (op.output.w.div_ceil(px), op.output.h.div_ceil(rows));
-        let last = [groups, tiles_x, tiles_y, rows * columns, op.k * 4 * oc];
-        let grid = grid_1d(groups * tiles_x * tiles_y * op.output.n, THREADS);
-        Call { params: self.params(&op, &last), shader, grid, flops: self.flops() }
+        let (groups, tiles) = (op.output.c4().div_ceil(oc), op.output.w.div_ceil(px));
+        let grid = grid_1d(groups * tiles * op.output.h * op.output.n, super::WORKGROUP);
+        Call { params: self.params(&op, [groups, tiles]), shader, grid, flops: self.flops() }
     }
 
     fn tiled(&self, tile: Tile, shader: &mut Shader) -> ([usize; 2], [u32; 3]) {
@@ -197,7 +171,7 @@ impl Conv2d {
     }
 
     /// `struct Params` of either shader for `op`, which is `self` or its flattened form.
-    fn params(&self, op: &Self, last: &[usize]) -> Vec<u32> {
+    fn params(&self, op: &Self, last: [usize; 2]) -> Vec<u32> {
         let zoom = 1 + usize::from(op.upsample);
         let add = self.channel_add.unwrap_or(ChannelAdd { stride4: 0, offset4: 0 });
         let mut words: Vec<u32> = [
@@ -216,7 +190,7 @@ impl Conv2d {
         .map(word)
         .to_vec();
         words.push(self.scale.to_bits());
-        words.extend(last.iter().copied().map(word));
+        words.extend(last.map(word));
         words
     }
 
