@@ -139,8 +139,8 @@ fn ncsnpp_is_refused_by_name() {
     assert!(error.to_string().contains("SkipDownBlock2D"), "{error}");
 }
 
-/// Every step of diffusers' loop, its state after each: pictures of runs of 1, 2, … steps would be
-/// other runs, so the whole run's end is compared, and each step through a run that starts there.
+/// diffusers' loop from the same noise: the end of the run, and the states in between wherever a
+/// submission happens to end with a step.
 fn trace(gpu: &Gpu, name: &str, sampler: SchedulerKind) {
     let model = load(gpu, name);
     let io = tensors(name, "pipeline_trace.safetensors");

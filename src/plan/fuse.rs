@@ -1,8 +1,7 @@
 //! Rewrites a network for inference: fewer, larger operations with the same result.
 //!
 //! A fused operation stands where the last of its parts stood, so everything it reads exists.
-//! Rules, in order (the numbers are dispatches of a cifar10-32-shaped evaluation, which starts
-//! with 317 nodes):
+//! Rules, in order (`tests/plan.rs` holds what they leave of a cifar10-32-shaped network):
 //!
 //! 1. dropout goes; `group_norm`, scale-shift and activation become statistics ([`Op::NormAffine`])
 //!    and one pass over the data ([`Op::AffineAct`]);
