@@ -8,7 +8,16 @@ fn main() -> io::Result<()> {
     collect(Path::new("shaders"), &mut files)?;
     files.sort();
     let mut table = String::from("pub(super) const SOURCES: &[(&str, &str)] = &[\n");
+    // What only training runs stays out of the page's module.
+    let train = env::var_os("CARGO_FEATURE_TRAIN").is_some();
     for path in &files {
+        if !train
+            && ["shaders/grad/", "shaders/optim/", "shaders/train/"]
+                .iter()
+                .any(|f| path.starts_with(f))
+        {
+            continue;
+        }
         let name = path.trim_start_matches("shaders/").trim_end_matches(".wgsl");
         let text: Vec<String> = fs::read_to_string(path)?
             .lines()

@@ -42,6 +42,8 @@ pub mod model;
 pub mod picture;
 pub mod plan;
 pub mod shape;
+#[cfg(all(feature = "train", not(target_arch = "wasm32")))]
+pub mod train;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 pub mod weights;
