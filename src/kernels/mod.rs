@@ -11,6 +11,8 @@ pub mod concat;
 pub mod conv2d;
 pub mod embedding;
 pub mod group_norm;
+#[cfg(feature = "train")]
+pub mod optim;
 pub mod resample;
 pub mod rgba;
 pub mod sampler_step;
@@ -18,6 +20,8 @@ pub mod scale_items;
 pub mod select;
 pub mod sources;
 pub mod threshold;
+#[cfg(feature = "train")]
+pub mod train;
 pub mod wgsl;
 
 pub use wgsl::Const;

@@ -10,3 +10,5 @@ pub mod concat;
 pub mod conv2d;
 pub mod group_norm;
 pub mod resample;
+#[cfg(feature = "train")]
+pub mod train;
