@@ -78,7 +78,7 @@ fn every_variant_is_valid() {
     for class in CLASSES {
         calls.extend([false, true].map(|labels| Items { n: 2, class: labels }.call(class)));
         calls.extend(
-            PREDICTIONS.map(|prediction_type| Batch { shape, prediction_type }.call(class)),
+            PREDICTIONS.map(|prediction_type| all_data(shape, prediction_type).call(class)),
         );
         calls.extend(
             LOSSES.map(|kind| Loss { output: shape, channels: 3, kind, factor: 1.0 }.call(class)),
@@ -118,6 +118,11 @@ fn items_are_the_current_row() {
     }
 }
 
+/// A kernel whose data is all five pictures.
+fn all_data(shape: Shape, prediction_type: PredictionType) -> Batch {
+    Batch { shape, prediction_type, first: 0, pictures: 5 }
+}
+
 /// x_t and the target of a batch at step 11.
 fn run_batch(kernel: Batch, items: &[Item], data: &[u8]) -> [Vec<f32>; 2] {
     let gpu = gpu().expect("asked before");
@@ -155,7 +160,7 @@ fn batch_agrees_with_its_twin() {
     for shape in shapes {
         let (data, items) = (pictures(5, shape), items(shape.n, 5));
         for prediction_type in PREDICTIONS {
-            let kernel = Batch { shape, prediction_type };
+            let kernel = all_data(shape, prediction_type);
             let [x_t, target] = run_batch(kernel, &items, &data);
             let (mut want_x_t, mut want_target) = (Vec::new(), Vec::new());
             for &item in &items {
@@ -173,6 +178,36 @@ fn batch_agrees_with_its_twin() {
     }
 }
 
+/// Data in two buffers: each dispatch makes the items whose pictures it has.
+#[test]
+fn batch_takes_data_in_pieces() {
+    let Some(gpu) = gpu() else { return };
+    let shape = Shape::new(5, 4, 3, 4);
+    let (data, items) = (pictures(5, shape), items(5, 5));
+    let whole = all_data(shape, PredictionType::VPrediction);
+    let want = run_batch(whole, &items, &data);
+    let (state, words) = (state(2, 4, 9), words(&items));
+    let mut have = vec![vec![f32::NAN; shape.len4() * 4]; 2];
+    for (first, pictures) in [(2, 3), (0, 2)] {
+        let piece = &data[first * shape.pixels() * 4..][..pictures * shape.pixels() * 4];
+        let piece: Vec<u32> =
+            piece.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let bindings = [
+            Bind::Bits(&state),
+            Bind::Bits(&words),
+            Bind::Bits(&piece),
+            Bind::InOut(&have[0]),
+            Bind::InOut(&have[1]),
+        ];
+        let call = Batch { first, pictures, ..whole }.call(CLASSES[0]);
+        have = run_bindings(&gpu, &call, &bindings);
+        let made = have[0].iter().filter(|v| !v.is_nan()).count();
+        let share = if first == 2 { 3 } else { 5 };
+        assert_eq!(made, have[0].len() / 5 * share, "the others are left alone");
+    }
+    assert_eq!(have, want);
+}
+
 /// x_0 is the f32 next to v / 127.5 - 1 but for one rounding, 0 and 255 are -1 and 1, and the mirror image
 /// is exact.
 #[test]
@@ -183,7 +218,7 @@ fn batch_normalises_bytes_exactly() {
     let shape = Shape::new(2, 16, 16, 1);
     let data: Vec<u8> = (0..=255).collect();
     let plain = Item { signal: 1.0, ..Item::default() };
-    let kernel = Batch { shape, prediction_type: PredictionType::Sample };
+    let kernel = all_data(shape, PredictionType::Sample);
     let [x_t, x_0] = run_batch(kernel, &[plain, Item { flip: true, ..plain }], &data);
     assert_eq!(x_t, x_0, "without noise");
     for (v, pixel) in x_0[..1024].chunks(4).enumerate() {
@@ -202,7 +237,7 @@ fn batch_does_not_depend_on_its_company() {
     }
     let shape = Shape::new(4, 6, 5, 3);
     let (data, mut items) = (pictures(5, shape), items(4, 5));
-    let kernel = Batch { shape, prediction_type: PredictionType::VPrediction };
+    let kernel = all_data(shape, PredictionType::VPrediction);
     let all = run_batch(kernel, &items, &data);
     let size = shape.pixels() * 4;
     for (i, &item) in items.iter().enumerate() {
@@ -424,7 +459,7 @@ fn metrics_keep_the_last_steps() {
                     continue;
                 }
                 let number = 3 + micro / accumulation as u32;
-                let finite = number % 2 == 0;
+                let finite = number.is_multiple_of(2);
                 let norm = [0.5 + number as f32, 1.0, f32::from(u8::from(finite)), 0.0];
                 let at = state(0, 1, number);
                 let bindings = [Bind::Bits(&at), Bind::In(&norm), Bind::InOut(&ring)];
@@ -520,7 +555,7 @@ fn nothing_happens_after_the_last_step() {
             [&reads[..2], &[Bind::InOut(pair), Bind::InOut(pair), Bind::InOut(&row)]].concat();
         let after = run_bindings(&gpu, &items, &bindings);
         assert_eq!((&after[0][..], &after[1][..], bits(&after[2])), (pair, pair, bits(&row)));
-        let batch = Batch { shape, prediction_type: PredictionType::Epsilon }.call(CLASSES[0]);
+        let batch = all_data(shape, PredictionType::Epsilon).call(CLASSES[0]);
         let bindings = [&reads[..], &[Bind::InOut(&seven), Bind::InOut(&seven)]].concat();
         assert_eq!(run_bindings(&gpu, &batch, &bindings), [&seven[..], &seven]);
         let dropout = Dropout { shape, p: 0.5, layer: 0 }.call(CLASSES[0]);

@@ -4,8 +4,8 @@
 // eps are normals of the stream `Train`: counter [pixel, item number, step's number, stream].
 //
 // state [8]: step, steps, seed (low, high), the number of step 0; items [n][2] vec4 as train/items has
-// them; data [pictures][h][w][c] bytes, c <= 4, without padding, lowest byte of a word first;
-// x_t, target [n][h][w] vec4.
+// them; data [pictures][h][w][c] bytes, c <= 4, without padding, lowest byte of a word first: pictures
+// `first` and up, items of others are left alone; x_t, target [n][h][w] vec4.
 // Invocation i makes vec4 i of x_t and target. Nothing happens when step >= steps.
 #import lib/index
 #import lib/philox
@@ -14,6 +14,8 @@ struct Params {
     w: u32,
     pixels: u32,
     c: u32,
+    first: u32,
+    pictures: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
@@ -38,13 +40,18 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let pixel = i % params.pixels;
     let what = items[2u * item];
     let how = items[2u * item + 1u];
+    // Of earlier pictures too this is large.
+    let picture = what.x - params.first;
+    if picture >= params.pictures {
+        return;
+    }
 
     var source = pixel;
     if (what.y & FLIP) != 0u {
         let x = pixel % params.w;
         source = pixel - x + (params.w - 1u - x);
     }
-    let at = (what.x * params.pixels + source) * params.c;
+    let at = (picture * params.pixels + source) * params.c;
     // Lanes past the channels read the last one again.
     let last = params.c - 1u;
     let v = vec4<f32>(byte(at), byte(at + min(1u, last)), byte(at + min(2u, last)), byte(at + last));

@@ -8,6 +8,9 @@ use crate::shape::Shape;
 /// [`crate::diffusion::philox`]'s stream `Train`, its image the item's number; the target is eps, x_0
 /// or `sqrt(a) eps - sqrt(1-a) x_0`.
 ///
+/// Data that one binding does not hold is several, each with a dispatch of its own: an item is made by
+/// the one that has its picture.
+///
 /// Bindings: state, items `[n][2]` vec4, data: bytes `[pictures][h][w][c]` without padding, filled up
 /// to words and at most 4 GiB; x_t, target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +19,10 @@ pub struct Batch {
     pub shape: Shape,
     /// What the network predicts.
     pub prediction_type: PredictionType,
+    /// Index of the first picture in data.
+    pub first: usize,
+    /// Pictures in data.
+    pub pictures: usize,
 }
 
 impl Batch {
@@ -31,7 +38,7 @@ impl Batch {
         let bindings = vec![Access::Read, Access::Read, Access::Read, Access::Write, Access::Write];
         Call {
             shader: Shader { name: "train/batch", flags, consts: Vec::new(), bindings },
-            params: words([pixels, shape.w, shape.pixels(), shape.c]),
+            params: words([pixels, shape.w, shape.pixels(), shape.c, self.first, self.pictures]),
             grid: grid_1d(pixels, WORKGROUP),
             flops: 6 * (pixels * shape.c) as u64,
         }
