@@ -19,6 +19,11 @@ pub enum Stream {
     Initial = 0,
     /// z of each step.
     Step = 1,
+    /// eps of each training item; its `image` is the item's number.
+    Train = 2,
+    /// Which activations a training item keeps, uniform words; the layer's number stands above the
+    /// stream's lowest 8 bits.
+    Dropout = 3,
 }
 
 /// Philox4x32 with 10 rounds: four independent uniform words for a counter and a key.

@@ -2,4 +2,7 @@
 //! training step (noise the batch, forward, loss, backward, clip, AdamW, EMA) is one plan.
 
 pub mod gradient;
+pub mod lr;
+pub mod optimizer;
 pub mod step;
+pub mod weighting;

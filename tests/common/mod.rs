@@ -8,6 +8,9 @@
 //! really ran on a GPU appends its name, so that a suite which skips everything does not look green.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+#[cfg(feature = "train")]
+pub mod valid;
+
 use std::io::Write;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use unnoise::gpu::{Gpu, GpuOptions, raw};

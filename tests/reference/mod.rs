@@ -12,3 +12,5 @@ pub mod conv2d;
 pub mod conv2d_grad;
 pub mod group_norm;
 pub mod resample;
+#[cfg(feature = "train")]
+pub mod train;
