@@ -95,6 +95,7 @@ impl Lowering {
                         stride4: self.shape(v).c4(),
                         offset: v.offset,
                     }),
+                    stats: false,
                 };
                 let parts = vec![input.c + second.unwrap_or(0)];
                 let gamma = self.weight(node, 0..1, Packing::Vector { parts: parts.clone() });
@@ -117,6 +118,7 @@ impl Lowering {
                     input,
                     second: two_sources.then(|| self.shape(node.inputs[1]).c),
                     affine: *affine,
+                    rows: 2,
                     act: *act,
                 }
                 .call(class),
