@@ -10,6 +10,8 @@ pub mod center_input;
 pub mod concat;
 pub mod conv2d;
 pub mod embedding;
+#[cfg(feature = "train")]
+pub mod grad;
 pub mod group_norm;
 pub mod resample;
 pub mod rgba;
