@@ -8,6 +8,8 @@
 //! really ran on a GPU appends its name, so that a suite which skips everything does not look green.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+#[cfg(feature = "train")]
+pub mod adjoints;
 pub mod ops;
 pub mod values;
 
