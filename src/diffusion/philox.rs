@@ -24,6 +24,8 @@ pub enum Stream {
     /// Which activations a training item keeps, uniform words; the layer's number stands above the
     /// stream's lowest 8 bits.
     Dropout = 3,
+    /// Parameters of a new network, told apart by name.
+    Init = 4,
 }
 
 /// Philox4x32 with 10 rounds: four independent uniform words for a counter and a key.

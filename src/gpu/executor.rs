@@ -104,22 +104,6 @@ impl Executor {
         Ok(())
     }
 
-    /// Writes `data` into `slice` from byte `offset` on, a multiple of 4; see [`Self::write`].
-    ///
-    /// # Errors
-    /// [`GpuError::Plan`] where the data do not lie in the slice; see [`Gpu::check`].
-    #[cfg(feature = "train")]
-    pub fn write_at(&self, slice: Slice, offset: u64, data: &[u8]) -> Result<(), GpuError> {
-        let end = offset.checked_add(data.len() as u64);
-        if !offset.is_multiple_of(4) || end.is_none_or(|end| end > slice.bytes) {
-            let what = format!("{} bytes at {offset} of {}", data.len(), slice.bytes);
-            return Err(GpuError::Plan { what });
-        }
-        self.gpu.check()?;
-        self.gpu.inner.queue.write_buffer(self.buffer(slice)?, slice.offset + offset, data);
-        Ok(())
-    }
-
     /// Reads `slice` after everything submitted so far, as f32. Allocates: for results, not for
     /// every step (see [`super::ReadRing`]).
     ///

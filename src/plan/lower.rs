@@ -67,7 +67,12 @@ impl Lowering {
         self.out.graph.shape(operand.tensor)
     }
 
-    pub(super) fn weight(&mut self, node: &Node, params: std::ops::Range<usize>, packing: Packing) -> Arg {
+    pub(super) fn weight(
+        &mut self,
+        node: &Node,
+        params: std::ops::Range<usize>,
+        packing: Packing,
+    ) -> Arg {
         let names = node.params[params]
             .iter()
             .map(|p| self.out.graph.params[p.0 as usize].name.clone())

@@ -51,7 +51,8 @@ impl Lowering {
                 simple(BatchSum { n: x.n, c: x.c4() * 4, at: whole(x), scale: 1.0 }.call(class))
             }
             TrainOp::NormSums { groups, act } => {
-                let norm = GroupNormGrad { input: x, groups: *groups, scale_shift: None, act: *act };
+                let norm =
+                    GroupNormGrad { input: x, groups: *groups, scale_shift: None, act: *act };
                 simple(norm.sums(class))
             }
             TrainOp::NormInput { act } => {
@@ -63,8 +64,8 @@ impl Lowering {
                 self.is_gradient(node.output, node, 0..1);
                 self.is_gradient(d_beta, node, 1..2);
                 let vector = node.inputs.get(2).copied();
-                let scale_shift = vector
-                    .map(|v| ScaleShift { stride4: self.shape(v).c4(), offset: v.offset });
+                let scale_shift =
+                    vector.map(|v| ScaleShift { stride4: self.shape(v).c4(), offset: v.offset });
                 let input = Shape { w: 1, ..x };
                 let norm = GroupNormGrad { input, groups: 1, scale_shift, act: None };
                 let mut args = vec![Arg::Tensor(node.inputs[0].tensor)];
@@ -176,13 +177,7 @@ impl Lowering {
         let add = node.inputs.get(1);
         let call = crate::kernels::conv2d::Conv2d {
             residual: add.is_some(),
-            ..crate::kernels::conv2d::Conv2d::new(
-                input,
-                output,
-                conv.k,
-                1,
-                conv.k - 1 - conv.pad,
-            )
+            ..crate::kernels::conv2d::Conv2d::new(input, output, conv.k, 1, conv.k - 1 - conv.pad)
         }
         .call(class);
         let mut args = vec![source, transposed];

@@ -56,8 +56,8 @@ pub struct Updates {
 }
 
 impl Engine {
-    /// Makes the buffers, compiles the shaders, and uploads what is learned so far and the pictures
-    /// (`[pictures][h][w][c]` bytes; may be less than the buffer, see [`Self::write_data`]).
+    /// Makes the buffers, compiles the shaders, and uploads what is learned so far. The pictures are
+    /// still to be written.
     ///
     /// # Errors
     /// What the network cannot take, what does not fit the device, parameters that are missing, GPU errors.
@@ -96,16 +96,26 @@ impl Engine {
         &self.step
     }
 
-    /// Writes pictures from picture number `first` of the data buffer on. `bytes` must begin and end at
-    /// a multiple of 4 bytes unless it ends the buffer.
+    /// Writes all pictures, `[pictures][h][w][c]` bytes.
     ///
     /// # Errors
-    /// Bytes outside the buffer; see [`Gpu::check`].
-    pub fn write_data(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        let whole = slice(&self.executor, tensors::DATA)?;
-        let mut bytes = bytes.to_vec();
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        Ok(self.executor.write_at(whole, offset as u64, &bytes)?)
+    /// Another number of bytes than the plan has room for; see [`Gpu::check`].
+    pub fn write_data(&self, bytes: &[u8]) -> Result<(), Error> {
+        let mut rest = bytes;
+        for piece in 0.. {
+            let name = format!("{} {piece}", tensors::DATA);
+            let Some((_, slice)) = self.executor.plan().tensor(&name) else { break };
+            // The last word of the last piece may be filled up.
+            let (now, later) = rest.split_at(rest.len().min(slice.bytes as usize));
+            let mut now = now.to_vec();
+            now.resize(now.len().next_multiple_of(4), 0);
+            self.executor.write(slice, &now)?;
+            rest = later;
+        }
+        match rest.len() {
+            0 => Ok(()),
+            more => Err(Error::Request(format!("{more} bytes more than there are pictures"))),
+        }
     }
 
     fn write_learned(&self, learned: &Learned) -> Result<(), Error> {

@@ -76,7 +76,7 @@ pub mod tensors {
     pub const ITEMS: &str = "items table";
     /// `[capacity][2]` vec4 of [`super::optimizer::Row`]s.
     pub const OPTIMIZER: &str = "optimizer table";
-    /// The pictures, as bytes.
+    /// The pictures, as bytes, in pieces `data 0`, `data 1`, …
     pub const DATA: &str = "data";
     /// `[T][width]`: the network's input `time` for every timestep, where it is no index.
     pub const TIME: &str = "time table";
@@ -120,6 +120,9 @@ impl StepPlan {
     }
 }
 
+/// Of one piece of the data, about: below WebGPU's default limit for a binding.
+const DATA_BYTES: usize = 96 << 20;
+
 /// A plan being put together.
 struct Parts<'a> {
     plan: Plan,
@@ -148,8 +151,7 @@ impl<'a> Parts<'a> {
         let bytes = (rows * o.n * Item::WORDS * 4) as u64;
         let table = tensor(&mut self.plan, tensors::ITEMS, bytes, Role::Input);
         let shape = Shape::new(o.n, o.h, o.w, unet.in_channels);
-        let bytes = (o.pictures * o.h * o.w * unet.in_channels).next_multiple_of(4) as u64;
-        let data = tensor(&mut self.plan, tensors::DATA, bytes, Role::Input);
+        let data = self.data(unet);
 
         let time = found(&self.plan, "time")?;
         let is_index = unet.time_embedding_type == TimeEmbedding::Learned;
@@ -166,10 +168,12 @@ impl<'a> Parts<'a> {
         self.plan.push("items", call, bindings);
 
         let [x_t, target] = [found(&self.plan, "sample")?, found(&self.plan, "target")?];
-        let call = Batch { shape, prediction_type: o.prediction_type }.call(class);
-        let bindings =
-            vec![read(self.state), read(self.items), read(data), write(x_t), write(target)];
-        self.plan.push("batch", call, bindings);
+        for (first, pictures, data) in data {
+            let batch = Batch { shape, prediction_type: o.prediction_type, first, pictures };
+            let bindings =
+                vec![read(self.state), read(self.items), read(data), write(x_t), write(target)];
+            self.plan.push("batch", batch.call(class), bindings);
+        }
 
         for (name, table) in [("time", tensors::TIME), ("inv_t", tensors::INV_T)] {
             let Some((shape, slice)) = self.plan.tensor(name) else { continue };
@@ -182,6 +186,22 @@ impl<'a> Parts<'a> {
             self.plan.push(name, lookup.call(class), vec![read(index), read(table), write(slice)]);
         }
         Ok(())
+    }
+
+    /// The pictures in pieces that every device binds: the first one of each, how many, and where.
+    fn data(&mut self, unet: &UNetConfig) -> Vec<(usize, usize, Slice)> {
+        let o = self.options;
+        let picture = o.h * o.w * unet.in_channels;
+        // Pieces begin at whole words.
+        let most = (DATA_BYTES / picture).next_multiple_of(4).max(4);
+        let mut pieces = Vec::new();
+        for first in (0..o.pictures).step_by(most) {
+            let pictures = most.min(o.pictures - first);
+            let bytes = (pictures * picture).next_multiple_of(4) as u64;
+            let name = format!("{} {}", tensors::DATA, pieces.len());
+            pieces.push((first, pictures, tensor(&mut self.plan, &name, bytes, Role::Input)));
+        }
+        pieces
     }
 
     fn metrics(&self) -> Metrics {
@@ -197,8 +217,7 @@ impl<'a> Parts<'a> {
     fn micro_step_ends(&mut self) -> Result<(), Error> {
         let losses = found(&self.plan, "item_loss")?;
         let call = self.metrics().losses(self.class);
-        let bindings =
-            vec![read(self.state), read(self.items), read(losses), write(self.metrics)];
+        let bindings = vec![read(self.state), read(self.items), read(losses), write(self.metrics)];
         self.plan.push("metrics", call, bindings);
         self.plan.push("advance", advance::Advance.call(self.class), vec![write(self.state)]);
         Ok(())
