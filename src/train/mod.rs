@@ -1,4 +1,5 @@
 //! Training on the GPU, with the shaders that generate: the graph of `model` is differentiated, and one
 //! training step (noise the batch, forward, loss, backward, clip, AdamW, EMA) is one plan.
 
+pub mod dataset;
 pub mod order;
