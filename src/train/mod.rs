@@ -6,3 +6,5 @@ pub mod lr;
 pub mod optimizer;
 pub mod step;
 pub mod weighting;
+pub mod dataset;
+pub mod order;
