@@ -514,3 +514,41 @@ fn other_errors_are_the_systems() {
     fs::write(&file, "").expect("a file");
     assert!(matches!(save(&file, &snapshot(1, &[])), Err(RunError::Io { .. })));
 }
+
+/// A real disk that is full: two checkpoints fit on a small file system, and the third does not.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_keeps_what_it_has() {
+    let run = Run::new("full");
+    let mount = |args: &[&str]| {
+        let status = std::process::Command::new(args[0]).args(&args[1..]).arg(&run.0).output();
+        status.is_ok_and(|output| output.status.success())
+    };
+    if !mount(&["mount", "-t", "tmpfs", "-o", "size=300k", "none"]) {
+        eprintln!("SKIPPED a_full_disk_keeps_what_it_has: only root can mount a small file system");
+        return;
+    }
+    let steps: Vec<u64> = (1..20).map(|i| i * 100).collect();
+    let mut failed = None;
+    for &step in &steps {
+        if let Err(error) = save(&run.0, &snapshot(step, &[0.9999])) {
+            failed = Some((step, error));
+            break;
+        }
+    }
+    let found = resume(&run.0);
+    let names = run.names();
+    let pruned = prune(&run.0, 1);
+    let again = save(&run.0, &snapshot(5000, &[0.9999]));
+    assert!(mount(&["umount"]));
+
+    let (step, error) = failed.expect("300 KiB are enough for anything");
+    assert!(step > 100, "not even one fits: {error}");
+    let RunError::Full { need, .. } = error else { panic!("{error}") };
+    assert!(need > 20_000, "{need}");
+    let restored = found.expect("a readable run").expect("a checkpoint");
+    assert_same(&restored.snapshot, &snapshot(step - 100, &[0.9999]));
+    assert!(!names.iter().any(|name| name.starts_with(".checkpoint")), "{names:?}");
+    pruned.expect("room can be made");
+    again.expect("and used");
+}

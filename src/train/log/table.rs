@@ -72,7 +72,7 @@ impl Table {
             file.write_all(after.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
             fs::rename(&hidden, &path).map_err(failed)?;
         }
-        let file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
         Ok(Self { path, format, file })
     }
 
