@@ -11,6 +11,8 @@
 #[cfg(feature = "train")]
 pub mod adjoints;
 pub mod ops;
+#[cfg(feature = "train")]
+pub mod valid;
 pub mod values;
 
 use std::io::Write;

@@ -8,6 +8,7 @@
 pub mod act;
 pub mod attention;
 pub mod channels;
+pub mod conv2d;
 pub mod embedding;
 pub mod group_norm;
 pub mod resample;
