@@ -4,6 +4,7 @@
 mod common;
 mod reference;
 
+use common::valid::assert_valid;
 use common::values::{Random, count, pad, rounded, taken, unpad};
 use common::{Bind, accumulates, assert_close, assert_within, check, gpu, run_bindings, run_call};
 use reference::grad::{act::act_grad, attention, linear};
@@ -72,7 +73,7 @@ fn every_variant_is_valid() {
         calls.push(Slice { input, offset: 1, c: 2 }.call(class));
         calls.push(Place { input, stride4: 2, offset4: 1 }.call(class));
     }
-    calls.iter().for_each(common::validate);
+    calls.iter().for_each(assert_valid);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod common;
 mod reference;
 
+use common::valid::assert_valid;
 use common::values::{Random, count, pad, unpad};
 use common::{Bind, assert_close, assert_within, check, gpu, run_bindings, run_call};
 use reference::affine_act::affine_act;
@@ -125,7 +126,7 @@ fn every_variant_is_valid() {
         calls.push(ScaleItems { shape: input }.call(class));
         calls.push(Embedding { n: 1, rows: 2, c: 3 }.call(class));
     }
-    calls.iter().for_each(common::validate);
+    calls.iter().for_each(assert_valid);
 }
 
 #[test]

@@ -11,7 +11,6 @@
 #[cfg(feature = "train")]
 pub mod adjoints;
 pub mod ops;
-#[cfg(feature = "train")]
 pub mod valid;
 pub mod values;
 
@@ -192,32 +191,4 @@ pub fn assert_within(what: &str, got: &[f32], want: &[f64], tolerance: impl Fn(u
         want[i],
         tolerance(i)
     );
-}
-
-/// Asserts that a call's shader is plain WGSL (no capability of naga's is asked for), and that its
-/// params and bindings are as many as the call has.
-///
-/// # Panics
-/// If not.
-pub fn validate(call: &Call) {
-    let source = call.shader.source().unwrap();
-    let what = format!("{} {:?}", call.shader.name, call.shader.flags);
-    let module = naga::front::wgsl::parse_str(&source)
-        .unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(&source)));
-    let mut validator = naga::valid::Validator::new(
-        naga::valid::ValidationFlags::all(),
-        naga::valid::Capabilities::empty(),
-    );
-    let info = validator.validate(&module);
-    info.unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(&source)));
-    // Params as long as the uniform that is sent.
-    let (_, params) =
-        module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Params")).unwrap();
-    let naga::TypeInner::Struct { span, .. } = params.inner else { panic!("{what}: Params") };
-    assert_eq!(span as usize, call.params.len() * 4, "{what}: words of Params");
-    let storage = module
-        .global_variables
-        .iter()
-        .filter(|(_, v)| matches!(v.space, naga::AddressSpace::Storage { .. }));
-    assert_eq!(storage.count(), call.shader.bindings.len(), "{what}: bindings");
 }
