@@ -3,6 +3,7 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod folder;
 pub mod interrupt;
 pub mod log;
 pub mod presets;
