@@ -325,7 +325,8 @@ fn what_is_not_finite_is_not_saved() {
     let run = Run::new("nan");
     let good = snapshot(100, &[0.9999]);
     save(&run.0, &good).expect("saved");
-    let edits: [(&str, fn(&mut Snapshot) -> &mut Vec<Tensor>); 4] = [
+    type Of = fn(&mut Snapshot) -> &mut Vec<Tensor>;
+    let edits: [(&str, Of); 4] = [
         ("the weight", |s| &mut s.weights),
         ("the average", |s| &mut s.averages[0]),
         ("the first moment", |s| &mut s.exp_avg),
@@ -513,6 +514,38 @@ fn other_errors_are_the_systems() {
     let file = run.0.join("file");
     fs::write(&file, "").expect("a file");
     assert!(matches!(save(&file, &snapshot(1, &[])), Err(RunError::Io { .. })));
+}
+
+/// Files that are whole, hashes and all, and hold anything: what only somebody's script would write.
+#[test]
+fn whole_files_of_nonsense_are_told() {
+    use sha2::{Digest, Sha256};
+    for (file, text, want) in [
+        ("state.json", "{}", "state.json: missing field"),
+        ("state.json", "\u{feff}", "state.json: "),
+        ("state.json", "{\"step\": -1}", "state.json: "),
+        ("unet_raw/config.json", "[]", "`unet_raw/config.json`: not a JSON object"),
+        ("scheduler/scheduler_config.json", "{\"_class_name\": \"X\"}", "`_class_name` is \"X\""),
+        (WEIGHTS, "", "is 0 bytes long"),
+        ("state.safetensors", "PK\u{3}\u{4}        ", "state.safetensors"),
+    ] {
+        let (fault, _) = damaged("nonsense", |path| {
+            let old = fs::read(path.join(file)).expect("the file");
+            fs::write(path.join(file), text).expect("written");
+            let hash = |bytes: &[u8]| -> String {
+                Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+            };
+            let manifest = fs::read_to_string(path.join("manifest.json")).expect("the manifest");
+            let entry = |bytes: &[u8]| {
+                format!("\"bytes\": {},\n      \"sha256\": \"{}\"", bytes.len(), hash(bytes))
+            };
+            assert!(manifest.contains(&entry(&old)), "{manifest}");
+            let manifest = manifest.replace(&entry(&old), &entry(text.as_bytes()));
+            fs::write(path.join("manifest.json"), manifest).expect("written");
+        });
+        let Fault::Content { detail } = &fault else { panic!("{file}: {fault:?}") };
+        assert!(detail.contains(want), "{file}: {detail}");
+    }
 }
 
 /// A real disk that is full: two checkpoints fit on a small file system, and the third does not.
