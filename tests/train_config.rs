@@ -1,6 +1,7 @@
 //! Settings of a training run: layers, refusals, and the file that a run writes.
 #![cfg(feature = "train")]
 
+use proptest::prelude::*;
 use unnoise::config::scheduler::BetaSchedule;
 use unnoise::kernels::Class;
 use unnoise::train::config::{
@@ -314,4 +315,32 @@ fn classes_have_a_row_for_none() {
     let never = set(&["training.class_dropout=0"]).expect("settings");
     assert_eq!(rows(&never), Some(Table(10)));
     assert_eq!(config.unet(3, None, None).expect("a network").class_embedding, None);
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC{0,200}", key in "[a-z_.]{0,20}", value in "\\PC{0,40}") {
+        let _ = file(&text);
+        let _ = set(&[&format!("{key}={value}")]);
+    }
+
+    /// A file that is right but for one place.
+    #[test]
+    fn no_damage_panics(at in 0usize..3000, by in "\\PC{0,3}", cut in 0usize..40) {
+        let text = presets::find("emoji").expect("a preset").to_toml();
+        let mut damaged: Vec<char> = text.chars().collect();
+        let at = at % damaged.len();
+        let end = (at + cut).min(damaged.len());
+        damaged.splice(at..end, by.chars());
+        let _ = file(&damaged.into_iter().collect::<String>());
+    }
+
+    #[test]
+    fn no_number_panics(key in 0usize..FLAGS.len(), x in any::<f64>(), n in any::<i64>()) {
+        for value in [x.to_string(), n.to_string(), format!("[{n}, {x}]")] {
+            let key = FLAGS[key].key.to_owned();
+            let layer = Layer { at: "--flag".into(), key, value };
+            let _ = Config::resolve(None, None, &[layer], "emoji-tiny");
+        }
+    }
 }

@@ -62,6 +62,14 @@ pub enum Command {
     Bench(Bench),
     /// Serve a folder (the page) on this machine
     Serve(Serve),
+    /// Learn from pictures
+    #[cfg(feature = "train")]
+    #[command(after_help = super::train_args::TRAIN_EXAMPLES)]
+    Train(Box<super::train_args::Train>),
+    /// Write a training run's model to a folder that the page and diffusers load
+    #[cfg(feature = "train")]
+    #[command(after_help = super::train_args::EXPORT_EXAMPLES)]
+    Export(super::train_args::Export),
 }
 
 const SAMPLE_EXAMPLES: &str = "\

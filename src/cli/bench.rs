@@ -52,7 +52,7 @@ struct Report<'a> {
 pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     let mut lap = Lap(Instant::now());
     let checkpoint = match &args.model {
-        Some(path) => Checkpoint::open(path)?,
+        Some(path) => super::open_model(path)?,
         None => random_checkpoint()?,
     };
     // Making random weights is no part of a cold start.

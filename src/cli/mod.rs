@@ -3,6 +3,8 @@
 
 mod args;
 mod bench;
+#[cfg(feature = "train")]
+mod export;
 mod info;
 mod interrupt;
 mod output;
@@ -13,6 +15,10 @@ mod remedy;
 mod sample;
 mod serve;
 mod tensors;
+#[cfg(feature = "train")]
+mod train;
+#[cfg(feature = "train")]
+mod train_args;
 
 use anyhow::{Context, Result};
 use args::{Cli, Command, Global};
@@ -20,12 +26,19 @@ use clap::Parser;
 use progress::{Talk, line};
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
+use unnoise::checkpoint::Checkpoint;
 use unnoise::gpu::{Gpu, GpuOptions};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse_from(args::dashes(std::env::args_os()));
+    let mut words = args::dashes(std::env::args_os());
+    // Without a word, what this build is for.
+    if cfg!(feature = "train") && words.len() == 1 {
+        words.push("train".into());
+    }
+    let cli = Cli::parse_from(words);
     interrupt::install();
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -34,7 +47,7 @@ pub fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
-            ExitCode::FAILURE
+            if is_usage(&error) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -51,7 +64,27 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Info(args) => pollster::block_on(info::run(args, &cli.global, talk)),
         Command::Bench(args) => pollster::block_on(bench::run(args, &cli.global, talk)),
         Command::Serve(args) => serve::run(args, talk),
+        #[cfg(feature = "train")]
+        Command::Train(args) => pollster::block_on(train::run(args, &cli.global, talk)),
+        #[cfg(feature = "train")]
+        Command::Export(args) => export::run(args, talk),
     }
+}
+
+/// The model at a path: a folder as diffusers writes it or, where runs can be trained, the newest good
+/// checkpoint of one, under the run's name.
+fn open_model(path: &Path) -> Result<Checkpoint> {
+    #[cfg(feature = "train")]
+    {
+        let folder = unnoise::train::checkpoint::model_folder(path)?;
+        if folder != path {
+            let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            let run = full.file_name().map(|name| name.to_string_lossy().into_owned());
+            let checkpoint = Checkpoint::open(&folder)?;
+            return Ok(Checkpoint { name: run.or(checkpoint.name), ..checkpoint });
+        }
+    }
+    Ok(Checkpoint::open(path)?)
 }
 
 /// The device that the global flags ask for.
@@ -75,6 +108,18 @@ fn print(text: impl Display) -> Result<()> {
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let io_error = error.downcast_ref::<io::Error>();
     io_error.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Whether it was called wrongly.
+#[cfg(feature = "train")]
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.is::<unnoise::train::config::SettingError>()
+}
+
+/// clap has seen to that.
+#[cfg(not(feature = "train"))]
+fn is_usage(_: &anyhow::Error) -> bool {
+    false
 }
 
 /// The whole chain of causes, each once, and what can be done.

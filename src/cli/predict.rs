@@ -4,7 +4,6 @@ use super::args::{Global, Predict};
 use super::progress::Talk;
 use super::{output, tensors};
 use anyhow::Result;
-use unnoise::checkpoint::Checkpoint;
 use unnoise::generate::Model;
 
 /// Runs the command.
@@ -15,7 +14,7 @@ pub async fn run(args: &Predict, global: &Global, talk: Talk) -> Result<()> {
     let sample = input.read(&name("sample"))?;
     let timesteps = input.read_numbers(&name("timesteps"))?;
     let labels = tensors::read_labels(&input, &name("class_labels"))?;
-    let checkpoint = Checkpoint::open(&args.model)?;
+    let checkpoint = super::open_model(&args.model)?;
     output::check_writable(&args.out)?;
 
     let gpu = super::open_gpu(global, talk).await?;

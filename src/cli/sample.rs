@@ -8,7 +8,6 @@ use super::{interrupt, tensors};
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use unnoise::checkpoint::Checkpoint;
 use unnoise::generate::{Model, Noise, Request};
 use unnoise::picture::Pictures;
 
@@ -19,7 +18,7 @@ const GAP: usize = 2;
 
 /// Runs the command.
 pub async fn run(args: &Sample, global: &Global, talk: Talk) -> Result<()> {
-    let checkpoint = Checkpoint::open(&args.model)?;
+    let checkpoint = super::open_model(&args.model)?;
     let name = checkpoint.name.clone().unwrap_or_else(|| "model".to_owned());
     let mut scheduler = checkpoint.scheduler.clone();
     args.scheduler.apply(&mut scheduler);

@@ -92,6 +92,24 @@ pub enum RunError {
         /// The run.
         run: PathBuf,
     },
+    /// A folder that holds a run already.
+    #[error(
+        "`{}` holds checkpoints of a run. Go on from them with --resume auto, or choose another --out.",
+        run.display()
+    )]
+    Occupied {
+        /// The run.
+        run: PathBuf,
+    },
+    /// A checkpoint of another network than the settings describe.
+    #[error(
+        "The checkpoint's network is not the one of the settings: {differences}. Restore the settings, \
+         or choose another --out."
+    )]
+    OtherNetwork {
+        /// Keys of config.json, with both values.
+        differences: String,
+    },
     /// The place for an export is taken.
     #[error("`{}` is there already. Remove it, or choose another --out.", path.display())]
     Exists {

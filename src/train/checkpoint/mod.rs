@@ -93,6 +93,29 @@ pub struct Snapshot {
     pub state: State,
 }
 
+impl Snapshot {
+    /// Whether its tensors are those of `unet`. Its dropout may differ, since it has none.
+    ///
+    /// # Errors
+    /// [`RunError::OtherNetwork`].
+    pub fn check(&self, unet: &UNetConfig) -> Result<(), RunError> {
+        let keys = |unet: &UNetConfig| {
+            let unet = UNetConfig { dropout: 0.0, ..unet.clone() };
+            serde_json::from_str::<serde_json::Value>(&unet.to_json()).unwrap_or_default()
+        };
+        let (have, want) = (keys(&self.unet), keys(unet));
+        let all = want.as_object().into_iter().flatten();
+        let differences: Vec<String> = all
+            .filter(|(key, value)| have[key.as_str()] != **value)
+            .map(|(key, value)| format!("`{key}` is {}, not {value}", have[key.as_str()]))
+            .collect();
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(RunError::OtherNetwork { differences: differences.join(", ") })
+    }
+}
+
 /// `checkpoint-000500`.
 pub fn folder_name(step: u64) -> String {
     format!("checkpoint-{step:06}")

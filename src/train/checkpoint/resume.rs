@@ -83,30 +83,33 @@ fn read(folder: &Path) -> Result<Snapshot, Fault> {
     };
     let state: State = serde_json::from_str(&text(STATE)?)
         .map_err(|e| Fault::Content { detail: format!("{STATE}: {e}") })?;
-    let network = |name: &str| tensors(file(&format!("{name}/{WEIGHTS}"))?, name, "");
+    let network = |name: &str| {
+        let path = format!("{name}/{WEIGHTS}");
+        tensors(&Weights::from_bytes(file(&path)?, &path)?, "")
+    };
     let raw = if state.ema_max_decay.is_empty() { UNET } else { RAW };
     let mut averages = Vec::with_capacity(state.ema_max_decay.len());
     for (i, &rate) in state.ema_max_decay.iter().enumerate() {
         averages.push(network(&if i == 0 { UNET.to_owned() } else { average_folder(rate) })?);
     }
+    let moments = Weights::from_bytes(file(MOMENTS)?, MOMENTS)?;
     let config = format!("{raw}/{CONFIG}");
     let snapshot = Snapshot {
         unet: UNetConfig::from_json(&text(&config)?, &config)?,
         scheduler: SchedulerConfig::from_json(&text(SCHEDULER)?, SCHEDULER)?,
         weights: network(raw)?,
         averages,
-        exp_avg: tensors(file(MOMENTS)?, MOMENTS, FIRST)?,
-        exp_avg_sq: tensors(file(MOMENTS)?, MOMENTS, SECOND)?,
+        exp_avg: tensors(&moments, FIRST)?,
+        exp_avg_sq: tensors(&moments, SECOND)?,
         state,
     };
-    // Whatever a resume does not read has to be right as well: it is what people will sample from.
-    manifest.check(folder, |_| true)?;
+    // What a resume has no use for has to be right as well: somebody will sample from it.
+    manifest.check(folder, |path| !path.ends_with(".safetensors"))?;
     Ok(snapshot)
 }
 
 /// The tensors of a file whose names begin with `prefix`, without it.
-fn tensors(bytes: Vec<u8>, file: &str, prefix: &str) -> Result<Vec<Tensor>, Fault> {
-    let weights = Weights::from_bytes(bytes, file)?;
+fn tensors(weights: &Weights, prefix: &str) -> Result<Vec<Tensor>, Fault> {
     let names = weights.names().filter_map(|name| Some((name, name.strip_prefix(prefix)?)));
     names
         .map(|(full, name)| {

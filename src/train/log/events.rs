@@ -156,9 +156,7 @@ impl Events {
         };
         let mut events = Self { path, file };
         events.write(&Event::Version)?;
-        if step > 0 {
-            events.write(&Event::Start(step + 1))?;
-        }
+        events.write(&Event::Start(step + 1))?;
         Ok(events)
     }
 

@@ -1,0 +1,117 @@
+//! What `unnoise train` and `unnoise export` are told.
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use std::path::PathBuf;
+use unnoise::train::config::{FLAGS, Layer};
+use unnoise::train::folder::Resume;
+
+pub const TRAIN_EXAMPLES: &str = "\
+Settings come from a preset, a TOML file over it, flags over that, and --set over all. Without any of
+them a run goes on with the settings it has, or begins with the built-in emoji. --print-config shows
+what that comes to; a run writes it to config.toml.
+
+Presets: emoji-tiny, emoji, mnist, cifar10-small, ddpm-cifar10, ddpm-256, improved-ddpm-cifar10,
+diffusers-unconditional.
+
+Examples:
+  unnoise train
+  unnoise train --data ./pictures --resolution 32 --out runs/pictures
+  unnoise train --preset cifar10-small --data cifar10.zip --max-time 2h
+  unnoise train config.toml --set optimizer.lr=2e-4 --set ema.max_decay=[0.9999,0.999]";
+
+pub const EXPORT_EXAMPLES: &str = "\
+Examples:
+  unnoise export runs/default --f16 --out www/models/mine
+  unnoise export runs/default/checkpoint-000500 --out model";
+
+#[derive(Args, Debug)]
+pub struct Train {
+    /// Settings in TOML
+    pub config: Option<PathBuf>,
+    /// Settings to begin from (see below)
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Go on at the newest good checkpoint, at this one, or never
+    #[arg(long, value_name = "auto|PATH|none", default_value = "auto", value_parser = resume,
+          hide_default_value = true, alias = "resume-from-checkpoint")]
+    pub resume: Resume,
+    /// Any setting
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Print the settings in TOML instead of training
+    #[arg(long)]
+    pub print_config: bool,
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+#[derive(Args, Debug)]
+pub struct Export {
+    /// A run, one of its checkpoints, or any model folder
+    pub run: PathBuf,
+    /// A new folder
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Half the size; the difference cannot be seen
+    #[arg(long)]
+    pub f16: bool,
+}
+
+fn resume(text: &str) -> Result<Resume, String> {
+    Ok(match text {
+        "" => return Err("auto, none, or the path of a checkpoint or run".to_owned()),
+        "auto" | "latest" => Resume::Auto,
+        "none" => Resume::Never,
+        path => Resume::From(path.into()),
+    })
+}
+
+/// The flags that stand for a setting, as the library lists them.
+#[derive(Clone, Debug, Default)]
+pub struct Flags(pub Vec<Layer>);
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        let args = FLAGS.iter().map(|flag| {
+            let arg = Arg::new(flag.name)
+                .long(flag.name)
+                .help(format!("Sets {}", flag.key))
+                .help_heading("Settings (named as in diffusers' train_unconditional.py)");
+            let arg = match flag.alias {
+                Some(alias) => arg.alias(alias),
+                None => arg,
+            };
+            match flag.value {
+                Some(_) => arg.action(ArgAction::SetTrue),
+                None => arg.value_name("VALUE").allow_hyphen_values(true),
+            }
+        });
+        command.args(args)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut layers = Vec::new();
+        for flag in FLAGS {
+            let value = match flag.value {
+                Some(value) => matches.get_flag(flag.name).then(|| value.to_owned()),
+                None => matches.get_one::<String>(flag.name).cloned(),
+            };
+            if let Some(value) = value {
+                let (at, key) = (format!("--{}", flag.name), flag.key.to_owned());
+                layers.push(Layer { at, key, value });
+            }
+        }
+        Ok(Self(layers))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! A run's folder as a trainer opens it.
+#![cfg(feature = "train")]
+
+use std::fs;
+use std::path::PathBuf;
+use unnoise::config::UNetConfig;
+use unnoise::train::checkpoint::{RunError, Snapshot, State, save};
+use unnoise::train::config::Config;
+use unnoise::train::folder::{CONFIG, Folder, Resume};
+use unnoise::train::presets;
+
+struct Place(PathBuf);
+
+impl Place {
+    fn new(test: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("unnoise-folder-{test}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    fn config(&self, run: &str) -> Config {
+        let mut config = presets::find("emoji-tiny").expect("a preset");
+        config.output.dir = self.0.join(run).to_str().expect("UTF-8").to_owned();
+        config
+    }
+
+    fn save(&self, run: &str, step: u64) -> PathBuf {
+        save(&self.0.join(run), &snapshot(step)).expect("saved")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn snapshot(step: u64) -> Snapshot {
+    let config = presets::find("emoji-tiny").expect("a preset");
+    Snapshot {
+        unet: config.unet(3, Some([16, 16]), None).expect("a network"),
+        scheduler: config.scheduler().expect("a scheduler"),
+        weights: Vec::new(),
+        averages: Vec::new(),
+        exp_avg: Vec::new(),
+        exp_avg_sq: Vec::new(),
+        state: State { step, ..State::default() },
+    }
+}
+
+fn step(folder: &Folder) -> Option<u64> {
+    folder.restored.as_ref().map(|restored| restored.snapshot.state.step)
+}
+
+#[test]
+fn a_new_run_has_its_settings_first() {
+    let place = Place::new("new");
+    let config = place.config("a/b");
+    let folder = Folder::open(&config, &Resume::Auto).expect("a new run");
+    assert_eq!(step(&folder), None);
+    assert_eq!((folder.changes.len(), folder.rewound.len()), (0, 0));
+    let text = fs::read_to_string(folder.path.join(CONFIG)).expect("settings");
+    assert_eq!(Config::resolve(None, Some((CONFIG, &text)), &[], ""), Ok(config.clone()));
+    let error = Folder::open(&config, &Resume::Auto).expect_err("one at a time");
+    assert_eq!(error, RunError::Locked { run: folder.path.clone() });
+    drop(folder);
+    Folder::open(&config, &Resume::Never).expect("nothing is there to be lost");
+}
+
+#[test]
+fn a_run_goes_on_and_tells_what_changed() {
+    let place = Place::new("on");
+    let mut config = place.config("run");
+    drop(Folder::open(&config, &Resume::Auto).expect("a new run"));
+    place.save("run", 100);
+    place.save("run", 200);
+    config.optimizer.lr = 1e-4;
+    let folder = Folder::open(&config, &Resume::Auto).expect("the run");
+    assert_eq!(step(&folder), Some(200));
+    let [change] = folder.changes.as_slice() else { panic!("{:?}", folder.changes) };
+    assert_eq!((change.key.as_str(), change.after.as_str()), ("optimizer.lr", "0.0001"));
+    drop(folder);
+    let error = Folder::open(&config, &Resume::Never).expect_err("a run is there");
+    assert_eq!(error, RunError::Occupied { run: place.0.join("run") });
+}
+
+#[test]
+fn an_earlier_checkpoint_rewinds_its_own_run_only() {
+    let place = Place::new("rewind");
+    let config = place.config("run");
+    let early = place.save("run", 100);
+    place.save("run", 200);
+    let elsewhere = Folder::open(&place.config("branch"), &Resume::From(early.clone()));
+    assert_eq!(step(&elsewhere.expect("a branch")), Some(100));
+    let run = place.0.join("run");
+    let folder = Folder::open(&place.config("last"), &Resume::From(run.clone())).expect("of a run");
+    assert_eq!((step(&folder), folder.rewound.len()), (Some(200), 0));
+    let folder = Folder::open(&config, &Resume::From(early.clone())).expect("the run");
+    assert_eq!((step(&folder), folder.rewound.len()), (Some(100), 1));
+    assert!(folder.rewound[0].ends_with("rewound-000200-1"));
+    drop(folder);
+    // Another run's checkpoint is not laid over this one's.
+    let other = place.save("other", 50);
+    let error = Folder::open(&config, &Resume::From(other)).expect_err("a run is there");
+    assert_eq!(error, RunError::Occupied { run });
+    let none = Folder::open(&place.config("new"), &Resume::From(place.0.join("nothing")));
+    assert!(matches!(none, Err(RunError::NoCheckpoint { .. })));
+}
+
+#[test]
+fn another_network_is_refused() {
+    let snapshot = snapshot(1);
+    let same = UNetConfig { dropout: 0.5, ..snapshot.unet.clone() };
+    assert_eq!(snapshot.check(&same), Ok(()));
+    let wide = UNetConfig { layers_per_block: 2, norm_num_groups: 4, ..snapshot.unet.clone() };
+    let text = snapshot.check(&wide).expect_err("another").to_string();
+    assert!(
+        text.contains("`layers_per_block` is 1, not 2, `norm_num_groups` is 8, not 4"),
+        "{text}"
+    );
+}
