@@ -32,6 +32,19 @@ pub fn run(args: &Serve, talk: Talk) -> Result<()> {
     serve(&listener, &root, talk)
 }
 
+/// Serves `root` on this machine in the background, on `port` or, if that is taken, any other; the
+/// address.
+#[cfg(feature = "train")]
+pub fn in_background(root: &Path, port: u16) -> Result<std::net::SocketAddr> {
+    let host = std::net::Ipv4Addr::LOCALHOST;
+    let listener = TcpListener::bind((host, port)).or_else(|_| TcpListener::bind((host, 0)));
+    let listener = listener.context("cannot listen on any port")?;
+    let address = listener.local_addr().context("cannot tell the address")?;
+    let root = root.canonicalize().with_context(|| format!("cannot serve {}", root.display()))?;
+    std::thread::spawn(move || serve(&listener, &root, Talk::Quiet));
+    Ok(address)
+}
+
 fn serve(listener: &TcpListener, root: &Path, talk: Talk) -> Result<()> {
     let open = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {

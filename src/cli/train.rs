@@ -38,6 +38,12 @@ pub async fn run(args: &Train, global: &Global, talk: Talk) -> Result<()> {
         Some(gpu) => gpu,
         None => super::open_gpu(global, talk).await?,
     };
+    if let Some(port) = args.dashboard {
+        let run = Path::new(&config.output.dir);
+        fs::create_dir_all(run).with_context(|| format!("cannot make {}", run.display()))?;
+        let address = super::serve::in_background(run, port)?;
+        talk.say(format_args!("Dashboard: http://{address}/"));
+    }
     let _watch = interrupt::Watch::begin();
     let stop = Stop::new(interrupt::pressed, config.max_time());
     let say = |text: &str| talk.say(format_args!("{text}"));

@@ -38,6 +38,9 @@ pub struct Train {
     /// Any setting
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
+    /// Serve a page that shows the run while it trains
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "8080")]
+    pub dashboard: Option<u16>,
     /// Print the settings in TOML instead of training
     #[arg(long)]
     pub print_config: bool,

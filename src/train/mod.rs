@@ -11,10 +11,11 @@
 //! * [`engine`] runs it on a GPU. [`recipe`] and [`feed`] say what each step is told: [`order`], [`lr`],
 //!   [`optimizer`], [`weighting`] are functions of the seed and the step.
 //! * [`trainer`] is the loop in a run's [`folder`]: [`checkpoint`]s, [`log`]s, [`preview`]s, [`interrupt`]ions, the [`watch`] for
-//!   what is not finite.
+//!   what is not finite, the [`dashboard`].
 
 pub mod checkpoint;
 pub mod config;
+pub mod dashboard;
 pub mod dataset;
 pub mod engine;
 pub mod feed;

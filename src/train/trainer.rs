@@ -3,6 +3,7 @@
 
 use super::checkpoint::{self, DataIdentity, Restored, RunError, Skipped, Snapshot, State};
 use super::config::{Change, Config};
+use super::dashboard;
 use super::dataset::{Dataset, DatasetError};
 use super::engine::{Engine, Learned};
 use super::feed::{self, Feed};
@@ -121,6 +122,7 @@ pub fn run(
     if let Some(restored) = &folder.restored {
         same_run(&folder.path, &restored.snapshot, &data, &unet, config)?;
     }
+    dashboard::write(&folder.path)?;
     Trainer::new(gpu, config, folder, data, unet, scheduler, talk)?.train(talk)
 }
 
@@ -374,6 +376,7 @@ impl<'a> Trainer<'a> {
         let written = std::fs::create_dir_all(self.folder.path.join("samples"))
             .and_then(|()| std::fs::write(&path, bytes));
         written.map_err(|e| RunError::io(&path, &e))?;
+        dashboard::index_samples(&self.folder.path)?;
         Ok(self.log.picture("samples", step, &pictures)?)
     }
 
