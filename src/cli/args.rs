@@ -285,10 +285,18 @@ pub struct Info {
 pub struct Bench {
     /// Checkpoint folder as diffusers writes it
     pub model: Option<PathBuf>,
-    /// Pictures computed side by side
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
-    pub batch: usize,
-    /// Height and width in pixels (default: the checkpoint's)
+    /// Measure training steps of a preset instead of evaluations of a checkpoint
+    #[cfg(feature = "train")]
+    #[arg(long, conflicts_with = "model")]
+    pub train: bool,
+    /// Which preset to train (default: the one for this adapter)
+    #[cfg(feature = "train")]
+    #[arg(long, value_name = "NAME", requires = "train")]
+    pub preset: Option<String>,
+    /// Pictures computed side by side (default: 1, or the preset's)
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub batch: Option<usize>,
+    /// Height and width in pixels (default: the checkpoint's or the preset's)
     #[arg(long, value_name = "HxW", value_parser = size)]
     pub size: Option<[usize; 2]>,
     /// One line of JSON

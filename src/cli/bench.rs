@@ -50,6 +50,10 @@ struct Report<'a> {
 
 /// Runs the command.
 pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
+    #[cfg(feature = "train")]
+    if args.train {
+        return super::bench_train::run(args, global, talk).await;
+    }
     let mut lap = Lap(Instant::now());
     let checkpoint = match &args.model {
         Some(path) => super::open_model(path)?,
@@ -65,7 +69,8 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     let Checkpoint { unet, weights, name, .. } = &checkpoint;
     let parameters = super::info::check(unet, weights)?;
     let [h, w] = args.size.or(unet.sample_size).unwrap_or([32, 32]);
-    let plan = network_plan(unet, gpu.class(), args.batch, h, w)?;
+    let batch = args.batch.unwrap_or(1);
+    let plan = network_plan(unet, gpu.class(), batch, h, w)?;
     spinner.message("Compiling shaders");
     let mut pack = |weight: &unnoise::plan::PackedWeight| -> Result<Vec<f32>, Error> {
         let parts: Result<Vec<_>, _> = weight.names.iter().map(|n| weights.read(n)).collect();
@@ -93,7 +98,7 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     spinner.clear();
 
     let name = name.clone().unwrap_or_else(|| "cifar10-32 shape, random weights".to_owned());
-    let (plan, shape) = (executor.plan(), [args.batch, h, w]);
+    let (plan, shape) = (executor.plan(), [batch, h, w]);
     let report = Report { name, gpu: &gpu, plan, parameters, shape, ms, fma, cold };
     if args.json {
         return print(report.json());
@@ -176,7 +181,7 @@ impl Report<'_> {
 }
 
 /// Time and rate of each kernel, most expensive first.
-async fn print_kernels(executor: &Executor) -> Result<()> {
+pub(super) async fn print_kernels(executor: &Executor) -> Result<()> {
     let dispatches = &executor.plan().dispatches;
     let timings = profile(executor, 0..dispatches.len(), LEAST_RUNS).await?;
     let mut kernels: Vec<(&str, usize, f64, u64)> = Vec::new();
@@ -241,7 +246,7 @@ impl Lap {
     }
 }
 
-fn time(ms: f64) -> String {
+pub(super) fn time(ms: f64) -> String {
     match ms {
         ms if ms >= 10_000.0 => format!("{:.1} s", ms / 1e3),
         ms if ms >= 100.0 => format!("{ms:.0} ms"),

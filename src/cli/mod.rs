@@ -4,6 +4,8 @@
 mod args;
 mod bench;
 #[cfg(feature = "train")]
+mod bench_train;
+#[cfg(feature = "train")]
 mod export;
 mod info;
 mod interrupt;

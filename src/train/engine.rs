@@ -92,6 +92,11 @@ impl Engine {
         self.executor.bytes()
     }
 
+    /// What runs the plan, to be measured.
+    pub fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
     /// Writes pictures, `[pictures][h][w][c]` bytes, from the first one on.
     ///
     /// # Errors

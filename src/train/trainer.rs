@@ -18,7 +18,8 @@ use super::watch::{self, Diverged, Watch};
 use crate::config::{ConfigError, SchedulerConfig, UNetConfig};
 use crate::diffusion::DiffusionError;
 use crate::error::Error;
-use crate::gpu::{Gpu, Loading};
+use crate::gpu::{Gpu, Loading, probe};
+use crate::kernels::Class;
 use crate::kernels::train::metrics;
 use crate::words;
 use std::path::{Path, PathBuf};
@@ -236,7 +237,11 @@ impl<'a> Trainer<'a> {
             words::count(parameters as u64),
             plan.body.len(),
             gpu.adapter().name,
-            watch::estimate(plan.plan.total_bytes(), config.training.max_steps, None),
+            watch::estimate(
+                plan.plan.total_bytes(),
+                config.training.max_steps - state.step.min(config.training.max_steps),
+                Some(pollster::block_on(guess(gpu, &plan))?),
+            ),
         ));
 
         let mut loading = |_: Loading| ();
@@ -399,6 +404,14 @@ impl<'a> Trainer<'a> {
         self.last_checkpoint = Some(path.clone());
         Ok(path)
     }
+}
+
+/// Steps per second, roughly: before anything of the run is allocated, only the adapter's multiply-add rate
+/// is known, and about which share of it training reaches on its kind.
+async fn guess(gpu: &Gpu, plan: &StepPlan) -> Result<f64, Error> {
+    let share = if gpu.class() == Class::Software { 0.1 } else { 0.2 };
+    let flops = plan.plan.flops() as f64;
+    Ok(probe::fma_rate(gpu).await? * 1e9 * share / flops)
 }
 
 fn first_state(config: &Config, data: &Dataset) -> State {
