@@ -3,7 +3,7 @@
 use super::DatasetError;
 use super::blob::Blob;
 use super::files::{Entry, Files, Place, check_count, hidden};
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
 use zip::CompressionMethod;
 
 /// Directories and local headers are read in pieces of this size, one for each file.
@@ -77,7 +77,7 @@ pub(super) fn tar(path: String, blob: &Blob) -> Result<Files, DatasetError> {
         let place = match blob.part(entry.raw_file_position(), size) {
             _ if kind.is_gnu_sparse() => Place::Unreadable("it is a sparse file".to_owned()),
             Some(data) => Place::Stored(data, None),
-            None => Place::Unreadable("it ends beyond the archive".to_owned()),
+            None => return Err(damaged(ErrorKind::UnexpectedEof.into())),
         };
         entries.push(Entry { name, size, place });
         check_count(entries.len() as u64, &path)?;

@@ -9,6 +9,10 @@ use std::io::Cursor;
 pub(super) const MAX_FILE: u64 = 256 << 20;
 /// Most bytes of a decoded picture: 89 million pixels of RGB.
 const MAX_PIXELS: u64 = 256 << 20;
+/// Most bytes of a decoded picture for each of its file, beyond [`FREE_PIXELS`]: what DEFLATE can do. A
+/// larger picture of so few bytes is blank, or a header that lies.
+const MAX_RATIO: u64 = 1032;
+const FREE_PIXELS: u64 = 8 << 20;
 
 /// Pixels, `[h][w][c]`; 1 channel is gray, 2 gray and alpha, 3 RGB, 4 RGBA.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,6 +47,10 @@ pub(super) fn header(head: &[u8], format: ImageFormat) -> Result<Header, String>
 pub(super) fn decode(bytes: &[u8]) -> Result<Raster, String> {
     let format = image::guess_format(bytes).map_err(|_| "it is no picture".to_owned())?;
     let mut decoder = decoder(bytes, format)?;
+    if decoder.total_bytes() > FREE_PIXELS + MAX_RATIO * bytes.len() as u64 {
+        let (w, h) = decoder.dimensions();
+        return Err(format!("it promises {w} x {h} pixels in {} bytes", bytes.len()));
+    }
     let orientation = orientation(&mut decoder);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
     if format == ImageFormat::Jpeg && !ends(bytes) {

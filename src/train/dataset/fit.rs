@@ -41,7 +41,9 @@ pub(super) fn fit(raster: Raster, target: &Target) -> Result<Vec<u8>, String> {
             };
             let inner = resize(colored, inner_h, inner_w, false)?;
             let mut out = background(target).repeat(target.h * target.w);
-            let (top, left) = ((target.h - inner_h) / 2, (target.w - inner_w) / 2);
+            // Half a pixel goes to the even side, as in Pillow's `ImageOps.pad`.
+            let half = |free: usize| (free as f64 / 2.0).round_ties_even() as usize;
+            let (top, left) = (half(target.h - inner_h), half(target.w - inner_w));
             for (y, row) in inner.chunks_exact(inner_w * target.c).enumerate() {
                 let at = ((top + y) * target.w + left) * target.c;
                 out[at..at + row.len()].copy_from_slice(row);
