@@ -36,7 +36,8 @@ stage_format() {
 
 stage_clippy() {
   rustup component add clippy >/dev/null 2>&1
-  cargo clippy --locked --all-targets -- -D warnings
+  cargo clippy --locked --all-targets -- -D warnings &&
+    cargo clippy --locked --all-targets --features train -- -D warnings
 }
 
 stage_clippy_wasm() {
@@ -45,7 +46,7 @@ stage_clippy_wasm() {
 }
 
 stage_doc() {
-  RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
+  RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib --features train
 }
 
 # native_tests NAME EXPECTED [ARGUMENT…]: the suite, or what the arguments choose of it, on the adapter that the
@@ -54,7 +55,7 @@ native_tests() {
   local name=$1 expected=$2 gpu_log="$LOGS/gpu-tests-$1.txt" ran
   shift 2
   rm -f "$gpu_log"
-  REQUIRE_GPU=1 GPU_TEST_LOG="$gpu_log" limited cargo test --locked --no-fail-fast "$@" || return 1
+  REQUIRE_GPU=1 GPU_TEST_LOG="$gpu_log" limited cargo test --locked --features train --no-fail-fast "$@" || return 1
   ran=$(sort -u "$gpu_log" 2>/dev/null | grep -c .)
   echo "$ran GPU tests ran on $name"
   [ "$ran" -ge "$expected" ] && return 0
