@@ -58,7 +58,19 @@ function showSample() {
   $('sample-step').textContent = `step ${step}`;
 }
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
+/** A custom property as a colour that a canvas understands: computed colours have light-dark() resolved. */
+const probe = document.body.appendChild(document.createElement('span'));
+probe.hidden = true;
+function colour(name) {
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color;
+}
+
+/** Three digits, in few characters. */
+function figure(value) {
+  const plain = Number(value.toPrecision(3)).toString();
+  return plain.length <= 6 ? plain : value.toExponential(1);
+}
 
 /** Draws lines of [step, value] points over axes of their own. */
 function plot(id, lines, { logX = false, logY = false } = {}) {
@@ -98,7 +110,7 @@ function plot(id, lines, { logX = false, logY = false } = {}) {
     context.moveTo(left, at);
     context.lineTo(width - 8, at);
     context.stroke();
-    context.fillText(Number((logY ? 10 ** y : y).toPrecision(3)).toString(), 4, at + 4);
+    context.fillText(figure(logY ? 10 ** y : y), 4, at + 4);
     const x = x0 + ((x1 - x0) * i) / 4;
     const text = Math.round(logX ? 10 ** x : x).toLocaleString('en');
     const shift = i === 0 ? 0 : i === 4 ? context.measureText(text).width : context.measureText(text).width / 2;
