@@ -3,7 +3,9 @@
 mod common;
 mod reference;
 
-use common::{Bind, assert_close, assert_within, gpu, run_bindings, run_call};
+use common::valid::assert_valid;
+use common::values::{Random, count, pad, unpad};
+use common::{Bind, assert_close, assert_within, check, gpu, run_bindings, run_call};
 use reference::affine_act::affine_act;
 use reference::group_norm::group_norm;
 use unnoise::config::unet::Activation;
@@ -17,7 +19,7 @@ use unnoise::kernels::embedding::Embedding;
 use unnoise::kernels::group_norm::{GroupNorm, ScaleShift};
 use unnoise::kernels::resample::{Kind, Resample};
 use unnoise::kernels::scale_items::ScaleItems;
-use unnoise::kernels::{Call, ChannelAdd, Class};
+use unnoise::kernels::{ChannelAdd, Class};
 use unnoise::shape::Shape;
 
 /// Both forms of a kernel that has two; they must be right on every adapter.
@@ -25,58 +27,6 @@ const CLASSES: [Class; 2] = [Class::Software, Class::Discrete];
 
 const ACTIVATIONS: [Activation; 4] =
     [Activation::Silu, Activation::Mish, Activation::Gelu, Activation::Relu];
-
-/// Numbers that are the same everywhere: about normal, mean 0, deviation 1.
-struct Random(u64);
-
-impl Random {
-    fn uniform(&mut self) -> f64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 40) as f64 / (1u64 << 24) as f64
-    }
-
-    fn normal(&mut self) -> f64 {
-        let sum: f64 = (0..12).map(|_| self.uniform()).sum();
-        sum - 6.0
-    }
-
-    /// Values that an f32 holds exactly.
-    fn values(&mut self, count: usize, mean: f64, deviation: f64) -> Vec<f64> {
-        (0..count).map(|_| f64::from((mean + deviation * self.normal()) as f32)).collect()
-    }
-}
-
-/// Rows of c values to rows of c4 vec4s, zero in the padding.
-fn pad(values: &[f64], c: usize) -> Vec<f32> {
-    let row = |row: &[f64]| {
-        let mut row: Vec<f32> = row.iter().map(|&v| v as f32).collect();
-        row.resize(c.next_multiple_of(4), 0.0);
-        row
-    };
-    values.chunks(c).flat_map(row).collect()
-}
-
-/// The inverse; the padding must be zero.
-fn unpad(values: &[f32], c: usize) -> Vec<f32> {
-    let mut out = Vec::new();
-    for row in values.chunks(c.next_multiple_of(4)) {
-        assert!(row[c..].iter().all(|&v| v == 0.0), "padding holds {:?}", &row[c..]);
-        out.extend(&row[..c]);
-    }
-    out
-}
-
-fn count(shape: Shape) -> usize {
-    shape.n * shape.pixels() * shape.c
-}
-
-/// Runs a call with one output of this shape and compares it.
-fn check(gpu: &Gpu, call: &Call, inputs: &[&[f32]], output: Shape, want: &[f64]) {
-    let got = run_call(gpu, call, inputs, &[output.len4() * 4]);
-    let what = format!("{} {:?} to {output}", call.shader.name, call.shader.flags);
-    assert_close(&what, &unpad(&got[0], output.c), want, 1e-5, 1e-5);
-}
 
 /// Splits rows of `a + b` values.
 fn split(x: &[f64], a: usize, b: usize) -> (Vec<f64>, Vec<f64>) {
@@ -137,7 +87,7 @@ fn check_in_chunks(gpu: &Gpu, norm: GroupNorm, inputs: &[&[f32]], want: &[f64]) 
 }
 
 const fn norm(input: Shape, second: Option<usize>, groups: usize) -> GroupNorm {
-    GroupNorm { input, second, groups, eps: 1e-5, scale_shift: None }
+    GroupNorm { input, second, groups, eps: 1e-5, scale_shift: None, stats: false }
 }
 
 /// Every variant of every shader here, as plain WGSL: no capability of naga's is asked for.
@@ -152,7 +102,7 @@ fn every_variant_is_valid() {
             let group_norm = GroupNorm { scale_shift, ..norm(input, second, 2) };
             calls.extend([group_norm.call(class), group_norm.partials(), group_norm.finish()]);
             for act in ACTIVATIONS.map(Some).into_iter().chain([None]) {
-                calls.push(AffineAct { input, second, affine: on, act }.call(class));
+                calls.push(AffineAct { input, second, affine: on, rows: 2, act }.call(class));
             }
             let channel_add = on.then_some(ChannelAdd { stride4: 1, offset4: 0 });
             let second = second.is_some();
@@ -176,28 +126,7 @@ fn every_variant_is_valid() {
         calls.push(ScaleItems { shape: input }.call(class));
         calls.push(Embedding { n: 1, rows: 2, c: 3 }.call(class));
     }
-    for call in calls {
-        let source = call.shader.source().unwrap();
-        let what = format!("{} {:?}", call.shader.name, call.shader.flags);
-        let module = naga::front::wgsl::parse_str(&source)
-            .unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(&source)));
-        let mut validator = naga::valid::Validator::new(
-            naga::valid::ValidationFlags::all(),
-            naga::valid::Capabilities::empty(),
-        );
-        let info = validator.validate(&module);
-        info.unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(&source)));
-        // Params as long as the uniform that is sent.
-        let (_, params) =
-            module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Params")).unwrap();
-        let naga::TypeInner::Struct { span, .. } = params.inner else { panic!("{what}: Params") };
-        assert_eq!(span as usize, call.params.len() * 4, "{what}: words of Params");
-        let storage = module
-            .global_variables
-            .iter()
-            .filter(|(_, v)| matches!(v.space, naga::AddressSpace::Storage { .. }));
-        assert_eq!(storage.count(), call.shader.bindings.len(), "{what}: bindings");
-    }
+    calls.iter().for_each(assert_valid);
 }
 
 #[test]
@@ -338,7 +267,7 @@ fn affine_act_variants() {
             .map(|case| (act, case))
     }) {
         for affine in [false, true] {
-            let op = AffineAct { input: Shape::new(n, h, w, a), second, affine, act };
+            let op = AffineAct { input: Shape::new(n, h, w, a), second, affine, rows: 2, act };
             let output = op.output();
             let x = random.values(count(output), 0.0, 4.0);
             let scale = random.values(n * output.c, 1.0, 0.5);
@@ -364,7 +293,7 @@ fn activations_stay_finite() {
     let x = [-3e38, -1e4, -200.0, -88.0, -20.0, -1e-20, 0.0, 1e-20, 20.0, 88.0, 200.0, 3e38];
     for act in ACTIVATIONS {
         let input = Shape::vector(1, x.len());
-        let op = AffineAct { input, second: None, affine: false, act: Some(act) };
+        let op = AffineAct { input, second: None, affine: false, rows: 2, act: Some(act) };
         let x: Vec<f64> = x.iter().map(|&v: &f32| f64::from(v)).collect();
         let want = affine_act(&x, input, None, Some(act));
         check(&gpu, &op.call(Class::Discrete), &[&pad(&x, x.len())], input, &want);

@@ -4,9 +4,8 @@
 mod common;
 mod reference;
 
+use common::ops::Ops;
 use common::{Bind, assert_close, assert_within, gpu, run_bindings, run_call};
-use safetensors::SafeTensors;
-use serde_json::Value;
 use unnoise::config::unet::Activation;
 use unnoise::gpu::Gpu;
 use unnoise::kernels::add::Add;
@@ -16,78 +15,9 @@ use unnoise::kernels::concat::Concat;
 use unnoise::kernels::group_norm::GroupNorm;
 use unnoise::kernels::resample::{Kind, Resample};
 use unnoise::kernels::{Call, Class};
-use unnoise::shape::{Shape, nchw_to_nhwc4, nhwc4_to_nchw};
+use unnoise::shape::{Shape, nhwc4_to_nchw};
 
 const CLASSES: [Class; 2] = [Class::Software, Class::Discrete];
-
-/// The file, and what ops.json says of each operation.
-struct Ops {
-    bytes: Vec<u8>,
-    list: Vec<Value>,
-}
-
-impl Ops {
-    fn read() -> Self {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/train/ops.");
-        let text = std::fs::read_to_string(format!("{folder}json")).expect("ops.json");
-        let json: Value = serde_json::from_str(&text).expect("JSON");
-        Self {
-            bytes: std::fs::read(format!("{folder}safetensors")).expect("ops.safetensors"),
-            list: json["ops"].as_array().expect("ops").clone(),
-        }
-    }
-
-    /// The operations whose names start so; at least one.
-    fn starting(&self, with: &str) -> Vec<Op<'_>> {
-        let named = |op: &&Value| op["name"].as_str().is_some_and(|name| name.starts_with(with));
-        let found: Vec<_> =
-            self.list.iter().filter(named).map(|about| Op { about, bytes: &self.bytes }).collect();
-        assert!(!found.is_empty(), "no operation named {with}");
-        found
-    }
-}
-
-/// One operation.
-struct Op<'a> {
-    about: &'a Value,
-    bytes: &'a [u8],
-}
-
-impl Op<'_> {
-    fn name(&self) -> &str {
-        self.about["name"].as_str().expect("name")
-    }
-
-    fn number(&self, key: &str) -> f64 {
-        self.about["attrs"][key].as_f64().expect(key)
-    }
-
-    fn size(&self, key: &str) -> usize {
-        self.number(key) as usize
-    }
-
-    fn get(&self, tensor: &str) -> (Vec<usize>, Vec<f32>) {
-        let file = SafeTensors::deserialize(self.bytes).expect("safetensors");
-        let view = file.tensor(&format!("{}.{tensor}", self.name())).expect(tensor);
-        let values = view.data().chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-        (view.shape().to_vec(), values.collect())
-    }
-
-    fn values(&self, tensor: &str) -> Vec<f32> {
-        self.get(tensor).1
-    }
-
-    fn f64s(&self, tensor: &str) -> Vec<f64> {
-        self.values(tensor).into_iter().map(f64::from).collect()
-    }
-
-    /// An NCHW tensor in the kernels' layout.
-    fn image(&self, tensor: &str) -> (Shape, Vec<f32>) {
-        let (dims, values) = self.get(tensor);
-        let shape = Shape::new(dims[0], dims[2], dims[3], dims[1]);
-        (shape, nchw_to_nhwc4(&values, shape))
-    }
-}
 
 /// Runs a call with one output and gives it as NCHW.
 fn run(gpu: &Gpu, call: &Call, inputs: &[&[f32]], output: Shape) -> Vec<f32> {
@@ -108,14 +38,14 @@ fn normed(
     (groups, eps): (usize, f32),
     (gamma, beta): (&[f32], &[f32]),
 ) -> (Vec<f32>, Vec<f32>) {
-    let norm = GroupNorm { input, second: None, groups, eps, scale_shift: None };
+    let norm = GroupNorm { input, second: None, groups, eps, scale_shift: None, stats: false };
     let affine = run_call(
         gpu,
         &norm.call(class),
         &[x, &padded(gamma), &padded(beta)],
         &[norm.output().len4() * 4],
     );
-    let apply = AffineAct { input, second: None, affine: true, act: None };
+    let apply = AffineAct { input, second: None, affine: true, rows: 2, act: None };
     let y = run_call(gpu, &apply.call(class), &[x, &affine[0]], &[x.len()]);
     (y[0].clone(), affine[0].clone())
 }
@@ -158,7 +88,7 @@ fn ops_activations() {
         for op in ops.starting(name) {
             let x = op.values("input");
             let input = Shape::vector(1, x.len());
-            let call = AffineAct { input, second: None, affine: false, act: Some(act) };
+            let call = AffineAct { input, second: None, affine: false, rows: 2, act: Some(act) };
             let y = run(&gpu, &call.call(Class::Discrete), &[&x], input);
             assert_close(op.name(), &y, &op.f64s("out"), 1e-5, 1e-5);
         }

@@ -1,8 +1,8 @@
 // y = act(a x + b), x the channels of x0 and then (SECOND) those of x1; zero in the padding, as
 // act(0) = 0 for every activation.
 //
-// x0 [n][pixels][first4], x1 [n][pixels][second4], AFFINE: affine [n][2][c4] (a, then b),
-// y [n][pixels][c4], all vec4. Invocation i makes y[i].
+// x0 [n][pixels][first4], x1 [n][pixels][second4], AFFINE: affine [n][2][c4] (a, then b; STATS:
+// two more rows follow), y [n][pixels][c4], all vec4. Invocation i makes y[i].
 #import lib/act
 #import lib/index
 struct Params {
@@ -41,7 +41,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var x = x0[i];
 #endif
 #if AFFINE
+#if STATS
+    let a = pixel / params.pixels * 4u * c4 + q;
+#else
     let a = pixel / params.pixels * 2u * c4 + q;
+#endif
     x = affine[a] * x + affine[a + c4];
 #endif
     y[i] = act(x);

@@ -1,9 +1,9 @@
 // o[n, i, c] = sum_j s[n, c / head_dim, i, j] v[n, j, c], 0 for the padding of c.
 //
 // s [n * heads][tokens][t4] vec4, zero past the tokens; v [n][tokens][v_stride] vec4, its channels
-// from vec4 v_offset on; o [n][tokens][c4] vec4. VECTOR: a vec4 of channels lies in one head; else
-// each lane looks up its own. An invocation makes 4 queries of one vec4 of channels: channels
-// fastest, then queries, images.
+// from vec4 v_offset on; o [n][tokens][o_stride] vec4 likewise. VECTOR: a vec4 of channels lies in one
+// head; else each lane looks up its own. An invocation makes 4 queries of one vec4 of channels:
+// channels fastest, then queries, images.
 #import lib/index
 struct Params {
     count: u32,
@@ -12,6 +12,8 @@ struct Params {
     tokens: u32,
     v_stride: u32,
     v_offset: u32,
+    o_stride: u32,
+    o_offset: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> s: array<vec4<f32>>;
@@ -67,7 +69,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let real = 4u * column + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(inner);
 #for r in 0..4
     if row + $ru < params.tokens {
-        o[(image * params.tokens + row + $ru) * c4 + column] = select(vec4<f32>(0.0), o$r, real);
+        o[(image * params.tokens + row + $ru) * params.o_stride + params.o_offset + column] = select(vec4<f32>(0.0), o$r, real);
     }
 #end
 }

@@ -3,7 +3,8 @@
 //
 // x0 [n][pixels][first4] vec4; SECOND: x1 [n][pixels][second4] vec4, the channels after x0's;
 // gamma, beta [c padded]; SCALE_SHIFT: temb [n][stride], c scales from `offset`, then c shifts;
-// affine [n][2][c padded]: row 0 is a, row 1 is b, zero in the padding.
+// affine [n][2][c padded]: row 0 is a, row 1 is b, zero in the padding. STATS: [n][4][c padded], rows
+// 2 and 3 the group's mean and 1 / sqrt(var + eps), for the adjoint.
 //
 // PARTIALS: x0 is what group_norm_partial.wgsl made of the inputs, first4 its width.
 // SERIAL: invocation i makes group i % groups of image i / groups; else workgroup i does.
@@ -160,7 +161,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         a *= scale;
         b = b * scale + temb[t + params.c];
 #endif
+#if STATS
+        let row = 4u * image * padded + c;
+        affine[row + 2u * padded] = select(0.0, mean, c < end);
+        affine[row + 3u * padded] = select(0.0, rstd, c < end);
+#else
         let row = 2u * image * padded + c;
+#endif
         affine[row] = select(0.0, a, c < end);
         affine[row + padded] = select(0.0, b, c < end);
     }

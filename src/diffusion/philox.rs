@@ -19,6 +19,21 @@ pub enum Stream {
     Initial = 0,
     /// z of each step.
     Step = 1,
+    /// eps of each training item; its `image` is the item's number.
+    Train = 2,
+    /// Which activations a training item keeps, uniform words; the layer's number stands above the
+    /// stream's lowest 8 bits.
+    Dropout = 3,
+    /// Parameters of a new network, told apart by name.
+    Init = 4,
+    /// The order of a data set's items, an epoch at a time (`train::order`).
+    Shuffle = 16,
+    /// t of each training item.
+    Timestep = 17,
+    /// Whether a training item is mirrored.
+    Flip = 18,
+    /// Whether a training item's class is withheld.
+    DropLabel = 19,
 }
 
 /// Philox4x32 with 10 rounds: four independent uniform words for a counter and a key.

@@ -9,6 +9,8 @@ mod request;
 mod run;
 mod session;
 
+#[cfg(feature = "train")]
+pub(crate) use model::padded;
 pub use model::{Labels, Model};
 pub use request::{Noise, Request};
 pub use run::{Progress, Run, View};

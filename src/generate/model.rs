@@ -20,17 +20,26 @@ use std::rc::Rc;
 /// Clones share everything.
 #[derive(Clone)]
 pub struct Model {
-    pub(super) inner: Rc<Inner>,
+    pub(crate) inner: Rc<Inner>,
 }
 
-pub(super) struct Inner {
-    pub(super) gpu: Gpu,
-    pub(super) unet: UNetConfig,
-    pub(super) weights: Weights,
+pub(crate) struct Inner {
+    pub(crate) gpu: Gpu,
+    pub(crate) unet: UNetConfig,
+    pub(crate) weights: Weights,
     pub(super) scheduler: RefCell<SchedulerConfig>,
     /// The buffers and bind groups of the last run, kept because the next one often has its shape.
     pub(super) idle: RefCell<Option<Session>>,
     parameters: u64,
+}
+
+impl Inner {
+    /// A weight of the checkpoint as a plan wants it.
+    pub(crate) fn packed(&self, weight: &crate::plan::PackedWeight) -> Result<Vec<f32>, Error> {
+        let parts: Result<Vec<_>, _> =
+            weight.names.iter().map(|name| self.weights.read(name)).collect();
+        Ok(weight.packing.pack(&parts?))
+    }
 }
 
 /// Class labels of a batch.
@@ -204,7 +213,7 @@ impl Model {
     }
 
     /// Rows of the input `time`, one per timestep.
-    pub(super) fn time_rows(&self, timesteps: &[f64]) -> Result<Vec<Vec<f32>>, Error> {
+    pub(crate) fn time_rows(&self, timesteps: &[f64]) -> Result<Vec<Vec<f32>>, Error> {
         let unet = &self.inner.unet;
         let frequencies = match unet.time_embedding_type {
             TimeEmbedding::Fourier => self.inner.weights.read("time_proj.weight")?,
@@ -236,12 +245,12 @@ impl Model {
     }
 
     /// Rows of the input `inv_t` of fourier models.
-    pub(super) fn inv_t_rows(&self, timesteps: &[f64]) -> Vec<Vec<f32>> {
+    pub(crate) fn inv_t_rows(&self, timesteps: &[f64]) -> Vec<Vec<f32>> {
         timesteps.iter().map(|t| vec![(1.0 / t) as f32]).collect()
     }
 
     /// Rows of the input `class`, one per image; none if the model takes no labels.
-    pub(super) fn class_rows(
+    pub(crate) fn class_rows(
         &self,
         labels: Option<&Labels>,
         n: usize,
@@ -317,7 +326,7 @@ impl Model {
 }
 
 /// Rows one after another, each padded to whole vec4s.
-pub(super) fn padded(rows: &[Vec<f32>]) -> Vec<f32> {
+pub(crate) fn padded(rows: &[Vec<f32>]) -> Vec<f32> {
     let mut out = Vec::new();
     for row in rows {
         out.extend_from_slice(row);

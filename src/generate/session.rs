@@ -231,11 +231,7 @@ impl Session {
             let (_, pred_x0) = plan.tensor("pred_x0 pixels")?;
             Some([(body.end, x_t), (body.end + 1, pred_x0)])
         });
-        let mut weights = |weight: &plan::PackedWeight| -> Result<Vec<f32>, Error> {
-            let parts: Result<Vec<_>, _> =
-                weight.names.iter().map(|name| inner.weights.read(name)).collect();
-            Ok(weight.packing.pack(&parts?))
-        };
+        let mut weights = |weight: &plan::PackedWeight| inner.packed(weight);
         let mut progress = |loading: Loading| {
             if let Loading::Pipelines { done, of } = loading {
                 progress(done, of);

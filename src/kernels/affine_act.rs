@@ -7,7 +7,7 @@ use crate::shape::Shape;
 /// `y = act(a x + b)` with a and b per image and channel, as [`GroupNorm`](super::group_norm::GroupNorm)
 /// makes them.
 ///
-/// Bindings: x0, \[x1\], \[affine `[n][2][c4]`\], y.
+/// Bindings: x0, \[x1\], \[affine `[n][rows][c4]`\], y.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AffineAct {
     /// Shape of x0.
@@ -16,6 +16,8 @@ pub struct AffineAct {
     pub second: Option<usize>,
     /// Whether there is an affine map.
     pub affine: bool,
+    /// Rows of an image in the affine tensor, a and b first: 2, or 4 from a GroupNorm with `stats`.
+    pub rows: usize,
     /// The activation, if any.
     pub act: Option<Activation>,
 }
@@ -37,6 +39,9 @@ impl AffineAct {
         }
         if self.affine {
             flags.push("AFFINE");
+            if self.rows == 4 {
+                flags.push("STATS");
+            }
             bindings.push(Access::Read);
             consts.push(("AFFINE", Const::U32(bindings.len() as u32)));
         }

@@ -49,11 +49,16 @@ impl Attention {
     ///
     /// Bindings: q, k (whole tensors, which may be one), s of [`scores_shape`](Self::scores_shape).
     pub fn scores(&self, _class: Class) -> Call {
+        self.scores_times(self.scale())
+    }
+
+    /// [`scores`](Self::scores) with another factor than `1 / sqrt(head_dim)`.
+    pub fn scores_times(&self, scale: f32) -> Call {
         let Self { n, heads, head_dim, tokens, q, k, .. } = *self;
         let count = n * heads * tokens.div_ceil(4) * tokens.div_ceil(4);
         let mut params =
             words([count, heads, head_dim, tokens, q.stride4, q.offset4, k.stride4, k.offset4]);
-        params.push(self.scale().to_bits());
+        params.push(scale.to_bits());
         self.product("nn/attention_scores", count, params)
     }
 
@@ -68,10 +73,21 @@ impl Attention {
     ///
     /// Bindings: s, v (the whole tensor, zero in its padding), o of [`output`](Self::output).
     pub fn mix(&self, _class: Class) -> Call {
+        self.mix_to(Rows { stride4: self.output().c4(), offset4: 0 })
+    }
+
+    /// [`mix`](Self::mix) into a part of longer rows; the rest of them stays as it is.
+    pub fn mix_to(&self, o: Rows) -> Call {
+        self.mixing("nn/attention_mix", o)
+    }
+
+    pub(super) fn mixing(&self, name: &'static str, o: Rows) -> Call {
         let Self { n, heads, head_dim, tokens, v, .. } = *self;
         let count = n * tokens.div_ceil(4) * self.output().c4();
-        let params = words([count, heads, head_dim, tokens, v.stride4, v.offset4]);
-        self.product("nn/attention_mix", count, params)
+        let places = [v.stride4, v.offset4, o.stride4, o.offset4];
+        let mut params = words([count, heads, head_dim, tokens]);
+        params.extend(words(places));
+        self.product(name, count, params)
     }
 
     /// All of it in one dispatch, without the score matrix, for heads of 4, 8, … 64 channels; None for
@@ -116,7 +132,7 @@ impl Attention {
         self.heads as u64 * (self.tokens as u64).pow(2) > limit
     }
 
-    fn scale(&self) -> f32 {
+    pub(super) fn scale(&self) -> f32 {
         (1.0 / (self.head_dim as f64).sqrt()) as f32
     }
 

@@ -8,7 +8,8 @@ use crate::shape::Shape;
 /// channels and all pixels of an image.
 ///
 /// Bindings: x0, \[x1\], gamma, beta, \[temb\], affine of shape [`output`](Self::output): per image a row
-/// of a and a row of b, zero in the padding.
+/// of a and a row of b, and with `stats` rows of mean and 1 / sqrt(var + eps), each value its group's;
+/// zero in the padding.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct GroupNorm {
     /// Shape of x0.
@@ -21,6 +22,8 @@ pub struct GroupNorm {
     pub eps: f32,
     /// `a (1 + scale)`, `b (1 + scale) + shift` with numbers from the time embedding.
     pub scale_shift: Option<ScaleShift>,
+    /// Whether the affine tensor also holds what the adjoint needs.
+    pub stats: bool,
 }
 
 /// Where a kernel finds the scales and shifts of its c channels in a tensor of vectors per image.
@@ -38,9 +41,9 @@ impl GroupNorm {
         self.input.c + self.second.unwrap_or(0)
     }
 
-    /// `[n, 1, 2, c]`.
+    /// `[n, 1, 2, c]`, with `stats` `[n, 1, 4, c]`.
     pub fn output(&self) -> Shape {
-        Shape::new(self.input.n, 1, 2, self.c())
+        Shape::new(self.input.n, 1, if self.stats { 4 } else { 2 }, self.c())
     }
 
     /// One dispatch: a workgroup per image and group, or on software adapters an invocation.
@@ -123,6 +126,9 @@ impl GroupNorm {
             flags.push("SCALE_SHIFT");
             bindings.push(Access::Read);
             consts.push(("TEMB", Const::U32(bindings.len() as u32)));
+        }
+        if self.stats {
+            flags.push("STATS");
         }
         bindings.push(Access::Write);
         consts.push(("OUT", Const::U32(bindings.len() as u32)));

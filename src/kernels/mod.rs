@@ -10,7 +10,11 @@ pub mod center_input;
 pub mod concat;
 pub mod conv2d;
 pub mod embedding;
+#[cfg(feature = "train")]
+pub mod grad;
 pub mod group_norm;
+#[cfg(feature = "train")]
+pub mod optim;
 pub mod resample;
 pub mod rgba;
 pub mod sampler_step;
@@ -18,6 +22,8 @@ pub mod scale_items;
 pub mod select;
 pub mod sources;
 pub mod threshold;
+#[cfg(feature = "train")]
+pub mod train;
 pub mod wgsl;
 
 pub use wgsl::Const;

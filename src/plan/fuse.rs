@@ -21,11 +21,38 @@ pub fn fuse(mut graph: Graph, class: Class) -> Graph {
     split_norms(&mut graph);
     merge_products(&mut graph);
     upsample_in_conv(&mut graph);
-    epilogues(&mut graph);
+    epilogues(&mut graph, true);
     two_sources(&mut graph);
     if class != Class::Software {
         prologues(&mut graph);
     }
+    graph
+}
+
+/// Applies the rules that leave every tensor that an adjoint reads: norms are split, and keep their
+/// mean and deviation; products are merged; a convolution takes in what is added to it, but no
+/// activation. Dropout's noise is that of `state` and `items`, the tensors that say which step it is and
+/// which pictures these are.
+#[cfg(feature = "train")]
+pub fn fuse_for_training(mut graph: Graph, state: TensorId, items: TensorId) -> Graph {
+    use super::train_op::TrainOp;
+    split_norms(&mut graph);
+    let mut layer = 0;
+    for i in 0..graph.nodes.len() {
+        let Graph { nodes, tensors, .. } = &mut graph;
+        let node = &mut nodes[i];
+        match node.op {
+            Op::NormAffine { .. } => tensors[node.output.0 as usize].shape.w = 4,
+            Op::Dropout(p) => {
+                node.op = Op::Train(TrainOp::Dropout { p, layer });
+                node.inputs.extend([state, items].map(Operand::from));
+                layer += 1;
+            }
+            _ => {}
+        }
+    }
+    merge_products(&mut graph);
+    epilogues(&mut graph, false);
     graph
 }
 
@@ -267,7 +294,7 @@ fn upsample_in_conv(g: &mut Graph) {
     sweep(g, &dead);
 }
 
-fn epilogues(g: &mut Graph) {
+fn epilogues(g: &mut Graph, activations: bool) {
     let uses = Uses::of(g);
     let mut dead = vec![false; g.nodes.len()];
     for j in 0..g.nodes.len() {
@@ -298,7 +325,7 @@ fn epilogues(g: &mut Graph) {
                     extra = Some(g.nodes[j].inputs[1 - operand]);
                 }
                 Op::Scale(scale) if linear => conv.scale = scale,
-                Op::AffineAct { act, .. } if conv.act.is_none() => conv.act = act,
+                Op::AffineAct { act, .. } if activations && conv.act.is_none() => conv.act = act,
                 _ => return None,
             }
             Some((i, conv, extra))

@@ -140,6 +140,10 @@ pub enum Op {
         /// Applied last.
         act: Option<Activation>,
     },
+
+    /// What only training computes.
+    #[cfg(feature = "train")]
+    Train(super::train_op::TrainOp),
 }
 
 /// One operation.

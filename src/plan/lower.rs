@@ -35,30 +35,48 @@ pub struct Lowered {
     pub steps: Vec<Step>,
     /// Parameters by name, and how to pack them.
     pub weights: Vec<(Vec<String>, Packing)>,
+    /// Tensors that are the gradient of a weight, by its index.
+    #[cfg(feature = "train")]
+    pub gradients: Vec<(TensorId, usize)>,
 }
 
 /// Chooses kernels for this class of adapter.
 pub fn lower(graph: Graph, class: Class) -> Lowered {
     let nodes = graph.nodes.clone();
-    let mut lowering =
-        Lowering { out: Lowered { graph, steps: Vec::new(), weights: Vec::new() }, class };
+    let out = Lowered {
+        graph,
+        steps: Vec::new(),
+        weights: Vec::new(),
+        #[cfg(feature = "train")]
+        gradients: Vec::new(),
+    };
+    let mut lowering = Lowering { out, class };
     for node in &nodes {
         lowering.node(node);
     }
     lowering.out
 }
 
-struct Lowering {
-    out: Lowered,
-    class: Class,
+pub(super) struct Lowering {
+    pub(super) out: Lowered,
+    pub(super) class: Class,
 }
 
 impl Lowering {
-    fn shape(&self, operand: Operand) -> Shape {
+    pub(super) fn shape(&self, operand: Operand) -> Shape {
         self.out.graph.shape(operand.tensor)
     }
 
-    fn weight(&mut self, node: &Node, params: std::ops::Range<usize>, packing: Packing) -> Arg {
+    pub(super) fn weight(
+        &mut self,
+        node: &Node,
+        params: std::ops::Range<usize>,
+        packing: Packing,
+    ) -> Arg {
+        #[cfg(feature = "train")]
+        if let Some(bound) = self.bound(node, params.clone()) {
+            return Arg::Weight(bound);
+        }
         let names = node.params[params]
             .iter()
             .map(|p| self.out.graph.params[p.0 as usize].name.clone())
@@ -67,7 +85,7 @@ impl Lowering {
         Arg::Weight(self.out.weights.len() - 1)
     }
 
-    fn step(&mut self, label: &str, call: Call, args: Vec<Arg>) {
+    pub(super) fn step(&mut self, label: &str, call: Call, args: Vec<Arg>) {
         debug_assert_eq!(call.shader.bindings.len(), args.len(), "bindings of {label}");
         self.out.steps.push(Step { label: label.to_owned(), call, args });
     }
@@ -95,6 +113,7 @@ impl Lowering {
                         stride4: self.shape(v).c4(),
                         offset: v.offset,
                     }),
+                    stats: output.w == 4,
                 };
                 let parts = vec![input.c + second.unwrap_or(0)];
                 let gamma = self.weight(node, 0..1, Packing::Vector { parts: parts.clone() });
@@ -117,6 +136,7 @@ impl Lowering {
                     input,
                     second: two_sources.then(|| self.shape(node.inputs[1]).c),
                     affine: *affine,
+                    rows: node.inputs.last().filter(|_| *affine).map_or(2, |a| self.shape(*a).w),
                     act: *act,
                 }
                 .call(class),
@@ -174,6 +194,8 @@ impl Lowering {
             Op::ScaleItems => {
                 simple(kernels::scale_items::ScaleItems { shape: output }.call(class))
             }
+            #[cfg(feature = "train")]
+            Op::Train(op) => return self.train(node, op),
             // `fuse` has rewritten these: no kernel computes them alone.
             Op::GroupNorm { .. } | Op::ScaleShift | Op::Act(_) | Op::Dropout(_) => {
                 debug_assert!(false, "{} was not fused", node.name);

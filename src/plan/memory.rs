@@ -23,7 +23,7 @@ pub struct External {
 
 /// Places tensors and weights.
 pub fn place(lowered: Lowered, externals: &[External]) -> Plan {
-    let Lowered { graph, steps, weights } = lowered;
+    let Lowered { graph, steps, weights, .. } = lowered;
     let mut plan = Plan::default();
     for (names, packing) in weights {
         let bytes = packing.len() as u64 * 4;
@@ -32,6 +32,8 @@ pub fn place(lowered: Lowered, externals: &[External]) -> Plan {
     }
 
     let mut place: Vec<Option<Slice>> = vec![None; graph.tensors.len()];
+    #[cfg(feature = "train")]
+    place_gradients(&mut plan, &lowered.gradients, &mut place);
     for external in externals {
         let tensor = &graph.tensors[external.tensor.0 as usize];
         let slice = plan.add_buffer(&tensor.name, tensor.shape.bytes(), external.role);
@@ -80,7 +82,9 @@ pub fn place(lowered: Lowered, externals: &[External]) -> Plan {
         }
         debug_assert!(
             bindings.iter().all(|w| w.access == Access::Read
-                || bindings.iter().filter(|b| b.slice.buffer == w.slice.buffer).count() == 1),
+                || bindings.iter().all(|b| b == w
+                    || b.slice.buffer != w.slice.buffer
+                    || b.access == Access::Write)),
             "{} writes a buffer that it also reads",
             step.label
         );
@@ -88,6 +92,21 @@ pub fn place(lowered: Lowered, externals: &[External]) -> Plan {
         plan.push(&step.label, step.call, bindings);
     }
     plan
+}
+
+/// Gradients lie in buffers of their own as their weights do in theirs.
+#[cfg(feature = "train")]
+fn place_gradients(plan: &mut Plan, gradients: &[(TensorId, usize)], place: &mut [Option<Slice>]) {
+    if gradients.is_empty() {
+        return;
+    }
+    // Nothing but weights has been placed yet.
+    let first = plan.mirror("gradients", Role::Gradient);
+    for &(tensor, weight) in gradients {
+        let slice = plan.weights[weight].slice;
+        let buffer = BufferId(first.0 + slice.buffer.0);
+        place[tensor.0 as usize] = Some(Slice { buffer, ..slice });
+    }
 }
 
 /// Room for a weight in the current weights buffer, or in a new one.
@@ -145,6 +164,34 @@ impl Plan {
     pub fn add_buffer(&mut self, label: &str, bytes: u64, role: Role) -> Slice {
         self.buffers.push(Buffer { label: label.to_owned(), bytes, role });
         Slice { buffer: BufferId((self.buffers.len() - 1) as u32), offset: 0, bytes }
+    }
+
+    /// Adds a buffer of the same size for every buffer of weights, and returns the first one. (The
+    /// buffers of weights are the first of a plan.)
+    #[cfg(feature = "train")]
+    pub fn mirror(&mut self, label: &str, role: Role) -> BufferId {
+        let first = BufferId(self.buffers.len() as u32);
+        let is_weights = |b: &&Buffer| b.role == Role::Weights;
+        let weights: Vec<u64> =
+            self.buffers.iter().take_while(is_weights).map(|b| b.bytes).collect();
+        for (i, bytes) in weights.into_iter().enumerate() {
+            self.add_buffer(&format!("{label} {i}"), bytes, role);
+        }
+        first
+    }
+
+    /// Where [`mirror`](Self::mirror), which returned `first`, has put the like of each weight.
+    #[cfg(feature = "train")]
+    pub fn mirrored(&self, first: BufferId) -> impl Iterator<Item = Slice> {
+        let weights = self.weights.iter().map(|weight| weight.slice);
+        weights.map(move |s| Slice { buffer: BufferId(first.0 + s.buffer.0), ..s })
+    }
+
+    /// Where the gradient of each weight is; nothing if the plan makes none.
+    #[cfg(feature = "train")]
+    pub fn gradients(&self) -> impl Iterator<Item = Slice> {
+        let first = self.buffers.iter().position(|b| b.role == Role::Gradient);
+        first.into_iter().flat_map(|first| self.mirrored(BufferId(first as u32)))
     }
 
     /// Adds a kernel launch at the end.

@@ -14,6 +14,12 @@ pub struct BufferId(pub u32);
 pub enum Role {
     /// Packed weights, written once at load.
     Weights,
+    /// Gradients of the weights, laid out as these are.
+    #[cfg(feature = "train")]
+    Gradient,
+    /// What an optimizer keeps for every weight, laid out as these are.
+    #[cfg(feature = "train")]
+    Optimizer,
     /// A slot that activations take turns in.
     Activation,
     /// Written by the CPU before a run: inputs and per-step tables.

@@ -8,5 +8,11 @@ pub mod affine_act;
 pub mod attention;
 pub mod concat;
 pub mod conv2d;
+#[cfg(feature = "train")]
+pub mod conv2d_grad;
+#[cfg(feature = "train")]
+pub mod grad;
 pub mod group_norm;
 pub mod resample;
+#[cfg(feature = "train")]
+pub mod train;

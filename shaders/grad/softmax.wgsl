@@ -1,0 +1,54 @@
+// ds[row][j] = scale p[row][j] (dp[row][j] - sum_k dp[row][k] p[row][k]) for j < c, 0 for the padding,
+// in place of dp.
+//
+// p, dp [rows][c4] vec4. SERIAL: invocation i does row i; else LANES invocations of a workgroup of 64
+// share a row, and workgroup i has the 64 / LANES rows from i * 64 / LANES on.
+struct Params {
+    rows: u32,
+    c: u32,
+    scale: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> p: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> dp: array<vec4<f32>>;
+
+#if SERIAL
+const LANES = 1u;
+#else
+var<workgroup> shared_part: array<f32, 64>;
+#endif
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let row = (id.y * 32768u + id.x) * (64u / LANES) + thread / LANES;
+    let lane = thread % LANES;
+    let c4 = (params.c + 3u) / 4u;
+    let start = row * c4;
+    // A row past the end has no columns, so that every invocation meets the barriers.
+    let columns = select(0u, c4, row < params.rows);
+
+    var sums = vec4<f32>(0.0);
+    for (var j = lane; j < columns; j += LANES) {
+        sums += select(vec4<f32>(0.0), p[start + j] * dp[start + j], real(j));
+    }
+    var sum = (sums.x + sums.y) + (sums.z + sums.w);
+#if !SERIAL
+    shared_part[thread] = sum;
+    for (var reach = LANES / 2u; reach > 0u; reach /= 2u) {
+        workgroupBarrier();
+        if lane < reach {
+            shared_part[thread] += shared_part[thread + reach];
+        }
+    }
+    workgroupBarrier();
+    sum = shared_part[thread - lane];
+#endif
+    for (var j = lane; j < columns; j += LANES) {
+        let ds = params.scale * p[start + j] * (dp[start + j] - sum);
+        dp[start + j] = select(vec4<f32>(0.0), ds, real(j));
+    }
+}
+
+fn real(j: u32) -> vec4<bool> {
+    return 4u * j + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.c);
+}

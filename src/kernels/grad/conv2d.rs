@@ -1,0 +1,247 @@
+//! The adjoints of [`Conv2d`](crate::kernels::conv2d::Conv2d): with respect to its weights
+//! ([`Conv2dWeight`]), and to its input, which is a convolution itself, of the output's gradient
+//! with the [`TransposeWeight`]d weights.
+
+use crate::kernels::{Access, Call, Class, Const, FOLD, Shader, WORKGROUP, grid_1d, words};
+use crate::shape::Shape;
+
+/// `d_w[ky, kx, c, o] += sum over n, y, x of in[n, y stride + ky - pad, x stride + kx - pad, c] d_out[n, y, x, o]`.
+///
+/// The sum over all pixels may be made in several parts, which then need [`SumSplits`]. How many is a
+/// matter of the shapes alone, so a batch's gradient always has the same bits.
+///
+/// Bindings of [`call`](Self::call): in, d_out, and [`splits`](Self::splits) partial gradients one after
+/// the other; where there is one split, the gradient itself, which is added to. It is packed as the
+/// weights are: `[ky][kx][c_in padded][c_out padded]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Conv2dWeight {
+    /// The convolution's input.
+    pub input: Shape,
+    /// The convolution's output.
+    pub output: Shape,
+    /// 1 or 3.
+    pub k: usize,
+    /// 1 or 2.
+    pub stride: usize,
+    /// Zeros above and to the left.
+    pub pad: usize,
+}
+
+/// Which kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    /// No workgroup memory, no barrier: for software adapters.
+    Direct,
+    /// A matrix product through workgroup memory: for GPUs.
+    Tiled(Tile),
+}
+
+/// What a workgroup of the tiled family makes: `bm4` x 4 rows of (ky, kx, c) by `bn4` vec4s of output
+/// channels, each invocation `tm` vec4s of rows by one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tile {
+    /// vec4s of rows.
+    pub bm4: usize,
+    /// vec4s of columns.
+    pub bn4: usize,
+    /// vec4s of rows of an invocation.
+    pub tm: usize,
+}
+
+impl Tile {
+    /// 128 invocations, wide where there are many output channels, tall where there are few.
+    pub fn choose(co4: usize) -> Self {
+        match co4 {
+            ..=4 => Self { bm4: 32, bn4: 4, tm: 1 },
+            5..=8 => Self { bm4: 32, bn4: 8, tm: 2 },
+            _ => Self { bm4: 16, bn4: 16, tm: 2 },
+        }
+    }
+}
+
+/// Invocations that keep any software adapter's cores busy.
+const SOFTWARE_INVOCATIONS: usize = 512;
+
+/// Pixels of a row that an invocation of the direct family loads together, and vec4s of output channels.
+const PX: usize = 4;
+const OC: usize = 2;
+
+impl Conv2dWeight {
+    /// The family for a class of adapter.
+    pub fn family(&self, class: Class) -> Family {
+        match class {
+            Class::Software => Family::Direct,
+            _ => Family::Tiled(Tile::choose(self.output.c4())),
+        }
+    }
+
+    /// `vec4`s of the packed gradient.
+    pub fn len4(&self) -> usize {
+        self.k * self.k * self.input.c4() * 4 * self.output.c4()
+    }
+
+    /// Parts that the sum is made in.
+    pub fn splits(&self, class: Class) -> usize {
+        self.splits_of(self.family(class), class)
+    }
+
+    fn splits_of(&self, family: Family, class: Class) -> usize {
+        let op = self.flattened();
+        match family {
+            Family::Direct => {
+                let units = op.output.c4().div_ceil(OC) * op.input.c4() * op.k;
+                let wanted = SOFTWARE_INVOCATIONS.div_ceil(units).min(op.output.n);
+                op.output.n.div_ceil(op.output.n.div_ceil(wanted))
+            }
+            Family::Tiled(tile) => {
+                let tiles = op.row_tiles(tile) * op.output.c4().div_ceil(tile.bn4);
+                let enough: usize = match class {
+                    Class::Discrete => 384,
+                    Class::Apple => 96,
+                    Class::Integrated | Class::Software => 48,
+                };
+                let pixels = op.pixels();
+                // A part of fewer than 256 pixels costs more to add up than it saves.
+                let wanted = enough.div_ceil(tiles).min(pixels.div_ceil(256));
+                pixels.div_ceil(pixels.div_ceil(wanted).next_multiple_of(16))
+            }
+        }
+    }
+
+    /// The dispatch for this class of adapter.
+    pub fn call(&self, class: Class) -> Call {
+        self.call_with(self.family(class), self.splits(class))
+    }
+
+    /// The dispatch of one family in this many parts, at most as many as there are images (direct) or
+    /// groups of 16 pixels (tiled). Every family is correct on every adapter.
+    pub fn call_with(&self, family: Family, splits: usize) -> Call {
+        let op = self.flattened();
+        let mut consts = vec![("FOLD", FOLD as usize), ("K", op.k), ("STRIDE", op.stride)];
+        let (name, last, grid) = match family {
+            Family::Direct => {
+                let columns = (PX - 1) * op.stride + op.k;
+                consts.extend([("PX", PX), ("OC", OC), ("COLS", columns)]);
+                let groups = op.output.c4().div_ceil(OC);
+                let images = op.output.n.div_ceil(splits);
+                let grid = grid_1d(groups * op.input.c4() * op.k * splits, WORKGROUP);
+                ("grad/conv2d_weight_direct", [groups, images, splits], grid)
+            }
+            Family::Tiled(tile) => {
+                consts.extend([("BM4", tile.bm4), ("BN4", tile.bn4), ("TM", tile.tm)]);
+                let groups = op.output.c4().div_ceil(tile.bn4);
+                let pixels = op.pixels().div_ceil(splits).next_multiple_of(16);
+                let grid = grid_1d(groups * op.row_tiles(tile) * splits, 1);
+                ("grad/conv2d_weight_tiled", [groups, pixels, splits], grid)
+            }
+        };
+        let [i, o] = [op.input, op.output];
+        let mut params = words([i.h, i.w, o.h, o.w, i.c4(), o.c4(), o.n, op.pad]);
+        params.extend(words(last));
+        let consts = consts.into_iter().map(|(name, v)| (name, Const::U32(words([v])[0])));
+        Call {
+            shader: Shader {
+                name,
+                flags: if splits == 1 { vec!["ADD"] } else { Vec::new() },
+                consts: consts.collect(),
+                bindings: vec![Access::Read, Access::Read, Access::Write],
+            },
+            params,
+            grid,
+            flops: 2 * (o.n * o.pixels() * o.c) as u64 * (op.k * op.k * i.c) as u64,
+        }
+    }
+
+    /// Adds up what [`call`](Self::call) made in several parts.
+    pub fn sum(&self, class: Class) -> Option<Call> {
+        let splits = self.splits(class);
+        (splits > 1).then(|| SumSplits { len4: self.len4(), splits }.call(class))
+    }
+
+    /// The same sum over longer rows where no tap sees a neighbour.
+    fn flattened(&self) -> Self {
+        let mut op = *self;
+        if self.k == 1 && self.stride == 1 && self.pad == 0 {
+            for shape in [&mut op.input, &mut op.output] {
+                *shape = match shape.pixels() {
+                    1 => Shape::new(1, 1, shape.n, shape.c),
+                    pixels => Shape::new(shape.n, 1, pixels, shape.c),
+                };
+            }
+        }
+        op
+    }
+
+    /// Pixels that the sum runs over.
+    fn pixels(&self) -> usize {
+        self.output.n * self.output.pixels()
+    }
+
+    fn row_tiles(&self, tile: Tile) -> usize {
+        (self.k * self.k * self.input.c4()).div_ceil(tile.bm4)
+    }
+}
+
+/// `out[i] += sum over s of partials[s][i]`, in this order.
+///
+/// Bindings: partials `[splits][len4]` vec4, out `[len4]` vec4 (added to).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SumSplits {
+    /// `vec4`s of the result.
+    pub len4: usize,
+    /// Parts.
+    pub splits: usize,
+}
+
+impl SumSplits {
+    /// One dispatch, the same for all classes.
+    pub fn call(&self, _class: Class) -> Call {
+        Call {
+            shader: Shader {
+                name: "grad/sum_splits",
+                flags: Vec::new(),
+                consts: vec![("FOLD", Const::U32(FOLD))],
+                bindings: vec![Access::Read, Access::Write],
+            },
+            params: words([self.len4, self.splits]),
+            grid: grid_1d(self.len4, WORKGROUP),
+            flops: 4 * (self.len4 * self.splits) as u64,
+        }
+    }
+}
+
+/// `out[K-1-ky, K-1-kx, o, c] = w[ky, kx, c, o]`, both packed.
+///
+/// Bindings: w, out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TransposeWeight {
+    /// Kernel width.
+    pub k: usize,
+    /// `vec4`s of input channels, each source padded on its own.
+    pub c4: usize,
+    /// `vec4`s of output channels, each stacked parameter padded on its own.
+    pub co4: usize,
+}
+
+impl TransposeWeight {
+    /// The transposed weights as a tensor.
+    pub fn output(&self) -> Shape {
+        Shape::new(1, 1, self.k * self.k * self.co4 * 4, self.c4 * 4)
+    }
+
+    /// One dispatch, the same for all classes.
+    pub fn call(&self, _class: Class) -> Call {
+        let taps = self.k * self.k;
+        Call {
+            shader: Shader {
+                name: "grad/transpose_weight",
+                flags: Vec::new(),
+                consts: vec![("FOLD", Const::U32(FOLD))],
+                bindings: vec![Access::Read, Access::Write],
+            },
+            params: words([taps, self.c4, self.co4]),
+            grid: grid_1d(taps * self.c4 * self.co4, WORKGROUP),
+            flops: 0,
+        }
+    }
+}

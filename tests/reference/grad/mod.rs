@@ -1,0 +1,6 @@
+//! Twins of `shaders/grad/`.
+
+pub mod act;
+pub mod attention;
+pub mod group_norm;
+pub mod linear;
