@@ -11,9 +11,10 @@ use unnoise::kernels::train::loss::LossKind;
 use unnoise::plan::Role;
 use unnoise::train::checkpoint;
 use unnoise::train::config::{Config, Layer};
+use unnoise::train::folder::Resume;
 use unnoise::train::gradient::{Objective, gradient_plan};
 use unnoise::train::interrupt::{Reason, Stop};
-use unnoise::train::trainer::{self, Outcome, Resume, Talk};
+use unnoise::train::trainer::{self, Outcome, Talk};
 
 /// A folder that is removed with the value.
 struct Folder(PathBuf);

@@ -33,7 +33,12 @@ use unnoise::gpu::{Gpu, GpuOptions};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse_from(args::dashes(std::env::args_os()));
+    let mut words = args::dashes(std::env::args_os());
+    // Without a word, what this build is for.
+    if cfg!(feature = "train") && words.len() == 1 {
+        words.push("train".into());
+    }
+    let cli = Cli::parse_from(words);
     interrupt::install();
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,

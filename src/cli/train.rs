@@ -1,6 +1,7 @@
 //! `unnoise train`: what it comes to.
 
 use super::args::Global;
+use super::interrupt;
 use super::progress::Talk;
 use super::train_args::Train;
 use anyhow::{Context, Result};
@@ -8,7 +9,9 @@ use std::fs;
 use std::path::Path;
 use unnoise::train::config::{Config, Layer, Output};
 use unnoise::train::folder::{CONFIG, Resume};
+use unnoise::train::interrupt::Stop;
 use unnoise::train::presets;
+use unnoise::train::trainer::{self, Outcome};
 
 /// Runs the command.
 pub async fn run(args: &Train, global: &Global, talk: Talk) -> Result<()> {
@@ -18,14 +21,38 @@ pub async fn run(args: &Train, global: &Global, talk: Talk) -> Result<()> {
     }
     let file = file(args, &layers)?;
     let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
+    let mut gpu = None;
     let preset = match (&args.preset, file) {
         (Some(name), _) => name,
         // A file names its preset, or lies over the first.
         (None, Some(_)) => presets::NAMES[0],
-        (None, None) => presets::for_class(super::open_gpu(global, talk).await?.class()),
+        (None, None) => {
+            presets::for_class(gpu.insert(super::open_gpu(global, talk).await?).class())
+        }
     };
     let config = Config::resolve(args.preset.as_deref(), file, &layers, preset)?;
-    super::print(config.to_toml().trim_end())
+    if args.print_config {
+        return super::print(config.to_toml().trim_end());
+    }
+    let gpu = match gpu {
+        Some(gpu) => gpu,
+        None => super::open_gpu(global, talk).await?,
+    };
+    let _watch = interrupt::Watch::begin();
+    let stop = Stop::new(interrupt::pressed, config.max_time());
+    let say = |text: &str| talk.say(format_args!("{text}"));
+    let outcome = trainer::run(
+        &gpu,
+        &config,
+        &args.resume,
+        &trainer::Talk { say: &say, quiet: talk == Talk::Quiet, stop },
+    )?;
+    let Outcome { step, stopped, checkpoint } = outcome;
+    if let Some(reason) = stopped {
+        let again = "the same command goes on from there";
+        talk.say(format_args!("{reason}: saved after step {step}; {again}"));
+    }
+    super::print(checkpoint.display())
 }
 
 /// Name and text of the settings to begin from: the file that was named or, where nothing was, that of

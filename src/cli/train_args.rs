@@ -39,8 +39,7 @@ pub struct Train {
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
     /// Print the settings in TOML instead of training
-    // The trainer comes with the next change; until then the command only does this.
-    #[arg(long, required = true)]
+    #[arg(long)]
     pub print_config: bool,
     #[command(flatten)]
     pub flags: Flags,

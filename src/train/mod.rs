@@ -10,7 +10,7 @@
 //! * [`gradient`] makes a plan of network, loss and adjoint; [`step`] one of a whole training step.
 //! * [`engine`] runs it on a GPU. [`recipe`] and [`feed`] say what each step is told: [`order`], [`lr`],
 //!   [`optimizer`], [`weighting`] are functions of the seed and the step.
-//! * [`trainer`] is the loop: [`checkpoint`]s, [`log`]s, [`preview`]s, [`interrupt`]ions, the [`watch`] for
+//! * [`trainer`] is the loop in a run's [`folder`]: [`checkpoint`]s, [`log`]s, [`preview`]s, [`interrupt`]ions, the [`watch`] for
 //!   what is not finite.
 
 pub mod checkpoint;

@@ -1,11 +1,12 @@
 //! The training loop around the [`Engine`]: what is fed to it, what is read from it, and what is left on
 //! the disk.
 
-use super::checkpoint::{self, DataIdentity, RunError, RunLock, Skipped, Snapshot, State};
-use super::config::Config;
+use super::checkpoint::{self, DataIdentity, Restored, RunError, Skipped, Snapshot, State};
+use super::config::{Change, Config};
 use super::dataset::{Dataset, DatasetError};
 use super::engine::{Engine, Learned};
 use super::feed::{self, Feed};
+use super::folder::{Folder, Resume};
 use super::init;
 use super::interrupt::{Reason, Stop};
 use super::log::{self, Kinds, Log, LogError, Progress};
@@ -78,17 +79,6 @@ fn saved(batch: &Option<PathBuf>) -> String {
     batch.as_ref().map(|path| format!(" The batch is in `{}`.", path.display())).unwrap_or_default()
 }
 
-/// Where to begin.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Resume {
-    /// The newest good checkpoint of the run's folder, if there is one.
-    Auto,
-    /// This checkpoint, or the newest of this run.
-    From(PathBuf),
-    /// From nothing, even if there are checkpoints.
-    Never,
-}
-
 /// How a run ended.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Outcome {
@@ -123,17 +113,35 @@ pub fn run(
     resume: &Resume,
     talk: &Talk<'_>,
 ) -> Result<Outcome, TrainError> {
-    let folder = PathBuf::from(&config.output.dir);
-    let _lock = RunLock::take(&folder)?;
-    let data = super::feed::open(config)?;
+    let data = feed::open(config)?;
     (talk.say)(&format!("{}: {data}", config.data.path));
     let (unet, scheduler) = network(config, &data)?;
-    let restored = restore(&folder, resume, talk)?;
-    if let Some(snapshot) = &restored {
-        same_run(&folder, snapshot, &data, &unet, config)?;
+    let folder = Folder::open(config, resume)?;
+    tell(&folder, talk);
+    if let Some(restored) = &folder.restored {
+        same_run(&folder.path, &restored.snapshot, &data, &unet, config)?;
     }
-    let mut trainer = Trainer::new(gpu, config, folder, data, unet, scheduler, restored, talk)?;
-    trainer.train(talk)
+    Trainer::new(gpu, config, folder, data, unet, scheduler, talk)?.train(talk)
+}
+
+/// What was found in the run's folder.
+fn tell(folder: &Folder, talk: &Talk<'_>) {
+    if let Some(Restored { folder: checkpoint, snapshot, skipped }) = &folder.restored {
+        for Skipped { folder, fault } in skipped {
+            (talk.say)(&format!("{} is passed over: {fault}", folder.display()));
+        }
+        (talk.say)(&format!(
+            "Going on from {} (step {})",
+            checkpoint.display(),
+            snapshot.state.step
+        ));
+    }
+    for path in &folder.rewound {
+        (talk.say)(&format!("A later checkpoint is kept as {}", path.display()));
+    }
+    for Change { key, before, after } in &folder.changes {
+        (talk.say)(&format!("{key} is {after} from now on; it was {before}"));
+    }
 }
 
 /// The network for this data, and its diffusion process.
@@ -145,30 +153,6 @@ fn network(config: &Config, data: &Dataset) -> Result<(UNetConfig, SchedulerConf
     }
     let classes = classes.filter(|_| config.training.class_conditional);
     Ok((config.unet(shape.c, Some([shape.h, shape.w]), classes)?, config.scheduler()?))
-}
-
-fn restore(
-    folder: &Path,
-    resume: &Resume,
-    talk: &Talk<'_>,
-) -> Result<Option<Snapshot>, TrainError> {
-    let restored = match resume {
-        Resume::Never => None,
-        Resume::Auto => checkpoint::resume(folder)?,
-        Resume::From(path) => Some(checkpoint::restore(path)?),
-    };
-    let Some(restored) = restored else {
-        checkpoint::rewind(folder, 0)?;
-        return Ok(None);
-    };
-    for Skipped { folder, fault } in &restored.skipped {
-        (talk.say)(&format!("{} is passed over: {fault}", folder.display()));
-    }
-    let step = restored.snapshot.state.step;
-    (talk.say)(&format!("Going on from {} (step {step})", restored.folder.display()));
-    // What came after it belongs to another future.
-    checkpoint::rewind(folder, step)?;
-    Ok(Some(restored.snapshot))
 }
 
 /// Whether what was saved can go on with these settings and this data.
@@ -198,7 +182,7 @@ fn same_run(
 struct Trainer<'a> {
     gpu: &'a Gpu,
     config: &'a Config,
-    folder: PathBuf,
+    folder: Folder,
     unet: UNetConfig,
     scheduler: SchedulerConfig,
     engine: Engine,
@@ -214,18 +198,16 @@ struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    #[expect(clippy::too_many_arguments, reason = "everything that a run is made of")]
     fn new(
         gpu: &'a Gpu,
         config: &'a Config,
-        folder: PathBuf,
+        mut folder: Folder,
         data: Dataset,
         unet: UNetConfig,
         scheduler: SchedulerConfig,
-        restored: Option<Snapshot>,
         talk: &Talk<'_>,
     ) -> Result<Self, TrainError> {
-        let (learned, state) = match restored {
+        let (learned, state) = match folder.restored.take().map(|r| r.snapshot) {
             Some(Snapshot { weights, averages, exp_avg, exp_avg_sq, state, .. }) => {
                 (Learned { weights, exp_avg, exp_avg_sq, averages }, state)
             }
@@ -239,8 +221,6 @@ impl<'a> Trainer<'a> {
             adapter: gpu.adapter().name.clone(),
             ..state
         };
-        write_config(&folder, config)?;
-
         let recipe = Recipe::new(config, &unet, &scheduler, data.len())?;
         let size = [data.shape().h, data.shape().w];
         let of_update = config.training.batch_size * config.training.gradient_accumulation_steps;
@@ -266,7 +246,7 @@ impl<'a> Trainer<'a> {
             jsonl: config.output.jsonl,
             tensorboard: config.output.tensorboard,
         };
-        let log = Log::open(&folder, kinds, state.step, &state.metrics)?;
+        let log = Log::open(&folder.path, kinds, state.step, &state.metrics)?;
         let total = config.training.max_steps;
         let progress = Progress::new(talk.quiet, state.step, state.cursor, total);
         let watch = Watch::new(config.training.max_skipped, state.skipped);
@@ -357,7 +337,7 @@ impl<'a> Trainer<'a> {
                 )),
                 Err(diverged) => {
                     let batch = pollster::block_on(self.engine.batch())?;
-                    let batch = watch::save_batch(&self.folder, step, &batch).ok();
+                    let batch = watch::save_batch(&self.folder.path, step, &batch).ok();
                     return Err(TrainError::Diverged { diverged, batch });
                 }
             }
@@ -389,9 +369,9 @@ impl<'a> Trainer<'a> {
             }
             Err(PreviewError::Sampling(error)) => return Err(error.into()),
         };
-        let path = self.folder.join("samples").join(format!("step-{step:06}.png"));
+        let path = self.folder.path.join("samples").join(format!("step-{step:06}.png"));
         let bytes = pictures.png(&[]).map_err(LogError::from)?;
-        let written = std::fs::create_dir_all(self.folder.join("samples"))
+        let written = std::fs::create_dir_all(self.folder.path.join("samples"))
             .and_then(|()| std::fs::write(&path, bytes));
         written.map_err(|e| RunError::io(&path, &e))?;
         Ok(self.log.picture("samples", step, &pictures)?)
@@ -410,9 +390,9 @@ impl<'a> Trainer<'a> {
             exp_avg_sq: learned.exp_avg_sq,
             state: self.state.clone(),
         };
-        let path = checkpoint::save(&self.folder, &snapshot)?;
+        let path = checkpoint::save(&self.folder.path, &snapshot)?;
         self.state.metrics.clear();
-        checkpoint::prune(&self.folder, self.config.checkpoints.keep)?;
+        checkpoint::prune(&self.folder.path, self.config.checkpoints.keep)?;
         self.last_checkpoint = Some(path.clone());
         Ok(path)
     }
@@ -430,12 +410,6 @@ fn first_state(config: &Config, data: &Dataset) -> State {
         ema_max_decay: config.ema.max_decay.clone(),
         ..State::default()
     }
-}
-
-/// The effective settings, before the first step.
-fn write_config(folder: &Path, config: &Config) -> Result<(), RunError> {
-    let path = folder.join("config.toml");
-    std::fs::write(&path, config.to_toml()).map_err(|e| RunError::io(&path, &e))
 }
 
 fn log_row(state: &State, row: &metrics::Row, loss_smoothed: Option<f64>, lr: f64) -> log::Row {
