@@ -58,9 +58,11 @@ fn a_new_run_has_its_settings_first() {
     let place = Place::new("new");
     let config = place.config("a/b");
     let folder = Folder::open(&config, &Resume::Auto).expect("a new run");
-    assert_eq!(step(&folder), None);
-    assert_eq!((folder.changes.len(), folder.rewound.len()), (0, 0));
-    let text = fs::read_to_string(folder.path.join(CONFIG)).expect("settings");
+    assert_eq!((step(&folder), folder.changes.len()), (None, 0));
+    let file = folder.path.join(CONFIG);
+    assert!(!file.exists(), "not before it begins");
+    assert_eq!(folder.begin(&config), Ok(vec![]));
+    let text = fs::read_to_string(file).expect("settings");
     assert_eq!(Config::resolve(None, Some((CONFIG, &text)), &[], ""), Ok(config.clone()));
     let error = Folder::open(&config, &Resume::Auto).expect_err("one at a time");
     assert_eq!(error, RunError::Locked { run: folder.path.clone() });
@@ -72,7 +74,9 @@ fn a_new_run_has_its_settings_first() {
 fn a_run_goes_on_and_tells_what_changed() {
     let place = Place::new("on");
     let mut config = place.config("run");
-    drop(Folder::open(&config, &Resume::Auto).expect("a new run"));
+    let folder = Folder::open(&config, &Resume::Auto).expect("a new run");
+    folder.begin(&config).expect("begun");
+    drop(folder);
     place.save("run", 100);
     place.save("run", 200);
     config.optimizer.lr = 1e-4;
@@ -80,6 +84,10 @@ fn a_run_goes_on_and_tells_what_changed() {
     assert_eq!(step(&folder), Some(200));
     let [change] = folder.changes.as_slice() else { panic!("{:?}", folder.changes) };
     assert_eq!((change.key.as_str(), change.after.as_str()), ("optimizer.lr", "0.0001"));
+    folder.begin(&config).expect("begun");
+    drop(folder);
+    let folder = Folder::open(&config, &Resume::Auto).expect("the run");
+    assert_eq!(folder.changes, [], "told once");
     drop(folder);
     let error = Folder::open(&config, &Resume::Never).expect_err("a run is there");
     assert_eq!(error, RunError::Occupied { run: place.0.join("run") });
@@ -90,15 +98,18 @@ fn an_earlier_checkpoint_rewinds_its_own_run_only() {
     let place = Place::new("rewind");
     let config = place.config("run");
     let early = place.save("run", 100);
-    place.save("run", 200);
-    let elsewhere = Folder::open(&place.config("branch"), &Resume::From(early.clone()));
-    assert_eq!(step(&elsewhere.expect("a branch")), Some(100));
+    let late = place.save("run", 200);
+    let branch = place.config("branch");
+    let folder = Folder::open(&branch, &Resume::From(early.clone())).expect("a branch");
+    assert_eq!((step(&folder), folder.begin(&branch)), (Some(100), Ok(vec![])));
     let run = place.0.join("run");
     let folder = Folder::open(&place.config("last"), &Resume::From(run.clone())).expect("of a run");
-    assert_eq!((step(&folder), folder.rewound.len()), (Some(200), 0));
-    let folder = Folder::open(&config, &Resume::From(early.clone())).expect("the run");
-    assert_eq!((step(&folder), folder.rewound.len()), (Some(100), 1));
-    assert!(folder.rewound[0].ends_with("rewound-000200-1"));
+    assert_eq!(step(&folder), Some(200));
+    let folder = Folder::open(&config, &Resume::From(early)).expect("the run");
+    assert_eq!(step(&folder), Some(100));
+    assert!(late.exists(), "not before it begins");
+    assert_eq!(folder.begin(&config), Ok(vec![run.join("rewound-000200-1")]));
+    assert!(!late.exists());
     drop(folder);
     // Another run's checkpoint is not laid over this one's.
     let other = place.save("other", 50);

@@ -1,4 +1,4 @@
-//! A run's folder, opened to train in: locked, resumed, its settings written.
+//! A run's folder, to train in: locked, resumed, its settings written.
 
 use super::checkpoint::{
     Disk, RealDisk, Restored, RunError, RunLock, checkpoints, restore, resume, rewind,
@@ -27,15 +27,14 @@ pub struct Folder {
     pub path: PathBuf,
     /// What to go on from.
     pub restored: Option<Restored>,
-    /// Checkpoints after the one resumed, where they are now.
-    pub rewound: Vec<PathBuf>,
     /// Settings that are not what they were when the run was last begun.
     pub changes: Vec<Change>,
     _lock: RunLock,
 }
 
 impl Folder {
-    /// Opens the run of `config`, and writes its settings there.
+    /// Opens the run of `config`. Nothing in it changes before [`Folder::begin`]: whether what was found
+    /// goes with the settings and the data is the caller's to say.
     ///
     /// # Errors
     /// [`RunError::Locked`], [`RunError::Occupied`] where a run would be begun over another, and those of
@@ -43,37 +42,38 @@ impl Folder {
     pub fn open(config: &Config, from: &Resume) -> Result<Self, RunError> {
         let path = PathBuf::from(&config.output.dir);
         let lock = RunLock::take(&path)?;
-        let occupied = || match checkpoints(&path)?.first() {
-            Some(_) => Err(RunError::Occupied { run: path.clone() }),
-            None => Ok(()),
-        };
-        let mut rewound = Vec::new();
         let restored = match from {
             Resume::Auto => resume(&path)?,
-            Resume::Never => occupied().map(|()| None)?,
-            Resume::From(other) => {
-                let restored = restore(other)?;
-                if same(restored.folder.parent(), &path) {
-                    rewound = rewind(&path, restored.snapshot.state.step)?;
-                } else {
-                    occupied()?;
-                }
-                Some(restored)
-            }
+            Resume::Never => None,
+            Resume::From(other) => Some(restore(other)?),
         };
-        let file = path.join(CONFIG);
-        let before = std::fs::read_to_string(&file).ok().filter(|_| restored.is_some());
+        // A run is begun, or branches off another one, where there is none.
+        let own = restored.as_ref().is_some_and(|found| same(found.folder.parent(), &path));
+        if !own && !checkpoints(&path)?.is_empty() {
+            return Err(RunError::Occupied { run: path });
+        }
+        let before = std::fs::read_to_string(path.join(CONFIG)).ok().filter(|_| own);
         let before = before.and_then(|text| {
             Config::resolve(None, Some((CONFIG, &text)), &[], &config.preset).ok()
         });
         let changes = before.map(|before| before.changes(config)).unwrap_or_default();
-        let hidden = path.join(".config.toml.tmp");
+        Ok(Self { path, restored, changes, _lock: lock })
+    }
+
+    /// Writes the settings, and puts checkpoints after the one resumed aside. Where those are now.
+    ///
+    /// # Errors
+    /// [`RunError::Io`].
+    pub fn begin(&self, config: &Config) -> Result<Vec<PathBuf>, RunError> {
+        let step = self.restored.as_ref().map_or(0, |found| found.snapshot.state.step);
+        let rewound = rewind(&self.path, step)?;
+        let (hidden, file) = (self.path.join(".config.toml.tmp"), self.path.join(CONFIG));
         let mut disk = RealDisk;
         disk.write(&hidden, config.to_toml().as_bytes())
             .and_then(|()| disk.rename(&hidden, &file))
-            .and_then(|()| disk.sync_folder(&path))
+            .and_then(|()| disk.sync_folder(&self.path))
             .map_err(|e| RunError::io(&file, &e))?;
-        Ok(Self { path, restored, rewound, changes, _lock: lock })
+        Ok(rewound)
     }
 }
 

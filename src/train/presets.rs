@@ -86,7 +86,7 @@ fn emoji_tiny() -> Config {
 fn emoji() -> Config {
     Config {
         data: builtin(32),
-        model: Model { attention_head_dim: 16, ..network(&[48, 96, 144], &[false, true, true], 1) },
+        model: Model { attention_head_dim: 16, ..network(&[48, 96, 128], &[false, true, true], 1) },
         optimizer: Optimizer { lr: 4e-4, ..Optimizer::default() },
         lr: Lr { scheduler: LrScheduler::Cosine, warmup_steps: 500 },
         ema: Ema { max_decay: vec![0.9995], ..Ema::default() },

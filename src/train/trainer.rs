@@ -121,7 +121,11 @@ pub fn run(
     let folder = Folder::open(config, resume)?;
     tell(&folder, talk);
     if let Some(restored) = &folder.restored {
-        same_run(&folder.path, &restored.snapshot, &data, &unet, config)?;
+        restored.snapshot.check(&unet)?;
+        same_run(&folder.path, &restored.snapshot, &data, config)?;
+    }
+    for path in folder.begin(config)? {
+        (talk.say)(&format!("A later checkpoint is kept as {}", path.display()));
     }
     dashboard::write(&folder.path)?;
     Trainer::new(gpu, config, folder, data, unet, scheduler, talk)?.train(talk)
@@ -138,9 +142,6 @@ fn tell(folder: &Folder, talk: &Talk<'_>) {
             checkpoint.display(),
             snapshot.state.step
         ));
-    }
-    for path in &folder.rewound {
-        (talk.say)(&format!("A later checkpoint is kept as {}", path.display()));
     }
     for Change { key, before, after } in &folder.changes {
         (talk.say)(&format!("{key} is {after} from now on; it was {before}"));
@@ -163,13 +164,10 @@ fn same_run(
     run: &Path,
     snapshot: &Snapshot,
     data: &Dataset,
-    unet: &UNetConfig,
     config: &Config,
 ) -> Result<(), TrainError> {
     let state = &snapshot.state;
-    let what = if snapshot.unet != *unet {
-        "of another network"
-    } else if state.data.sha256 != data.identity() {
+    let what = if state.data.sha256 != data.identity() {
         "on other data"
     } else if state.seed != config.training.seed {
         "with another training.seed"
