@@ -89,7 +89,8 @@ pub struct ParamGradient {
     pub values: Vec<f32>,
 }
 
-/// The mean squared error of a batch and its gradient with respect to every parameter.
+/// The mean squared error of a batch and its gradient with respect to every parameter; without dropout,
+/// whose noise nobody else can make.
 ///
 /// # Errors
 /// Lengths that do not match, labels that the model does not take or misses, what does not fit the
@@ -99,7 +100,8 @@ pub async fn gradients(model: &Model, batch: &Batch) -> Result<(f32, Vec<ParamGr
     let [n, c, h, w] = batch.shape;
     check(model, batch)?;
     let objective = Objective { kind: LossKind::Squared, factor: 1.0 / n as f32 };
-    let plan = gradient_plan(&inner.unet, inner.gpu.class(), [n, h, w], objective)?;
+    let unet = UNetConfig { dropout: 0.0, ..inner.unet.clone() };
+    let plan = gradient_plan(&unet, inner.gpu.class(), [n, h, w], objective)?;
     let mut weights = |weight: &plan::PackedWeight| inner.packed(weight);
     let executor = Executor::new(&inner.gpu, plan, &mut weights, &mut |_| ()).await?;
 
@@ -122,8 +124,6 @@ pub async fn gradients(model: &Model, batch: &Batch) -> Result<(f32, Vec<ParamGr
     }
     let item = Item { weight: 1.0, ..Item::default() };
     write("items", bytemuck::cast_slice(&vec![item.to_words(); n]))?;
-    // Only dropout reads it.
-    write("state", bytemuck::cast_slice(&crate::kernels::train::initial_state(1, 0, 0)))?;
 
     executor.submit(0..executor.plan().dispatches.len())?;
     let losses = match executor.plan().tensor("item_loss") {
