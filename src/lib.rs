@@ -47,3 +47,5 @@ pub mod train;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 pub mod weights;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod words;

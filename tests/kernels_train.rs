@@ -25,6 +25,8 @@ const CLASSES: [Class; 2] = [Class::Software, Class::Discrete];
 const SEED: u64 = 0x1234_5678_9abc_def0;
 const PREDICTIONS: [PredictionType; 3] =
     [PredictionType::Epsilon, PredictionType::Sample, PredictionType::VPrediction];
+/// More items than a row of workgroups.
+const FOLDED: usize = 32_770;
 const LOSSES: [LossKind; 3] =
     [LossKind::Squared, LossKind::Absolute, LossKind::Huber { delta: 0.7 }];
 
@@ -291,14 +293,15 @@ fn loss_agrees_with_its_twin() {
         (Shape::new(3, 16, 16, 8), 4),
         (Shape::new(2, 7, 5, 5), 5),
         (Shape::new(1, 67, 61, 3), 3),
-        // A folded grid.
-        (Shape::new(33_000, 1, 1, 2), 1),
+        // A folded grid, which is slow on some adapters.
+        (Shape::new(FOLDED, 1, 1, 2), 1),
     ];
     for (shape, c) in shapes {
         let items = items(shape.n, 50);
         let size = shape.pixels() * shape.c;
         let (o, y) = (values(1, shape.n * size), values(2, shape.n * shape.pixels() * c));
-        for (kind, factor) in LOSSES.into_iter().zip([1.0, 0.125, 1.0 / 3.0]) {
+        let kinds = if shape.n == FOLDED { &LOSSES[..1] } else { &LOSSES };
+        for (&kind, factor) in kinds.iter().zip([1.0, 0.125, 1.0 / 3.0]) {
             let kernel = Loss { output: shape, channels: c, kind, factor };
             let (mut want, mut want_loss) = (Vec::new(), Vec::new());
             for (i, item) in items.iter().enumerate() {
@@ -495,17 +498,17 @@ fn dropout_agrees_with_its_twin() {
     for shape in [Shape::new(1, 1, 1, 1), Shape::new(3, 5, 7, 6), Shape::new(2, 16, 16, 32)] {
         let items = items(shape.n, 9);
         let x = pad(&values(5, shape.n * shape.pixels() * shape.c), shape.c);
-        for (p, layer) in [(0.0, 0), (0.1, 1), (0.3, 2), (0.5, 0xff_ffff), (1.0, 3)] {
+        let len = x.len() / shape.n;
+        // A p that the first element's u just reaches.
+        let edge = dropout::uniforms(SEED, 11, 4, items[0].number, 4)[0];
+        for (p, layer) in [(0.0, 0), (0.1, 1), (0.3, 2), (0.5, 0xff_ffff), (1.0, 3), (edge, 4)] {
             let y = run_dropout(Dropout { shape, p, layer }, &items, &x, 9);
-            let len = x.len() / shape.n;
-            let kept: Vec<bool> = items
-                .iter()
-                .flat_map(|item| dropout::kept(SEED, 11, layer, item.number, p, len))
-                .collect();
+            let mut want = Vec::new();
+            for (item, x) in items.iter().zip(x.chunks(len)) {
+                let u = dropout::uniforms(SEED, 11, layer, item.number, len);
+                want.extend(dropout::item(x, &u, p));
+            }
             // One product of f32: to the bit.
-            let scale = if p < 1.0 { (1.0 / (1.0 - p)) as f32 } else { 0.0 };
-            let want: Vec<f32> =
-                x.iter().zip(kept).map(|(x, kept)| if kept { scale * x } else { 0.0 }).collect();
             assert_eq!(y, want, "{shape} {p} {layer}");
         }
     }

@@ -95,7 +95,9 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     sums.weighted *= params.factor;
     if micro % params.accumulation > 0u {
         let before = bitcast<vec4<f32>>(ring[row]);
-        sums = plus(Sums(before.x, bitcast<vec4<f32>>(ring[row + 1u]), bitcast<vec4<f32>>(ring[row + 2u])), sums);
+        let loss = bitcast<vec4<f32>>(ring[row + 1u]);
+        let count = bitcast<vec4<f32>>(ring[row + 2u]);
+        sums = plus(Sums(before.x, loss, count), sums);
     }
     ring[row] = vec4<u32>(bitcast<u32>(sums.weighted), 0u, 0u, number);
     ring[row + 1u] = bitcast<vec4<u32>>(sums.loss);

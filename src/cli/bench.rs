@@ -1,7 +1,7 @@
 //! `unnoise bench`: how fast this machine evaluates a U-Net.
 
 use super::args::{Bench, Global};
-use super::info::{adapter_line, bytes, class_name, count};
+use super::info::{adapter_line, class_name};
 use super::print;
 use super::progress::{Progress, Talk};
 use anyhow::{Context, Result};
@@ -15,6 +15,7 @@ use unnoise::gpu::profile::{has_clock, profile};
 use unnoise::gpu::{Executor, Gpu, probe};
 use unnoise::plan::{Plan, Role};
 use unnoise::weights::{Weights, safetensors};
+use unnoise::words::{bytes, count};
 
 /// How long evaluations are repeated, and how often at least.
 const MEASURE: Duration = Duration::from_secs(3);

@@ -12,6 +12,7 @@ use unnoise::gpu::{AdapterSummary, Gpu, GpuError, plan_fits};
 use unnoise::kernels::Class;
 use unnoise::plan::{Limits, Plan, Role};
 use unnoise::weights::{ParamSpec, Weights};
+use unnoise::words::{bytes, count};
 
 /// `unnoise info`.
 pub async fn run(args: &Info, global: &Global, talk: Talk) -> Result<()> {
@@ -167,49 +168,5 @@ pub fn class_name(class: Class) -> &'static str {
         Class::Integrated => "integrated",
         Class::Apple => "apple",
         Class::Discrete => "discrete",
-    }
-}
-
-/// 1.86 M, 45.3 k.
-pub fn count(n: u64) -> String {
-    match n as f64 {
-        n if n >= 99.95e6 => format!("{:.0} M", n / 1e6),
-        n if n >= 9.995e6 => format!("{:.1} M", n / 1e6),
-        n if n >= 1e6 => format!("{:.2} M", n / 1e6),
-        n if n >= 1e3 => format!("{:.1} k", n / 1e3),
-        n => n.to_string(),
-    }
-}
-
-/// In binary units, three digits.
-pub fn bytes(n: u64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let (mut value, mut unit) = (n as f64, 0);
-    while value >= 1000.0 && unit + 1 < units.len() {
-        (value, unit) = (value / 1024.0, unit + 1);
-    }
-    match unit {
-        0 => format!("{n} B"),
-        _ if value >= 99.95 => format!("{value:.0} {}", units[unit]),
-        _ if value.fract() < 0.05 => format!("{value:.0} {}", units[unit]),
-        _ => format!("{value:.1} {}", units[unit]),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_read_well() {
-        let texts = [7, 45_259, 1_861_000, 35_746_307, 120_000_000].map(count);
-        assert_eq!(texts, ["7", "45.3 k", "1.86 M", "35.7 M", "120 M"]);
-    }
-
-    #[test]
-    fn bytes_read_well() {
-        let texts = [0, 999, 16 << 10, 128 << 20, 1100 << 20, 143 << 20, u64::MAX].map(bytes);
-        let want = ["0 B", "999 B", "16 KiB", "128 MiB", "1.1 GiB", "143 MiB", "16777216 TiB"];
-        assert_eq!(texts, want);
     }
 }

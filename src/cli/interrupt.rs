@@ -1,4 +1,4 @@
-//! Ctrl-C: at once where nothing is lost by it, else at the next pause between two submits.
+//! Ctrl-C and SIGTERM: at once where nothing is lost by it, else at the next pause between two submits.
 
 use anyhow::{Result, bail};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -45,9 +45,14 @@ impl Drop for Watch {
     }
 }
 
+/// Whether Ctrl-C was pressed since the [`Watch`] began.
+pub fn pressed() -> bool {
+    STATE.load(Ordering::SeqCst) == PRESSED
+}
+
 /// Fails once Ctrl-C was pressed.
 pub fn check() -> Result<()> {
-    if STATE.load(Ordering::SeqCst) == PRESSED {
+    if pressed() {
         bail!(Interrupted);
     }
     Ok(())

@@ -119,12 +119,9 @@ impl Drop for Progress {
 
 /// Iterations per second, or seconds per iteration where that reads better.
 pub fn rate(done: u64, elapsed: Duration) -> String {
-    let per_second = done as f64 / elapsed.as_secs_f64().max(1e-9);
-    match per_second {
-        0.0 => "- it/s".to_owned(),
-        r if r >= 10.0 => format!("{r:.0} it/s"),
-        r if r >= 1.0 => format!("{r:.1} it/s"),
-        r => format!("{:.1} s/it", 1.0 / r),
+    match done {
+        0 => "- it/s".to_owned(),
+        _ => unnoise::words::per_second(done as f64 / elapsed.as_secs_f64().max(1e-9)),
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) use json::shorten;
 pub use pipeline::PipelineConfig;
 pub use scheduler::SchedulerConfig;
 pub use unet::UNetConfig;
-pub use unet_size::MAX_PARAMETERS;
+pub use unet_size::{MAX_PARAMETERS, MAX_SIDE};
 
 use serde_json::Value;
 

@@ -55,6 +55,20 @@ impl PipelineConfig {
         // DDIMPipeline turns any scheduler it is given into a DDIMScheduler.
         Ok(Self { sampler: if ddim { SchedulerKind::Ddim } else { scheduler } })
     }
+
+    /// `model_index.json` as diffusers writes it for a `UNet2DModel` and this sampler's scheduler.
+    pub fn to_json(&self) -> String {
+        let (pipeline, scheduler) = match self.sampler {
+            SchedulerKind::Ddpm => ("DDPMPipeline", "DDPMScheduler"),
+            SchedulerKind::Ddim => ("DDIMPipeline", "DDIMScheduler"),
+        };
+        super::pretty(&[
+            ("_class_name", pipeline.into()),
+            ("_diffusers_version", super::DIFFUSERS_VERSION.into()),
+            ("scheduler", vec!["diffusers", scheduler].into()),
+            ("unet", vec!["diffusers", "UNet2DModel"].into()),
+        ])
+    }
 }
 
 /// The class of a part: `["diffusers", class]`, or `[null, null]` for none.

@@ -26,6 +26,14 @@ pub enum Stream {
     Dropout = 3,
     /// Parameters of a new network, told apart by name.
     Init = 4,
+    /// The order of a data set's items, an epoch at a time (`train::order`).
+    Shuffle = 16,
+    /// t of each training item.
+    Timestep = 17,
+    /// Whether a training item is mirrored.
+    Flip = 18,
+    /// Whether a training item's class is withheld.
+    DropLabel = 19,
 }
 
 /// Philox4x32 with 10 rounds: four independent uniform words for a counter and a key.

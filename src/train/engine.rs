@@ -13,6 +13,7 @@ use crate::kernels::train::items::Item;
 use crate::kernels::train::metrics::Row;
 use crate::model::embedding;
 use crate::plan::{BufferId, Slice};
+use crate::shape::nhwc4_to_nchw;
 use std::collections::HashMap;
 
 /// All that is learned, under diffusers' names.
@@ -60,15 +61,15 @@ impl Engine {
     /// still to be written.
     ///
     /// # Errors
-    /// What the network cannot take, what does not fit the device, parameters that are missing, GPU errors.
+    /// What does not fit the device, parameters that are missing, GPU errors.
     pub async fn new(
         gpu: &Gpu,
-        unet: &UNetConfig,
+        step: StepPlan,
         options: StepOptions,
+        unet: &UNetConfig,
         learned: &Learned,
         progress: &mut dyn FnMut(Loading),
     ) -> Result<Self, Error> {
-        let step = StepPlan::new(unet, gpu.class(), &options)?;
         let weights: HashMap<&str, &Tensor> = by_name(&learned.weights);
         let mut packed = |weight: &crate::plan::PackedWeight| pack(weight, &weights);
         let executor = Executor::new(gpu, step.plan.clone(), &mut packed, progress).await?;
@@ -91,15 +92,10 @@ impl Engine {
         self.executor.bytes()
     }
 
-    /// The plan of a step.
-    pub fn step_plan(&self) -> &StepPlan {
-        &self.step
-    }
-
-    /// Writes all pictures, `[pictures][h][w][c]` bytes.
+    /// Writes pictures, `[pictures][h][w][c]` bytes, from the first one on.
     ///
     /// # Errors
-    /// Another number of bytes than the plan has room for; see [`Gpu::check`].
+    /// More bytes than the plan has room for; see [`Gpu::check`].
     pub fn write_data(&self, bytes: &[u8]) -> Result<(), Error> {
         let mut rest = bytes;
         for piece in 0.. {
@@ -109,7 +105,9 @@ impl Engine {
             let (now, later) = rest.split_at(rest.len().min(slice.bytes as usize));
             let mut now = now.to_vec();
             now.resize(now.len().next_multiple_of(4), 0);
-            self.executor.write(slice, &now)?;
+            if !now.is_empty() {
+                self.executor.write(Slice { bytes: now.len() as u64, ..slice }, &now)?;
+            }
             rest = later;
         }
         match rest.len() {
@@ -171,7 +169,11 @@ impl Engine {
     ///
     /// # Errors
     /// More rows than the tables hold, or another number of items than the rows need; see [`Gpu::check`].
-    pub async fn run(&mut self, updates: &Updates, stop: &mut dyn FnMut() -> bool) -> Result<usize, Error> {
+    pub async fn run(
+        &mut self,
+        updates: &Updates,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<usize, Error> {
         let o = &self.options;
         let (rows, micro) = (updates.rows.len(), updates.rows.len() * o.accumulation);
         if rows > o.capacity || updates.items.len() != micro * o.n {
@@ -220,10 +222,8 @@ impl Engine {
         let metrics = slice(&self.executor, tensors::METRICS)?;
         self.ring.start(&self.executor, metrics, 0)?;
         let Some((_, bytes)) = self.ring.wait().await? else { return Ok(Vec::new()) };
-        let words: Vec<u32> = bytes
-            .chunks_exact(4)
-            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect();
+        let words: Vec<u32> =
+            bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         let row = |words: &[u32]| words.try_into().ok().map(Row::from_words);
         Ok(words.chunks_exact(Row::WORDS).filter_map(row).collect())
     }
@@ -243,6 +243,22 @@ impl Engine {
             exp_avg_sq: self.read(self.step.exp_avg_sq, false).await?,
             averages,
         })
+    }
+
+    /// The last batch as the network was given it: `sample` and `target`.
+    ///
+    /// # Errors
+    /// See [`Gpu::check`].
+    pub async fn batch(&self) -> Result<Vec<Tensor>, Error> {
+        let mut all = Vec::new();
+        for name in ["sample", "target"] {
+            if let Some((shape, slice)) = self.executor.plan().tensor(name) {
+                let values = nhwc4_to_nchw(&self.executor.read(slice).await?, shape);
+                let shape = vec![shape.n, shape.c, shape.h, shape.w];
+                all.push(Tensor { name: name.to_owned(), shape, values });
+            }
+        }
+        Ok(all)
     }
 
     /// A moving average of the parameters, or, where there is none, the parameters.
@@ -283,10 +299,14 @@ fn pack(
     weight: &crate::plan::PackedWeight,
     values: &HashMap<&str, &Tensor>,
 ) -> Result<Vec<f32>, Error> {
-    let missing = |name: &String| Error::Request(format!("there is no value for the parameter {name}"));
+    let missing =
+        |name: &String| Error::Request(format!("there is no value for the parameter {name}"));
     let part = |name: &String| values.get(name.as_str()).ok_or_else(|| missing(name));
-    let parts: Vec<&[f32]> =
-        weight.names.iter().map(|n| Ok(part(n)?.values.as_slice())).collect::<Result<_, Error>>()?;
+    let parts: Vec<&[f32]> = weight
+        .names
+        .iter()
+        .map(|n| Ok(part(n)?.values.as_slice()))
+        .collect::<Result<_, Error>>()?;
     let lens: Vec<usize> = parts.iter().map(|p| p.len()).collect();
     if lens != weight.packing.part_lens() {
         let names = weight.names.join(" + ");

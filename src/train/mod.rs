@@ -1,8 +1,34 @@
 //! Training on the GPU, with the shaders that generate: the graph of `model` is differentiated, and one
 //! training step (noise the batch, forward, loss, backward, clip, AdamW, EMA) is one plan.
+//!
+//! ```text
+//! config ─► recipe ──────────────┐
+//! dataset ─► order, loader ─► feed ─► engine (step: one plan, replayed) ─► trainer ─► checkpoint, log, preview
+//! ```
+//!
+//! * [`config`], [`presets`]: the settings. [`dataset`]: what is learned from.
+//! * [`gradient`] makes a plan of network, loss and adjoint; [`step`] one of a whole training step.
+//! * [`engine`] runs it on a GPU. [`recipe`] and [`feed`] say what each step is told: [`order`], [`lr`],
+//!   [`optimizer`], [`weighting`] are functions of the seed and the step.
+//! * [`trainer`] is the loop: [`checkpoint`]s, [`log`]s, [`preview`]s, [`interrupt`]ions, the [`watch`] for
+//!   what is not finite.
 
+pub mod checkpoint;
+pub mod config;
+pub mod dataset;
+pub mod engine;
+pub mod feed;
 pub mod gradient;
+pub mod init;
+pub mod interrupt;
+pub mod log;
 pub mod lr;
 pub mod optimizer;
+pub mod order;
+pub mod presets;
+pub mod preview;
+pub mod recipe;
 pub mod step;
+pub mod trainer;
+pub mod watch;
 pub mod weighting;

@@ -100,7 +100,7 @@ impl Row {
     /// Words of a row.
     pub const WORDS: usize = 8;
 
-    /// The k-th step, from 1, at learning rate `lr`. Averages past [`MAX_EMAS`] have no room; lanes
+    /// The k-th step, from 1 and skipped ones included, at learning rate `lr`. Averages past [`MAX_EMAS`] have no room; lanes
     /// without one hold 0.
     pub fn new(adamw: &AdamW, emas: &[Ema], lr: f64, k: u64) -> Self {
         let power = |beta: f64| beta.powf(k as f64);

@@ -166,6 +166,15 @@ pub enum WeightsError {
         /// Values given.
         values: usize,
     },
+    /// A value beyond f16.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[error("tensor `{name}` holds {value}, and f16 ends at 65504. Keep the weights in f32.")]
+    Half {
+        /// Tensor.
+        name: String,
+        /// Its value.
+        value: String,
+    },
 }
 
 /// A tensor that is not shaped as the configuration wants.

@@ -7,6 +7,7 @@
 use super::{WeightsError, diagnose, names};
 use crate::lean;
 use ::safetensors::tensor::TensorView;
+use bytemuck::cast_slice;
 use half::{bf16, f16};
 
 pub use ::safetensors::{Dtype, SafeTensors};
@@ -182,18 +183,56 @@ impl std::fmt::Debug for Weights {
 pub fn write(tensors: &[(&str, &[usize], &[f32])]) -> Result<Vec<u8>, WeightsError> {
     let mut views = Vec::with_capacity(tensors.len());
     for &(name, shape, values) in tensors {
-        let error = || {
-            let (name, shape, values) = (name.to_owned(), shape.to_vec(), values.len());
-            WeightsError::Write { name, shape, values }
-        };
-        let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).ok_or_else(error)?;
-        if count != values.len() {
-            return Err(error());
-        }
-        let bytes = bytemuck::cast_slice(values);
-        views
-            .push((name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).map_err(|_| error())?));
+        views.push((name, view(name, shape, values.len(), Dtype::F32, cast_slice(values))?));
     }
+    serialize(views)
+}
+
+/// The same, rounded to f16.
+///
+/// # Errors
+/// As [`write`], and [`WeightsError::Half`] for values that f16 cannot hold.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn write_half(tensors: &[(&str, &[usize], &[f32])]) -> Result<Vec<u8>, WeightsError> {
+    let mut halves = Vec::with_capacity(tensors.len());
+    for &(name, _, values) in tensors {
+        let half: Vec<f16> = values.iter().map(|&x| f16::from_f32(x)).collect();
+        if let Some(i) = half.iter().position(|x| !x.is_finite()) {
+            return Err(WeightsError::Half { name: name.to_owned(), value: values[i].to_string() });
+        }
+        halves.push(half.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
+    }
+    let mut views = Vec::with_capacity(tensors.len());
+    for (&(name, shape, values), bytes) in tensors.iter().zip(&halves) {
+        views.push((name, view(name, shape, values.len(), Dtype::F16, bytes)?));
+    }
+    serialize(views)
+}
+
+/// Whether as many values fill a tensor's shape.
+///
+/// # Errors
+/// [`WeightsError::Write`].
+pub fn check(name: &str, shape: &[usize], values: usize) -> Result<(), WeightsError> {
+    if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) == Some(values) {
+        return Ok(());
+    }
+    Err(WeightsError::Write { name: name.to_owned(), shape: shape.to_vec(), values })
+}
+
+fn view<'d>(
+    name: &str,
+    shape: &[usize],
+    values: usize,
+    dtype: Dtype,
+    bytes: &'d [u8],
+) -> Result<TensorView<'d>, WeightsError> {
+    check(name, shape, values)?;
+    let error = |_| WeightsError::Write { name: name.to_owned(), shape: shape.to_vec(), values };
+    TensorView::new(dtype, shape.to_vec(), bytes).map_err(error)
+}
+
+fn serialize(views: Vec<(&str, TensorView)>) -> Result<Vec<u8>, WeightsError> {
     let format = [("format".to_owned(), "pt".to_owned())].into_iter().collect();
     ::safetensors::serialize(views, Some(format))
         .map_err(|e| WeightsError::Header { file: "output".to_owned(), detail: e.to_string() })

@@ -1,0 +1,119 @@
+//! A model folder for the page and for others, out of a run.
+
+use super::*;
+use crate::checkpoint::Checkpoint;
+use crate::config::PipelineConfig;
+use crate::weights::{ParamSpec, safetensors};
+use crate::words;
+use std::fmt::Write;
+use std::fs;
+
+/// What was exported.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Exported {
+    /// From this checkpoint, or model folder.
+    pub from: PathBuf,
+    /// Values in all.
+    pub parameters: u64,
+    /// Bytes of the weights' file.
+    pub bytes: u64,
+}
+
+/// Writes the model of a run, a checkpoint or a diffusers folder to a new folder `out`, in f16 or f32,
+/// with a card that says where it comes from.
+///
+/// # Errors
+/// [`RunError::Exists`] where `out` is anything but an empty folder; [`RunError::Model`],
+/// [`RunError::Weights`], [`RunError::Graph`] for a model that is not whole; [`RunError::Io`].
+pub fn export(from: &Path, out: &Path, half: bool) -> Result<Exported, RunError> {
+    let folder = model_folder(from)?;
+    let Checkpoint { unet, scheduler, weights, .. } = Checkpoint::open(&folder)?;
+    let side = 1 << (unet.block_out_channels.len() - 1);
+    let params = crate::model::build(&unet, 1, side, side)?.graph.params;
+    let specs: Vec<ParamSpec> =
+        params.into_iter().map(|p| ParamSpec { name: p.name, shape: p.shape }).collect();
+    weights.check(&specs)?;
+    let values: Vec<Vec<f32>> =
+        specs.iter().map(|spec| weights.read(&spec.name)).collect::<Result<_, _>>()?;
+    let views: Vec<_> = specs
+        .iter()
+        .zip(&values)
+        .map(|(spec, values)| (spec.name.as_str(), spec.shape.as_slice(), values.as_slice()))
+        .collect();
+    let bytes = if half { safetensors::write_half(&views)? } else { safetensors::write(&views)? };
+    let parameters = values.iter().map(|v| v.len() as u64).sum();
+    let state = fs::read_to_string(folder.join(STATE)).ok();
+    let state = state.and_then(|text| serde_json::from_str::<State>(&text).ok());
+
+    if out.read_dir().map_or(out.exists(), |mut entries| entries.next().is_some()) {
+        return Err(RunError::Exists { path: out.to_owned() });
+    }
+    let name = out.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let hidden = out.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let card = card(&name, &unet, parameters, half, state.as_ref());
+    let pipeline = PipelineConfig { sampler: scheduler.kind }.to_json();
+    let length = bytes.len() as u64;
+    let files = [
+        (MODEL_INDEX.to_owned(), pipeline.into_bytes()),
+        (SCHEDULER.to_owned(), scheduler.to_json().into_bytes()),
+        (format!("{UNET}/{CONFIG}"), unet.to_json().into_bytes()),
+        (format!("{UNET}/{WEIGHTS}"), bytes),
+        ("README.md".to_owned(), card.into_bytes()),
+    ];
+    let mut disk = RealDisk;
+    let mut write = || {
+        disk.create_folder(&hidden.join(UNET))?;
+        disk.create_folder(&hidden.join("scheduler"))?;
+        files.iter().try_for_each(|(path, bytes)| disk.write(&hidden.join(path), bytes))?;
+        // Windows renames nothing onto a folder, an empty one neither.
+        let _ = fs::remove_dir(out);
+        disk.rename(&hidden, out)
+    };
+    if let Err(error) = write() {
+        let _ = disk.remove_folder(&hidden);
+        return Err(RunError::io(out, &error));
+    }
+    Ok(Exported { from: folder, parameters, bytes: length })
+}
+
+/// The model card: what a hub's page shows first. Only its author can add what the pictures are of.
+fn card(
+    name: &str,
+    unet: &UNetConfig,
+    parameters: u64,
+    half: bool,
+    state: Option<&State>,
+) -> String {
+    let size = unet.sample_size.map_or_else(|| "any size".to_owned(), |[h, w]| format!("{h}x{w}"));
+    let mut text = format!(
+        "---\nlibrary_name: diffusers\npipeline_tag: unconditional-image-generation\n---\n# {name}\n\
+         A denoising diffusion model: UNet2DModel, {size}, {} channels, {} parameters in {}.\n",
+        unet.in_channels,
+        words::count(parameters),
+        if half { "f16" } else { "f32" },
+    );
+    if let Some(state) = state {
+        let State { version, adapter, step, seed, data, ema_max_decay, seconds, .. } = state;
+        let average = match ema_max_decay.first() {
+            Some(rate) => format!("moving average (EMA up to {rate})"),
+            None => "the weights themselves".to_owned(),
+        };
+        let time = words::duration(*seconds);
+        let rows = [
+            ("trained with", format!("unnoise {version} on {adapter}")),
+            ("data", format!("{}: {}", data.path, data.description)),
+            ("steps", format!("{step}, in {time}, seed {seed}")),
+            ("weights", average),
+        ];
+        text += "\n| | |\n|---|---|\n";
+        for (key, value) in rows {
+            // A card is text in memory: writing to it does not fail.
+            let _ = writeln!(text, "| {key} | {} |", value.replace('|', "/"));
+        }
+        if let Some(loss) = state.smoothed.value() {
+            let _ = writeln!(text, "| loss | {loss:.4}, smoothed |");
+        }
+    }
+    text + "\n```python\nfrom diffusers import DDPMPipeline\n\
+            DDPMPipeline.from_pretrained(\".\")().images[0].save(\"picture.png\")\n```\n"
+}

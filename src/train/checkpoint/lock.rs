@@ -1,0 +1,28 @@
+//! One trainer at a time in a run's folder.
+
+use super::RunError;
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+
+/// Holds a run's folder for this process. The system lets go of it however the process ends.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+impl RunLock {
+    /// Creates the folder if it is missing, and locks it.
+    ///
+    /// # Errors
+    /// [`RunError::Locked`], [`RunError::Io`].
+    pub fn take(run: &Path) -> Result<Self, RunError> {
+        let path = run.join(".lock");
+        fs::create_dir_all(run).map_err(|e| RunError::io(run, &e))?;
+        let file = File::create(&path).map_err(|e| RunError::io(&path, &e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(RunError::Locked { run: run.to_owned() }),
+            Err(TryLockError::Error(e)) => Err(RunError::io(&path, &e)),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Writing a checkpoint.
+
+use super::manifest::{Manifest, verify};
+use super::*;
+use crate::config::PipelineConfig;
+use crate::weights::safetensors;
+
+/// Writes a checkpoint into `run` and makes `latest` name it. It is on the disk when this returns; where
+/// this fails, or the machine does, it is either whole or not there.
+///
+/// # Errors
+/// [`RunError`]. Other checkpoints have not been touched.
+pub fn save(run: &Path, snapshot: &Snapshot) -> Result<PathBuf, RunError> {
+    save_on(&mut RealDisk, run, snapshot)
+}
+
+/// [`save`] on any disk.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_on(disk: &mut dyn Disk, run: &Path, snapshot: &Snapshot) -> Result<PathBuf, RunError> {
+    let name = folder_name(snapshot.state.step);
+    let target = run.join(&name);
+    let need = check(&name, snapshot)?;
+    sweep(disk, run)?;
+    // Stopped right after a save: there is nothing new to write. A broken one gives way.
+    if target.exists() {
+        if verify(&target).is_ok() {
+            return point(disk, run, &name).map(|()| target);
+        }
+        remove(disk, &target)?;
+    }
+    let hidden = run.join(format!(".{name}.tmp"));
+    let mut files = Folder { disk, root: &hidden, manifest: Manifest::new() };
+    let result = files.fill(snapshot).and_then(|()| {
+        files.disk.rename(&hidden, &target).map_err(|e| (target.clone(), e))?;
+        files.disk.sync_folder(run).map_err(|e| (run.to_owned(), e))
+    });
+    if let Err((path, error)) = result {
+        // What is left of it only takes room. If this fails too, the next save removes it.
+        let _ = disk.remove_folder(&hidden);
+        return Err(match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                RunError::Full { run: run.to_owned(), name, need }
+            }
+            _ => RunError::io(&path, &error),
+        });
+    }
+    point(disk, run, &name)?;
+    Ok(target)
+}
+
+/// Makes `latest` name a checkpoint, at once.
+fn point(disk: &mut dyn Disk, run: &Path, name: &str) -> Result<(), RunError> {
+    let (hidden, target) = (run.join(".latest.tmp"), run.join(LATEST));
+    disk.write(&hidden, format!("{name}\n").as_bytes())
+        .and_then(|()| disk.rename(&hidden, &target))
+        .and_then(|()| disk.sync_folder(run))
+        .map_err(|e| RunError::io(&target, &e))
+}
+
+/// Takes a checkpoint away: out of sight first, so that no half of it is ever seen.
+pub(super) fn remove(disk: &mut dyn Disk, folder: &Path) -> Result<(), RunError> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let hidden = folder.with_file_name(format!(".{name}.old.tmp"));
+    disk.rename(folder, &hidden)
+        .and_then(|()| disk.remove_folder(&hidden))
+        .map_err(|e| RunError::io(folder, &e))
+}
+
+/// Removes what saves and removals that were cut short have left.
+fn sweep(disk: &mut dyn Disk, run: &Path) -> Result<(), RunError> {
+    let Ok(entries) = run.read_dir() else { return Ok(()) };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(".checkpoint-") && name.ends_with(".tmp") {
+            disk.remove_folder(&path).map_err(|e| RunError::io(&path, &e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of the tensors, once they are known to be worth keeping: a run that has diverged must not push
+/// its good checkpoints out.
+fn check(name: &str, snapshot: &Snapshot) -> Result<u64, RunError> {
+    let (have, need) = (snapshot.averages.len(), snapshot.state.ema_max_decay.len());
+    if have != need {
+        return Err(RunError::Averages { need, have });
+    }
+    let averages = snapshot.averages.iter().map(|tensors| ("the average", tensors));
+    let lists = [
+        ("the weight", &snapshot.weights),
+        ("the first moment", &snapshot.exp_avg),
+        ("the second moment", &snapshot.exp_avg_sq),
+    ];
+    let mut bytes = 0;
+    for (of, tensors) in lists.into_iter().chain(averages) {
+        for tensor in tensors {
+            safetensors::check(&tensor.name, &tensor.shape, tensor.values.len())?;
+            bytes += 4 * tensor.values.len() as u64;
+            if let Some(index) = tensor.values.iter().position(|v| !v.is_finite()) {
+                return Err(RunError::NotFinite {
+                    name: name.to_owned(),
+                    of: of.to_owned(),
+                    tensor: tensor.name.clone(),
+                    index,
+                    value: tensor.values[index],
+                });
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// A file or folder, and what the system said about it.
+type Failure = (PathBuf, io::Error);
+
+/// A checkpoint being written.
+struct Folder<'a> {
+    disk: &'a mut dyn Disk,
+    root: &'a Path,
+    manifest: Manifest,
+}
+
+impl Folder<'_> {
+    fn fill(&mut self, snapshot: &Snapshot) -> Result<(), Failure> {
+        let Snapshot { unet, scheduler, weights, averages, state, .. } = snapshot;
+        self.folder("")?;
+        let pipeline = PipelineConfig { sampler: scheduler.kind };
+        self.file(MODEL_INDEX, pipeline.to_json().as_bytes())?;
+        self.folder("scheduler")?;
+        self.file(SCHEDULER, scheduler.to_json().as_bytes())?;
+        let config = unet.to_json();
+        let raw = if averages.is_empty() { UNET } else { RAW };
+        self.network(raw, &config, weights)?;
+        for (i, (average, &rate)) in averages.iter().zip(&state.ema_max_decay).enumerate() {
+            let name = if i == 0 { UNET.to_owned() } else { average_folder(rate) };
+            self.network(&name, &config, average)?;
+        }
+        let named = |prefix: &'static str, tensors: &[Tensor]| {
+            let name = move |tensor: &Tensor| format!("{prefix}{}", tensor.name);
+            tensors.iter().map(name).collect::<Vec<_>>()
+        };
+        let (first, second) = (&snapshot.exp_avg, &snapshot.exp_avg_sq);
+        let names = [named(FIRST, first), named(SECOND, second)].concat();
+        let moments: Vec<_> = names
+            .iter()
+            .zip(first.iter().chain(second))
+            .map(|(name, t)| (name.as_str(), t.shape.as_slice(), t.values.as_slice()))
+            .collect();
+        self.tensors(MOMENTS, &moments)?;
+        let json = serde_json::to_string_pretty(state).unwrap_or_default() + "\n";
+        self.file(STATE, json.as_bytes())?;
+        let manifest = self.manifest.to_json();
+        self.write(MANIFEST, manifest.as_bytes())?;
+        self.sync("")
+    }
+
+    fn network(&mut self, name: &str, config: &str, tensors: &[Tensor]) -> Result<(), Failure> {
+        self.folder(name)?;
+        self.file(&format!("{name}/{CONFIG}"), config.as_bytes())?;
+        let tensors: Vec<_> = tensors.iter().map(Tensor::view).collect();
+        self.tensors(&format!("{name}/{WEIGHTS}"), &tensors)?;
+        self.sync(name)
+    }
+
+    fn tensors(&mut self, path: &str, list: &[(&str, &[usize], &[f32])]) -> Result<(), Failure> {
+        let bytes = safetensors::write(list).map_err(|e| (path.into(), io::Error::other(e)))?;
+        self.file(path, &bytes)
+    }
+
+    /// A file of the manifest.
+    fn file(&mut self, path: &str, bytes: &[u8]) -> Result<(), Failure> {
+        self.manifest.add(path, bytes);
+        self.write(path, bytes)
+    }
+
+    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), Failure> {
+        let path = self.root.join(path);
+        self.disk.write(&path, bytes).map_err(|e| (path, e))
+    }
+
+    fn folder(&mut self, path: &str) -> Result<(), Failure> {
+        let path = self.root.join(path);
+        self.disk.create_folder(&path).map_err(|e| (path, e))
+    }
+
+    fn sync(&mut self, path: &str) -> Result<(), Failure> {
+        let path = self.root.join(path);
+        self.disk.sync_folder(&path).map_err(|e| (path, e))
+    }
+}

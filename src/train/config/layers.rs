@@ -1,0 +1,250 @@
+//! Settings in layers: a preset, a file over it, flags over that.
+
+use super::nearest::nearest;
+use super::{Config, Flag, SettingError};
+use crate::train::presets;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use toml::de::{DeTable, DeValue};
+use toml::{Table, Value};
+
+/// A setting given apart from any file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Layer {
+    /// How it was given, for errors: `--set`, `--learning-rate`.
+    pub at: String,
+    /// `optimizer.lr`
+    pub key: String,
+    /// TOML; what is not is taken for a string.
+    pub value: String,
+}
+
+impl Layer {
+    /// From `KEY=VALUE`, as `--set` takes it.
+    ///
+    /// # Errors
+    /// [`SettingError::Assignment`].
+    pub fn set(text: &str) -> Result<Self, SettingError> {
+        let wrong = || SettingError::Assignment { text: text.to_owned() };
+        let (key, value) = text.split_once('=').ok_or_else(wrong)?;
+        let (key, value) = (key.trim().to_owned(), value.trim().to_owned());
+        if key.is_empty() {
+            return Err(wrong());
+        }
+        Ok(Self { at: "--set".to_owned(), key, value })
+    }
+}
+
+/// A setting that differs between two configurations.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// The setting.
+    pub key: String,
+    /// Its value before, as TOML.
+    pub before: String,
+    /// And after.
+    pub after: String,
+}
+
+impl Config {
+    /// The settings of `preset` (the file's, else `default`, where it is `None`), with those of a file
+    /// `(name, text)` and then `layers` over them.
+    ///
+    /// # Errors
+    /// [`SettingError`], which says where the wrong one was given.
+    pub fn resolve(
+        preset: Option<&str>,
+        file: Option<(&str, &str)>,
+        layers: &[Layer],
+        default: &str,
+    ) -> Result<Self, SettingError> {
+        let mut over = Table::new();
+        let mut origin = BTreeMap::new();
+        if let Some((name, text)) = file {
+            let at = |offset: usize| {
+                let line = text.get(..offset).unwrap_or(text).matches('\n').count() + 1;
+                format!("{name}, line {line}")
+            };
+            add(&mut over, &mut origin, text, &at)?;
+        }
+        for layer in layers {
+            // A dotted key is TOML too; a value that is none is a string.
+            let Layer { at, key, value } = layer;
+            let mut text = format!("{key} = {value}");
+            if DeTable::parse(&text).is_err() {
+                text = format!("{key} = {}", Value::String(value.clone()));
+            }
+            add(&mut over, &mut origin, &text, &|_| at.clone())?;
+        }
+        let (name, at) = match (preset, over.get("preset").and_then(Value::as_str)) {
+            (Some(name), _) => (name.to_owned(), "--preset"),
+            (None, Some(name)) if !name.is_empty() => {
+                (name.to_owned(), origin.get("preset").map_or("", String::as_str))
+            }
+            _ => (default.to_owned(), "--preset"),
+        };
+        let base = presets::find(&name).ok_or_else(|| {
+            let near = nearest(&name, presets::NAMES.iter().copied());
+            let remedy = remedy(near, "the presets", presets::NAMES);
+            SettingError::Preset { at: at.to_owned(), name: name.clone(), remedy }
+        })?;
+        let mut table = table(&base);
+        overlay(&mut table, over);
+        table.insert("preset".to_owned(), name.clone().into());
+        let config = Self::deserialize(table).map_err(|e| SettingError::Toml {
+            at: "settings".to_owned(),
+            detail: e.message().to_owned(),
+        })?;
+        config
+            .check(&|key| origin.get(key).cloned().unwrap_or_else(|| format!("preset {name}")))?;
+        Ok(config)
+    }
+
+    /// A TOML file that [`Config::resolve`] reads back as these settings.
+    pub fn to_toml(&self) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        // Every field is a number, a text, or a list of those: this does not fail.
+        let text = toml::to_string(self).unwrap_or_default();
+        format!("# The settings of this run, by unnoise {version}.\n\n{text}")
+    }
+
+    /// What changes from these settings to others.
+    pub fn changes(&self, to: &Self) -> Vec<Change> {
+        let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
+        flatten(&table(self), "", &mut before);
+        flatten(&table(to), "", &mut after);
+        let differs = |(key, after): (&String, &String)| {
+            let before = before.get(key).filter(|before| *before != after)?;
+            Some(Change { key: key.clone(), before: before.clone(), after: after.clone() })
+        };
+        after.iter().filter_map(differs).collect()
+    }
+}
+
+fn table(config: &Config) -> Table {
+    Table::try_from(config).unwrap_or_default()
+}
+
+/// Every setting by its dotted key.
+fn flatten(table: &Table, prefix: &str, out: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        match value {
+            Value::Table(inner) => flatten(inner, &format!("{prefix}{key}."), out),
+            other => drop(out.insert(format!("{prefix}{key}"), other.to_string())),
+        }
+    }
+}
+
+fn overlay(under: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Table(under)), Value::Table(over)) => overlay(under, over),
+            (_, value) => drop(under.insert(key, value)),
+        }
+    }
+}
+
+/// A setting of a text: its key, and where its value stands.
+type Entry = (String, Range<usize>);
+
+/// Lays a text over `under`, once it is known to hold nothing but settings of the right types. `at` tells
+/// where an offset in the text is.
+fn add(
+    under: &mut Table,
+    origin: &mut BTreeMap<String, String>,
+    text: &str,
+    at: &dyn Fn(usize) -> String,
+) -> Result<(), SettingError> {
+    let syntax = |e: toml::de::Error| SettingError::Toml {
+        at: at(e.span().map_or(0, |span| span.start)),
+        detail: e.message().trim_end_matches('.').replace('\n', ", "),
+    };
+    let parsed = DeTable::parse(text).map_err(syntax)?;
+    let mut entries = Vec::new();
+    known(parsed.get_ref(), &table(&Config::default()), "", at, &mut entries)?;
+    let typed = toml::from_str::<Config>(text).map(drop);
+    typed.map_err(|e| {
+        let start = e.span().map_or(0, |span| span.start);
+        let key = entries.iter().find(|(_, span)| span.contains(&start));
+        let key = key.map_or_else(|| "settings".to_owned(), |(key, _)| key.clone());
+        SettingError::Type { at: at(start), key, detail: plain(e.message()) }
+    })?;
+    overlay(under, text.parse::<Table>().map_err(syntax)?);
+    origin.extend(entries.into_iter().map(|(key, span)| (key, at(span.start))));
+    Ok(())
+}
+
+/// Collects the settings of a table, and refuses those that `schema` has not.
+fn known(
+    table: &DeTable<'_>,
+    schema: &Table,
+    prefix: &str,
+    at: &dyn Fn(usize) -> String,
+    entries: &mut Vec<Entry>,
+) -> Result<(), SettingError> {
+    for (name, value) in table {
+        let key = format!("{prefix}{}", name.get_ref());
+        match (schema.get(name.get_ref().as_ref()), value.get_ref()) {
+            (None, _) => {
+                let (at, remedy) = (at(name.span().start), suggest(name.get_ref(), prefix, schema));
+                return Err(SettingError::Unknown { at, key, remedy });
+            }
+            (Some(Value::Table(schema)), DeValue::Table(inner)) => {
+                known(inner, schema, &format!("{key}."), at, entries)?;
+            }
+            (Some(Value::Table(_)), other) => {
+                let detail = format!("it is a section, and not {}", other.type_str());
+                return Err(SettingError::Type { at: at(value.span().start), key, detail });
+            }
+            _ => entries.push((key, value.span())),
+        }
+    }
+    Ok(())
+}
+
+/// What an unknown key may have been meant to be: a setting of another section, diffusers' name of one, a
+/// slip in this section or in any.
+fn suggest(name: &str, prefix: &str, schema: &Table) -> String {
+    let mut all = BTreeMap::new();
+    flatten(&table(&Config::default()), "", &mut all);
+    let last = |key: &'_ str| key.rsplit('.').next().is_some_and(|last| last == name);
+    let elsewhere = || all.keys().map(String::as_str).find(|key| last(key));
+    let here =
+        || nearest(name, schema.keys().map(String::as_str)).map(|key| format!("{prefix}{key}"));
+    let slip = || {
+        let near = nearest(name, all.keys().filter_map(|key| key.rsplit('.').next()))?;
+        all.keys().find(|key| key.rsplit('.').next() == Some(near)).cloned()
+    };
+    let found =
+        Flag::key_of(name).or_else(elsewhere).map(str::to_owned).or_else(here).or_else(slip);
+    let keys: Vec<&str> = schema.keys().map(String::as_str).collect();
+    let of = match prefix.trim_end_matches('.') {
+        "" => "the sections".to_owned(),
+        section => format!("those of [{section}]"),
+    };
+    remedy(found.as_deref(), &of, &keys)
+}
+
+fn remedy(near: Option<&str>, of: &str, all: &[&str]) -> String {
+    match near {
+        Some(name) => format!("; did you mean `{name}`?"),
+        None => format!("; {of} are {}.", all.join(", ")),
+    }
+}
+
+/// The parser's words for people who do not write Rust.
+fn plain(message: &str) -> String {
+    let mut text = message.trim_end_matches('.').replace('\n', ", ");
+    for (rust, words) in [
+        ("expected usize", "expected a whole number from 0 on"),
+        ("expected u64", "expected a whole number from 0 on"),
+        ("expected f64", "expected a number"),
+        ("expected a boolean", "expected true or false"),
+        ("unknown variant", "unknown value"),
+        ("expected a sequence", "expected a list"),
+    ] {
+        text = text.replace(rust, words);
+    }
+    text
+}

@@ -1,0 +1,88 @@
+//! The files of a zip or a tar: where each lies, found once. They are read in place.
+
+use super::DatasetError;
+use super::blob::Blob;
+use super::files::{Entry, Files, Place, check_count, hidden};
+use std::io::BufReader;
+use zip::CompressionMethod;
+
+/// Directories and local headers are read in pieces of this size, one for each file.
+const BUFFER: usize = 4096;
+
+/// A zip's files. Encrypted ones and uncommon compression are unreadable entries, which count as broken.
+///
+/// # Errors
+/// [`DatasetError::Archive`]: no zip, or one whose files overlap, as those of a zip bomb do. Then what
+/// it unpacks to is out of proportion to its size.
+pub(super) fn zip(path: String, blob: &Blob) -> Result<Files, DatasetError> {
+    let damaged =
+        |detail: String| DatasetError::Archive { file: path.clone(), kind: "zip", detail };
+    let reader = BufReader::with_capacity(BUFFER, blob.reader());
+    let mut archive = zip::ZipArchive::new(reader).map_err(|e| damaged(e.to_string()))?;
+    check_count(archive.len() as u64, &path)?;
+    let (mut entries, mut packed) = (Vec::new(), 0u64);
+    for index in 0..archive.len() {
+        let file = archive.by_index_raw(index).map_err(|e| damaged(e.to_string()))?;
+        let name = match file.name() {
+            Ok(name) => name.replace('\\', "/"),
+            Err(e) => return Err(damaged(e.to_string())),
+        };
+        if file.is_dir() || hidden(&name) {
+            continue;
+        }
+        packed = packed.saturating_add(file.compressed_size());
+        let data = file.data_start().and_then(|start| blob.part(start, file.compressed_size()));
+        let place = match (data, file.compression()) {
+            _ if file.encrypted() => Place::Unreadable("it is encrypted".to_owned()),
+            (None, _) => Place::Unreadable("it ends beyond the archive".to_owned()),
+            (Some(data), CompressionMethod::Stored) => Place::Stored(data, Some(file.crc32())),
+            (Some(data), CompressionMethod::Deflated) => Place::Deflated(data, file.crc32()),
+            (_, other) => Place::Unreadable(format!("its compression, {other}, is not supported")),
+        };
+        let size = if let Place::Stored(data, _) = &place { data.len() } else { file.size() };
+        entries.push(Entry { name, size, place });
+    }
+    if packed > blob.len() {
+        return Err(damaged(format!(
+            "its files take {packed} bytes of an archive of {}: they overlap",
+            blob.len()
+        )));
+    }
+    let mut files = Files { path, entries };
+    files.sort();
+    Ok(files)
+}
+
+/// A tar's files; links and devices are left out.
+///
+/// # Errors
+/// [`DatasetError::Archive`].
+pub(super) fn tar(path: String, blob: &Blob) -> Result<Files, DatasetError> {
+    let damaged = |e: std::io::Error| DatasetError::Archive {
+        file: path.clone(),
+        kind: "tar",
+        detail: e.to_string(),
+    };
+    let mut archive = tar::Archive::new(BufReader::with_capacity(BUFFER, blob.reader()));
+    let mut entries = Vec::new();
+    for entry in archive.entries_with_seek().map_err(damaged)? {
+        let entry = entry.map_err(damaged)?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).replace('\\', "/");
+        let name = name.trim_start_matches("./").to_owned();
+        let kind = entry.header().entry_type();
+        if hidden(&name) || !(kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse()) {
+            continue;
+        }
+        let size = entry.size();
+        let place = match blob.part(entry.raw_file_position(), size) {
+            _ if kind.is_gnu_sparse() => Place::Unreadable("it is a sparse file".to_owned()),
+            Some(data) => Place::Stored(data, None),
+            None => Place::Unreadable("it ends beyond the archive".to_owned()),
+        };
+        entries.push(Entry { name, size, place });
+        check_count(entries.len() as u64, &path)?;
+    }
+    let mut files = Files { path, entries };
+    files.sort();
+    Ok(files)
+}

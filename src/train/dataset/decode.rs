@@ -1,0 +1,109 @@
+//! A picture's file to pixels: PNG, JPEG, WebP, GIF, BMP (of animations the first frame), upright as
+//! its EXIF orientation says, 8 bits a channel (16-bit values rounded).
+
+use image::metadata::Orientation;
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+use std::io::Cursor;
+
+/// Largest file of a picture.
+pub(super) const MAX_FILE: u64 = 256 << 20;
+/// Most bytes of a decoded picture: 89 million pixels of RGB.
+const MAX_PIXELS: u64 = 256 << 20;
+
+/// Pixels, `[h][w][c]`; 1 channel is gray, 2 gray and alpha, 3 RGB, 4 RGBA.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Raster {
+    pub h: usize,
+    pub w: usize,
+    pub c: usize,
+    pub data: Vec<u8>,
+}
+
+/// What a picture's header says, turned upright.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Header {
+    pub h: usize,
+    pub w: usize,
+    pub gray: bool,
+}
+
+/// The header. `head` may be the beginning of the file only.
+pub(super) fn header(head: &[u8], format: ImageFormat) -> Result<Header, String> {
+    let mut decoder = decoder(head, format)?;
+    let (w, h) = decoder.dimensions();
+    let (w, h) = if turned(orientation(&mut decoder)) { (h, w) } else { (w, h) };
+    let gray = matches!(
+        decoder.color_type(),
+        ColorType::L8 | ColorType::La8 | ColorType::L16 | ColorType::La16
+    );
+    Ok(Header { h: h as usize, w: w as usize, gray })
+}
+
+/// The pixels.
+pub(super) fn decode(bytes: &[u8]) -> Result<Raster, String> {
+    let format = image::guess_format(bytes).map_err(|_| "it is no picture".to_owned())?;
+    let mut decoder = decoder(bytes, format)?;
+    let orientation = orientation(&mut decoder);
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
+    if format == ImageFormat::Jpeg && !ends(bytes) {
+        return Err("it is cut off".to_owned());
+    }
+    picture.apply_orientation(orientation);
+    let (h, w) = (picture.height() as usize, picture.width() as usize);
+    let (c, data) = match picture.color() {
+        ColorType::L8 | ColorType::L16 => (1, picture.into_luma8().into_raw()),
+        ColorType::La8 | ColorType::La16 => (2, picture.into_luma_alpha8().into_raw()),
+        color if color.has_alpha() => (4, picture.into_rgba8().into_raw()),
+        _ => (3, picture.into_rgb8().into_raw()),
+    };
+    Ok(Raster { h, w, c, data })
+}
+
+/// A decoder that has read the header and found nothing absurd in it.
+fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, String> {
+    if !format.reading_enabled() {
+        return Err(format!("it is a {format:?}, which is not read; convert it to PNG"));
+    }
+    let reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let decoder = reader.into_decoder().map_err(|e| e.to_string())?;
+    let (w, h) = decoder.dimensions();
+    if w == 0 || h == 0 {
+        return Err("it has no pixels".to_owned());
+    }
+    if decoder.total_bytes() > MAX_PIXELS {
+        return Err(format!("it has {w} x {h} pixels, more than are read"));
+    }
+    Ok(decoder)
+}
+
+/// Pictures whose EXIF cannot be read are taken as they are.
+fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
+    decoder.orientation().unwrap_or(Orientation::NoTransforms)
+}
+
+fn turned(orientation: Orientation) -> bool {
+    matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    )
+}
+
+/// Whether a JPEG has its end marker: the decoder fills what is missing with gray. Before the first
+/// scan there are only segments with lengths (a thumbnail with its own end among them); in a scan,
+/// 0xff is followed by 0xd9 nowhere but at the end.
+fn ends(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..).and_then(|b| b.first_chunk()) {
+        match marker {
+            0xda => return bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]),
+            // Padding before a marker.
+            0xff => at += 1,
+            _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
+        }
+    }
+    // Not laid out as this expects; the decoder was content.
+    true
+}

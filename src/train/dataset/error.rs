@@ -1,0 +1,159 @@
+//! What can be wrong with a data set.
+
+/// A data set that cannot be used.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// Nothing at this path.
+    #[error("There is no file or folder `{path}` to train on.")]
+    NotFound {
+        /// Path given.
+        path: String,
+    },
+    /// The operating system refused.
+    #[error("`{file}` cannot be read: {detail}.")]
+    Io {
+        /// File or folder.
+        file: String,
+        /// The system's words.
+        detail: String,
+    },
+    /// A name after `builtin:` that is none.
+    #[error("There is no built-in data set `{name}`; there are {known}.")]
+    Builtin {
+        /// What was asked for.
+        name: String,
+        /// All names.
+        known: &'static str,
+    },
+    /// An option out of its range.
+    #[error("{option} is {have}; it must be {need}.")]
+    Option {
+        /// Which.
+        option: &'static str,
+        /// Its value.
+        have: String,
+        /// What would do.
+        need: &'static str,
+    },
+    /// A path to one picture.
+    #[error("`{file}` is one picture. Give the folder that holds it.")]
+    OnePicture {
+        /// File.
+        file: String,
+    },
+    /// Neither pictures nor arrays of them.
+    #[error(
+        "`{path}` holds nothing to train on; found: {found}. A data set is a folder, zip or tar of \
+         pictures (PNG, JPEG, WebP, GIF, BMP), or MNIST's IDX, CIFAR's binary, npy or npz files."
+    )]
+    Empty {
+        /// Path given.
+        path: String,
+        /// A few of the files there are.
+        found: String,
+    },
+    /// A zip or tar that cannot be read.
+    #[error("`{file}` is a damaged {kind}: {detail}. Download or pack it again.")]
+    Archive {
+        /// File.
+        file: String,
+        /// zip, tar or gzip.
+        kind: &'static str,
+        /// What is wrong.
+        detail: String,
+    },
+    /// More than is accepted.
+    #[error("`{file}` {what} {have}; at most {limit} are accepted. {remedy}")]
+    TooLarge {
+        /// File or folder.
+        file: String,
+        /// What there is too much of, as a verb and its object: "unpacks to more bytes than".
+        what: &'static str,
+        /// How many.
+        have: u64,
+        /// The most that is accepted.
+        limit: u64,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// An array of another type, shape or length than pictures have.
+    #[error("`{file}` holds {found}; {expected}.")]
+    Array {
+        /// File or member.
+        file: String,
+        /// What there is.
+        found: String,
+        /// What should be, as a clause with the remedy.
+        expected: String,
+    },
+    /// Several arrays that could be the pictures.
+    #[error(
+        "`{path}` holds more than one array of pictures: {found}. Give the path of one of them."
+    )]
+    Ambiguous {
+        /// Path given.
+        path: String,
+        /// Their names.
+        found: String,
+    },
+    /// Class labels that are none.
+    #[error("`{file}`: label {index} is {found}; labels go from 0 to {max}.")]
+    Label {
+        /// File or member.
+        file: String,
+        /// Position.
+        index: usize,
+        /// Its value.
+        found: String,
+        /// The largest accepted.
+        max: u32,
+    },
+    /// Pictures of several sizes, and none asked for.
+    #[error(
+        "The pictures of `{path}` have different sizes: `{first}` is {first_size}, `{other}` is \
+         {other_size} (width x height). Choose one with --resolution."
+    )]
+    Sizes {
+        /// Path given.
+        path: String,
+        /// A picture.
+        first: String,
+        /// Its width x height.
+        first_size: String,
+        /// One that differs.
+        other: String,
+        /// Its width x height.
+        other_size: String,
+    },
+    /// More broken pictures than are skipped.
+    #[error(
+        "More than {limit} pictures of `{path}` are broken, the first of them `{first}`: {why}. \
+         Repair or remove them, or raise --broken-limit."
+    )]
+    Broken {
+        /// Path given.
+        path: String,
+        /// How many are skipped.
+        limit: usize,
+        /// A broken picture.
+        first: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// A picture that was left out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Broken {
+    /// Its file or entry.
+    pub file: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl DatasetError {
+    pub(super) fn io(file: impl Into<String>, error: &std::io::Error) -> Self {
+        Self::Io { file: file.into(), detail: error.to_string() }
+    }
+}

@@ -1,0 +1,73 @@
+//! How pictures become items of one size.
+
+use super::DatasetError;
+
+/// What to make of the pictures found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// Rows and columns of an item; by default what all pictures have.
+    pub resolution: Option<(usize, usize)>,
+    /// What becomes of a picture of other proportions.
+    pub fit: Fit,
+    /// 1 (gray), 3 (RGB) or 4 (RGBA); by default gray if all pictures are, RGB otherwise.
+    pub channels: Option<usize>,
+    /// What lies under transparent pixels and around padded pictures (RGB).
+    pub background: [u8; 3],
+    /// Most broken pictures to skip.
+    pub broken_limit: usize,
+    /// Bytes of memory for data. Items that fit are decoded once; others are decoded as they are
+    /// needed. Compressed arrays and tars have to fit.
+    pub memory: u64,
+    /// Threads that decode.
+    pub threads: usize,
+}
+
+/// What becomes of a picture whose proportions are not those of an item. In both cases it is resized
+/// as a whole, with the filter that [`super`] names.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Fit {
+    /// The item is covered; what stands over on both sides is cut off.
+    #[default]
+    Crop,
+    /// The picture is shown whole, centred on [`Options::background`].
+    Pad,
+}
+
+/// Largest side of an item.
+pub const MAX_SIDE: usize = 4096;
+
+impl Default for Options {
+    /// The pictures' own size and colours, white background, 100 broken pictures, 2 GiB, a thread per
+    /// processor up to 8.
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, |n| n.get().min(8));
+        Self {
+            resolution: None,
+            fit: Fit::Crop,
+            channels: None,
+            background: [255; 3],
+            broken_limit: 100,
+            memory: 2 << 30,
+            threads,
+        }
+    }
+}
+
+impl Options {
+    pub(super) fn check(&self) -> Result<(), DatasetError> {
+        if let Some((h, w)) = self.resolution
+            && !((1..=MAX_SIDE).contains(&h) && (1..=MAX_SIDE).contains(&w))
+        {
+            let have = format!("{w} x {h}");
+            return Err(DatasetError::Option { option: "resolution", have, need: "1 to 4096" });
+        }
+        match self.channels {
+            None | Some(1 | 3 | 4) => Ok(()),
+            Some(other) => Err(DatasetError::Option {
+                option: "channels",
+                have: other.to_string(),
+                need: "1 (gray), 3 (RGB) or 4 (RGBA)",
+            }),
+        }
+    }
+}

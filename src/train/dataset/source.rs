@@ -1,0 +1,36 @@
+//! Where pictures come from, one by one.
+
+use super::decode::Raster;
+use sha2::{Digest, Sha256};
+
+/// Pictures by number, in a fixed order, for any thread.
+pub(super) trait Source: Send + Sync {
+    /// How many.
+    fn len(&self) -> usize;
+
+    /// The file, entry or place of a picture.
+    fn name(&self, index: usize) -> String;
+
+    /// Its pixels.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a sentence without a subject.
+    fn load(&self, index: usize) -> Result<Raster, String>;
+
+    /// Adds what tells these pictures from others to `hash`, without decoding them all.
+    ///
+    /// # Errors
+    /// What cannot be read, as a sentence.
+    fn fingerprint(&self, hash: &mut Sha256) -> Result<(), String>;
+}
+
+/// A number that goes into a hash with its length fixed.
+pub(super) fn hash_number(hash: &mut Sha256, number: usize) {
+    hash.update((number as u64).to_le_bytes());
+}
+
+/// A text that goes into a hash with its length.
+pub(super) fn hash_text(hash: &mut Sha256, text: &str) {
+    hash_number(hash, text.len());
+    hash.update(text);
+}

@@ -1,0 +1,119 @@
+//! The run on stderr: a bar on a terminal, a line now and then elsewhere.
+
+use super::Row;
+use crate::words;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Off a terminal, at most one line in this time.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Speed is measured over this time at least: long enough to be steady, short enough to be true.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// How fast it goes.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Rate {
+    /// Optimizer steps per second; 0 before it is known.
+    pub steps: f64,
+    /// Pictures per second.
+    pub images: f64,
+}
+
+/// Tells how far a run is. Dropped, it leaves no trace on the terminal.
+#[derive(Debug)]
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    lines: bool,
+    total: u64,
+    last_line: Instant,
+    /// When the window began, and what was done by then.
+    mark: (Instant, u64, u64),
+    rate: Rate,
+}
+
+impl Progress {
+    /// Of a run from `step` (with `images` seen) to `total` steps; silent if `quiet`.
+    pub fn new(quiet: bool, step: u64, images: u64, total: u64) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = (terminal && !quiet).then(|| {
+            let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("━╸─");
+            let bar = ProgressBar::new(total).with_style(style).with_position(step);
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        let now = Instant::now();
+        let lines = !terminal && !quiet;
+        Self { bar, lines, total, last_line: now, mark: (now, step, images), rate: Rate::default() }
+    }
+
+    /// The speed of the last seconds.
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// Shows a step.
+    pub fn set(&mut self, row: &Row) {
+        let (began, step, images) = self.mark;
+        let time = began.elapsed();
+        let first = self.rate == Rate::default();
+        if row.step > step && (first || time >= WINDOW) {
+            let per_second = |n: u64| n as f64 / time.as_secs_f64().max(1e-9);
+            let images = per_second(row.images.saturating_sub(images));
+            self.rate = Rate { steps: per_second(row.step - step), images };
+            if time >= WINDOW {
+                self.mark = (Instant::now(), row.step, row.images);
+            }
+        }
+        let text = || describe(row, self.rate, self.total.saturating_sub(row.step));
+        if let Some(bar) = &self.bar {
+            bar.set_position(row.step);
+            bar.set_message(text());
+        } else if self.lines && self.last_line.elapsed() >= LINE_EVERY {
+            self.say(&format!("{}/{}  {}", row.step, self.total, text()));
+            self.last_line = Instant::now();
+        }
+    }
+
+    /// A line that stays, above the bar.
+    pub fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            // A closed stderr is no reason to stop.
+            None if self.lines => drop(writeln!(std::io::stderr().lock(), "{text}")),
+            None => {}
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Loss, gradient norm, learning rate, speed, and the time that `left` steps take.
+pub fn describe(row: &Row, rate: Rate, left: u64) -> String {
+    let mut text = match row.loss_smoothed {
+        Some(loss) => format!("loss {loss:.4}"),
+        None => "loss -".to_owned(),
+    };
+    match row.grad_norm {
+        Some(norm) => text += &format!("  grad {norm:.3}"),
+        None => text += "  grad not finite",
+    }
+    text += &format!("  lr {:.2e}", row.lr);
+    if row.skipped > 0 {
+        text += &format!("  skipped {}", row.skipped);
+    }
+    if rate.steps > 0.0 {
+        text += &format!("  {}", words::per_second(rate.steps));
+        text += &format!("  {:.0} images/s", rate.images);
+        text += &format!("  {} left", words::duration(left as f64 / rate.steps));
+    }
+    text
+}

@@ -1,0 +1,244 @@
+//! Settings to begin from: small ones that show something soon, and those of the papers.
+//!
+//! The papers' are theirs as far as this trainer goes; where it differs the preset says so.
+
+use super::config::{
+    Config, Data, Diffusion, Ema, EmaWarmup, Lr, LrScheduler, Model, Optimizer, Output, Resolution,
+    Sampling, Training,
+};
+use crate::kernels::Class;
+
+/// All presets.
+pub const NAMES: &[&str] = &[
+    "emoji-tiny",
+    "emoji",
+    "mnist",
+    "cifar10-small",
+    "ddpm-cifar10",
+    "ddpm-256",
+    "improved-ddpm-cifar10",
+    "diffusers-unconditional",
+];
+
+/// The preset that gives pictures one can recognise soonest on an adapter of this class.
+pub fn for_class(class: Class) -> &'static str {
+    match class {
+        Class::Software | Class::Integrated => "emoji-tiny",
+        Class::Apple | Class::Discrete => "emoji",
+    }
+}
+
+/// A preset by its name.
+pub fn find(name: &str) -> Option<Config> {
+    let config = match name {
+        "emoji-tiny" => emoji_tiny(),
+        "emoji" => emoji(),
+        "mnist" => mnist(),
+        "cifar10-small" => cifar10_small(),
+        "ddpm-cifar10" => ddpm_cifar10(),
+        "ddpm-256" => ddpm_256(),
+        "improved-ddpm-cifar10" => improved_ddpm_cifar10(),
+        "diffusers-unconditional" => diffusers_unconditional(),
+        _ => return None,
+    };
+    Some(Config { preset: name.to_owned(), ..config })
+}
+
+/// Which levels of a network have attention.
+fn blocks(attention: &[bool]) -> (Vec<String>, Vec<String>) {
+    let name = |attention: bool, plain: &str, with: &str| {
+        (if attention { with } else { plain }).to_owned()
+    };
+    let down = attention.iter().map(|&a| name(a, "DownBlock2D", "AttnDownBlock2D"));
+    let up = attention.iter().rev().map(|&a| name(a, "UpBlock2D", "AttnUpBlock2D"));
+    (down.collect(), up.collect())
+}
+
+/// A network's widths, and which of its levels have attention.
+fn network(channels: &[usize], attention: &[bool], layers: usize) -> Model {
+    let (down_block_types, up_block_types) = blocks(attention);
+    Model {
+        block_out_channels: channels.to_vec(),
+        down_block_types,
+        up_block_types,
+        layers_per_block: layers,
+        ..Model::default()
+    }
+}
+
+/// 16x16 emoji, 1.86 M parameters: the network of the model in `www/models/emoji-16`, and near the
+/// settings that it was trained with (batch 64, 6,273 steps, peak 6e-4, cosine, EMA up to 0.9995); the
+/// batch is a quarter, so that something shows within minutes on a CPU.
+fn emoji_tiny() -> Config {
+    Config {
+        data: builtin(16),
+        model: Model { attention_head_dim: 16, ..network(&[32, 64, 96], &[false, true, true], 1) },
+        optimizer: Optimizer { lr: 6e-4, ..Optimizer::default() },
+        lr: Lr { scheduler: LrScheduler::Cosine, warmup_steps: 100 },
+        ema: Ema { max_decay: vec![0.9995], ..Ema::default() },
+        training: Training { batch_size: 16, max_steps: 10_000, ..Training::default() },
+        sampling: Sampling { every: 250, ..Sampling::default() },
+        ..Config::default()
+    }
+}
+
+/// 32x32 emoji, 4.07 M parameters: about 8 MB in f16, a page's worth.
+fn emoji() -> Config {
+    Config {
+        data: builtin(32),
+        model: Model { attention_head_dim: 16, ..network(&[48, 96, 144], &[false, true, true], 1) },
+        optimizer: Optimizer { lr: 4e-4, ..Optimizer::default() },
+        lr: Lr { scheduler: LrScheduler::Cosine, warmup_steps: 500 },
+        ema: Ema { max_decay: vec![0.9995], ..Ema::default() },
+        training: Training { batch_size: 64, max_steps: 40_000, ..Training::default() },
+        sampling: Sampling { every: 1000, count: 64, ..Sampling::default() },
+        ..Config::default()
+    }
+}
+
+fn builtin(side: usize) -> Data {
+    Data {
+        path: "builtin:emoji".to_owned(),
+        resolution: Resolution::square(side),
+        channels: 3,
+        ..Data::default()
+    }
+}
+
+/// MNIST as it comes, 28x28 gray; three levels, since 7 is odd.
+fn mnist() -> Config {
+    Config {
+        data: Data { resolution: Resolution::square(28), channels: 1, ..Data::default() },
+        model: network(&[32, 64, 64], &[false, true, true], 1),
+        optimizer: Optimizer { lr: 4e-4, ..Optimizer::default() },
+        lr: Lr { scheduler: LrScheduler::Cosine, warmup_steps: 200 },
+        ema: Ema { max_decay: vec![0.999], ..Ema::default() },
+        training: Training { batch_size: 64, max_steps: 5000, ..Training::default() },
+        ..Config::default()
+    }
+}
+
+/// CIFAR-10 on a small machine: half the width and depth of [`ddpm_cifar10`], attention at 16 too.
+fn cifar10_small() -> Config {
+    Config {
+        data: cifar10(),
+        model: network(&[64, 128, 128], &[false, true, false], 1),
+        optimizer: Optimizer { lr: 4e-4, ..Optimizer::default() },
+        ema: Ema { max_decay: vec![0.9995], ..Ema::default() },
+        training: Training { batch_size: 64, max_steps: 50_000, ..Training::default() },
+        sampling: Sampling { every: 1000, count: 64, ..Sampling::default() },
+        ..Config::default()
+    }
+}
+
+fn cifar10() -> Data {
+    let resolution = Resolution::square(32);
+    Data { resolution, channels: 3, random_flip: true, ..Data::default() }
+}
+
+/// Ho et al. 2020, CIFAR-10 (section 4 and appendix B; `scripts/run_cifar.py` of the authors), as
+/// google/ddpm-cifar10-32 has it in diffusers: 35.7 M parameters.
+fn ddpm_cifar10() -> Config {
+    let attention = [false, true, false, false];
+    Config {
+        data: cifar10(),
+        model: Model { dropout: 0.1, ..ho(&[128, 256, 256, 256], &attention) },
+        diffusion: Diffusion { variance_type: "fixed_large".to_owned(), ..Diffusion::default() },
+        optimizer: Optimizer { lr: 2e-4, ..Optimizer::default() },
+        lr: Lr { scheduler: LrScheduler::ConstantWithWarmup, warmup_steps: 5000 },
+        ema: constant_ema(),
+        training: Training { batch_size: 128, max_steps: 800_000, ..Training::default() },
+        ..papers()
+    }
+}
+
+/// Ho et al. 2020, 256x256 (CelebA-HQ and LSUN; appendix B), as google/ddpm-celebahq-256 has it in
+/// diffusers: 113.7 M parameters. The authors trained CelebA-HQ for 500k steps.
+fn ddpm_256() -> Config {
+    let attention = [false, false, false, false, true, false];
+    let resolution = Resolution::square(256);
+    Config {
+        data: Data { resolution, channels: 3, random_flip: true, ..Data::default() },
+        model: ho(&[128, 128, 256, 256, 512, 512], &attention),
+        diffusion: Diffusion { variance_type: "fixed_large".to_owned(), ..Diffusion::default() },
+        optimizer: Optimizer { lr: 2e-5, ..Optimizer::default() },
+        lr: Lr { scheduler: LrScheduler::ConstantWithWarmup, warmup_steps: 5000 },
+        ema: constant_ema(),
+        training: Training { batch_size: 64, max_steps: 500_000, ..Training::default() },
+        ..papers()
+    }
+}
+
+/// The network of Ho et al.: TensorFlow's padding, frequencies and epsilon, one head.
+fn ho(channels: &[usize], attention: &[bool]) -> Model {
+    Model {
+        attention_head_dim: 0,
+        norm_num_groups: 32,
+        norm_eps: 1e-6,
+        flip_sin_to_cos: false,
+        freq_shift: 1.0,
+        downsample_padding: 0,
+        ..network(channels, attention, 2)
+    }
+}
+
+/// Nichol & Dhariwal 2021, CIFAR-10, L_simple with the cosine schedule (appendix A; README of
+/// improved-diffusion). Not yet here: the learned variances of L_hybrid and L_vlb.
+fn improved_ddpm_cifar10() -> Config {
+    let cosine = Diffusion {
+        num_train_timesteps: 4000,
+        beta_schedule: "squaredcos_cap_v2".to_owned(),
+        variance_type: "fixed_large".to_owned(),
+        ..Diffusion::default()
+    };
+    Config {
+        data: cifar10(),
+        model: Model {
+            // Four heads of 256 channels.
+            attention_head_dim: 64,
+            norm_num_groups: 32,
+            // diffusers leaves this norm out under scale_shift unless it is asked for.
+            attn_norm_num_groups: 32,
+            dropout: 0.3,
+            resnet_time_scale_shift: "scale_shift".to_owned(),
+            ..network(&[128, 256, 256, 256], &[false, true, true, false], 3)
+        },
+        diffusion: cosine,
+        // The authors do not clip.
+        optimizer: Optimizer { lr: 1e-4, max_grad_norm: 0.0, ..Optimizer::default() },
+        lr: Lr { scheduler: LrScheduler::Constant, warmup_steps: 0 },
+        ema: constant_ema(),
+        training: Training { batch_size: 128, max_steps: 500_000, ..Training::default() },
+        ..papers()
+    }
+}
+
+/// diffusers' `examples/unconditional_image_generation/train_unconditional.py` as it stands: 64x64,
+/// 113.7 M parameters, AdamW. It counts epochs; its README's 100 of 8,189 flowers are 51,200 steps.
+fn diffusers_unconditional() -> Config {
+    let attention = [false, false, false, false, true, false];
+    let resolution = Resolution::square(64);
+    Config {
+        data: Data { resolution, channels: 3, ..Data::default() },
+        model: Model {
+            norm_num_groups: 32,
+            ..network(&[128, 128, 256, 256, 512, 512], &attention, 2)
+        },
+        optimizer: Optimizer { beta1: 0.95, weight_decay: 1e-6, ..Optimizer::default() },
+        lr: Lr { scheduler: LrScheduler::Cosine, warmup_steps: 500 },
+        training: Training { batch_size: 16, max_steps: 51_200, ..Training::default() },
+        ..papers()
+    }
+}
+
+/// Long runs are looked at less often.
+fn papers() -> Config {
+    let output = Output::default();
+    let sampling = Sampling { every: 5000, count: 64, ..Sampling::default() };
+    Config { sampling, output, ..Config::default() }
+}
+
+/// 0.9999 from the first step.
+fn constant_ema() -> Ema {
+    Ema { max_decay: vec![0.9999], warmup: EmaWarmup::None, ..Ema::default() }
+}

@@ -1,0 +1,463 @@
+//! The training loop around the [`Engine`]: what is fed to it, what is read from it, and what is left on
+//! the disk.
+
+use super::checkpoint::{self, DataIdentity, RunError, RunLock, Skipped, Snapshot, State};
+use super::config::Config;
+use super::dataset::{Dataset, DatasetError};
+use super::engine::{Engine, Learned};
+use super::feed::{self, Feed};
+use super::init;
+use super::interrupt::{Reason, Stop};
+use super::log::{self, Kinds, Log, LogError, Progress};
+use super::preview::{self, PreviewError};
+use super::recipe::Recipe;
+use super::step::StepPlan;
+use super::watch::{self, Diverged, Watch};
+use crate::config::{ConfigError, SchedulerConfig, UNetConfig};
+use crate::diffusion::DiffusionError;
+use crate::error::Error;
+use crate::gpu::{Gpu, Loading};
+use crate::kernels::train::metrics;
+use crate::words;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Why a run ends without having reached its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The pictures.
+    #[error(transparent)]
+    Data(#[from] DatasetError),
+    /// The network or the noise schedule that the settings describe.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The noise schedule.
+    #[error(transparent)]
+    Diffusion(#[from] DiffusionError),
+    /// The run's files.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The run's logs.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The network, its plan, the device.
+    #[error(transparent)]
+    Engine(#[from] Error),
+    /// The learning.
+    #[error("{diverged}{}", saved(.batch))]
+    Diverged {
+        /// What happened, and advice.
+        diverged: Diverged,
+        /// Where the batch was written.
+        batch: Option<PathBuf>,
+    },
+    /// Another run than the one that is in the folder.
+    #[error(
+        "`{}` holds a run {what}. Go on with its own settings (its config.toml), or begin another \
+         with --out.", run.display()
+    )]
+    AnotherRun {
+        /// The run.
+        run: PathBuf,
+        /// What is different.
+        what: String,
+    },
+    /// Classes that are asked for and not there.
+    #[error(
+        "training.class_conditional is on, but {data} has no classes: they are the names of its first folders, or labels in the file."
+    )]
+    NoClasses {
+        /// The data.
+        data: String,
+    },
+}
+
+fn saved(batch: &Option<PathBuf>) -> String {
+    batch.as_ref().map(|path| format!(" The batch is in `{}`.", path.display())).unwrap_or_default()
+}
+
+/// Where to begin.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Resume {
+    /// The newest good checkpoint of the run's folder, if there is one.
+    Auto,
+    /// This checkpoint, or the newest of this run.
+    From(PathBuf),
+    /// From nothing, even if there are checkpoints.
+    Never,
+}
+
+/// How a run ended.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Outcome {
+    /// Updates done.
+    pub step: u64,
+    /// Why it stopped before the last one.
+    pub stopped: Option<Reason>,
+    /// The last checkpoint.
+    pub checkpoint: PathBuf,
+}
+
+/// What the caller is told, and decides.
+pub struct Talk<'a> {
+    /// A sentence for the user.
+    pub say: &'a dyn Fn(&str),
+    /// No progress is shown.
+    pub quiet: bool,
+    /// Asked between submissions.
+    pub stop: Stop,
+}
+
+/// How long a round of them should take: short enough to be stopped, long enough to cost nothing.
+const ROUND: Duration = Duration::from_millis(1000);
+
+/// Trains as `config` says until its last step, or until asked to stop, and saves.
+///
+/// # Errors
+/// [`TrainError`]. What had been saved before is untouched.
+pub fn run(
+    gpu: &Gpu,
+    config: &Config,
+    resume: &Resume,
+    talk: &Talk<'_>,
+) -> Result<Outcome, TrainError> {
+    let folder = PathBuf::from(&config.output.dir);
+    let _lock = RunLock::take(&folder)?;
+    let data = super::feed::open(config)?;
+    (talk.say)(&format!("{}: {data}", config.data.path));
+    let (unet, scheduler) = network(config, &data)?;
+    let restored = restore(&folder, resume, talk)?;
+    if let Some(snapshot) = &restored {
+        same_run(&folder, snapshot, &data, &unet, config)?;
+    }
+    let mut trainer = Trainer::new(gpu, config, folder, data, unet, scheduler, restored, talk)?;
+    trainer.train(talk)
+}
+
+/// The network for this data, and its diffusion process.
+fn network(config: &Config, data: &Dataset) -> Result<(UNetConfig, SchedulerConfig), TrainError> {
+    let shape = data.shape();
+    let classes = data.labels().map(|labels| labels.names.len());
+    if config.training.class_conditional && classes.is_none() {
+        return Err(TrainError::NoClasses { data: config.data.path.clone() });
+    }
+    let classes = classes.filter(|_| config.training.class_conditional);
+    Ok((config.unet(shape.c, Some([shape.h, shape.w]), classes)?, config.scheduler()?))
+}
+
+fn restore(
+    folder: &Path,
+    resume: &Resume,
+    talk: &Talk<'_>,
+) -> Result<Option<Snapshot>, TrainError> {
+    let restored = match resume {
+        Resume::Never => None,
+        Resume::Auto => checkpoint::resume(folder)?,
+        Resume::From(path) => Some(checkpoint::restore(path)?),
+    };
+    let Some(restored) = restored else {
+        checkpoint::rewind(folder, 0)?;
+        return Ok(None);
+    };
+    for Skipped { folder, fault } in &restored.skipped {
+        (talk.say)(&format!("{} is passed over: {fault}", folder.display()));
+    }
+    let step = restored.snapshot.state.step;
+    (talk.say)(&format!("Going on from {} (step {step})", restored.folder.display()));
+    // What came after it belongs to another future.
+    checkpoint::rewind(folder, step)?;
+    Ok(Some(restored.snapshot))
+}
+
+/// Whether what was saved can go on with these settings and this data.
+fn same_run(
+    run: &Path,
+    snapshot: &Snapshot,
+    data: &Dataset,
+    unet: &UNetConfig,
+    config: &Config,
+) -> Result<(), TrainError> {
+    let state = &snapshot.state;
+    let what = if snapshot.unet != *unet {
+        "of another network"
+    } else if state.data.sha256 != data.identity() {
+        "on other data"
+    } else if state.seed != config.training.seed {
+        "with another training.seed"
+    } else if state.ema_max_decay != config.ema.max_decay {
+        "with other ema.max_decay"
+    } else {
+        return Ok(());
+    };
+    let what = format!("{what} (it learned from {})", state.data.description);
+    Err(TrainError::AnotherRun { run: run.to_owned(), what })
+}
+
+struct Trainer<'a> {
+    gpu: &'a Gpu,
+    config: &'a Config,
+    folder: PathBuf,
+    unet: UNetConfig,
+    scheduler: SchedulerConfig,
+    engine: Engine,
+    recipe: Recipe,
+    feed: Feed,
+    log: Log,
+    progress: Progress,
+    watch: Watch,
+    state: State,
+    /// When this process began, and the time trained before.
+    began: (Instant, f64),
+    last_checkpoint: Option<PathBuf>,
+}
+
+impl<'a> Trainer<'a> {
+    #[expect(clippy::too_many_arguments, reason = "everything that a run is made of")]
+    fn new(
+        gpu: &'a Gpu,
+        config: &'a Config,
+        folder: PathBuf,
+        data: Dataset,
+        unet: UNetConfig,
+        scheduler: SchedulerConfig,
+        restored: Option<Snapshot>,
+        talk: &Talk<'_>,
+    ) -> Result<Self, TrainError> {
+        let (learned, state) = match restored {
+            Some(Snapshot { weights, averages, exp_avg, exp_avg_sq, state, .. }) => {
+                (Learned { weights, exp_avg, exp_avg_sq, averages }, state)
+            }
+            None => {
+                let weights = init::parameters(&unet, config.training.seed)?;
+                (Learned { weights, ..Learned::default() }, first_state(config, &data))
+            }
+        };
+        let state = State {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            adapter: gpu.adapter().name.clone(),
+            ..state
+        };
+        write_config(&folder, config)?;
+
+        let recipe = Recipe::new(config, &unet, &scheduler, data.len())?;
+        let size = [data.shape().h, data.shape().w];
+        let of_update = config.training.batch_size * config.training.gradient_accumulation_steps;
+        let data = Arc::new(data);
+        let layout = feed::layout(&data, of_update);
+        let options = recipe.step_options(config, size, layout.pictures, layout.capacity);
+        let plan = StepPlan::new(&unet, gpu.class(), &options)?;
+        let parameters: usize = learned.weights.iter().map(|t| t.values.len()).sum();
+        (talk.say)(&format!(
+            "{} parameters, {} dispatches a step, {}; {}",
+            words::count(parameters as u64),
+            plan.body.len(),
+            gpu.adapter().name,
+            watch::estimate(plan.plan.total_bytes(), config.training.max_steps, None),
+        ));
+
+        let mut loading = |_: Loading| ();
+        let engine = Engine::new(gpu, plan, options, &unet, &learned, &mut loading);
+        let engine = pollster::block_on(engine)?;
+        let feed = Feed::new(&data, layout, &engine, config, state.step)?;
+        let kinds = Kinds {
+            csv: config.output.csv,
+            jsonl: config.output.jsonl,
+            tensorboard: config.output.tensorboard,
+        };
+        let log = Log::open(&folder, kinds, state.step, &state.metrics)?;
+        let total = config.training.max_steps;
+        let progress = Progress::new(talk.quiet, state.step, state.cursor, total);
+        let watch = Watch::new(config.training.max_skipped, state.skipped);
+        let began = (Instant::now(), state.seconds);
+        let state = State { metrics: Vec::new(), ..state };
+        Ok(Self {
+            gpu,
+            config,
+            folder,
+            unet,
+            scheduler,
+            engine,
+            recipe,
+            feed,
+            log,
+            progress,
+            watch,
+            state,
+            began,
+            last_checkpoint: None,
+        })
+    }
+
+    fn train(&mut self, talk: &Talk<'_>) -> Result<Outcome, TrainError> {
+        let mut round = 1;
+        let total = self.config.training.max_steps;
+        let mut stopped = None;
+        if self.state.step == 0 {
+            self.preview(talk)?;
+        }
+        while self.state.step < total && stopped.is_none() {
+            let count = round.min(self.until_next()).min(self.feed.capacity());
+            let began = Instant::now();
+            let updates =
+                self.feed.updates(&mut self.recipe, &self.engine, self.state.step, count)?;
+            let mut stop = || {
+                stopped = stopped.or_else(|| talk.stop.reason());
+                stopped.is_some()
+            };
+            let done = pollster::block_on(self.engine.run(&updates, &mut stop))?;
+            self.account(done, talk)?;
+            let per_step = began.elapsed().as_secs_f64() / done.max(1) as f64;
+            round = ((ROUND.as_secs_f64() / per_step) as usize).clamp(1, 2 * round);
+
+            let step = self.state.step;
+            let every = |n: u64| n > 0 && (step.is_multiple_of(n) || step == total) && done > 0;
+            if every(self.config.sampling.every) {
+                self.preview(talk)?;
+            }
+            if every(self.config.checkpoints.every) && stopped.is_none() {
+                self.save()?;
+            }
+        }
+        let checkpoint = match &self.last_checkpoint {
+            Some(last) if last.ends_with(checkpoint::folder_name(self.state.step)) => last.clone(),
+            _ => self.save()?,
+        };
+        Ok(Outcome { step: self.state.step, stopped, checkpoint })
+    }
+
+    /// Updates until something else has to be done.
+    fn until_next(&self) -> usize {
+        let step = self.state.step;
+        let next = |every: u64| match every {
+            0 => u64::MAX,
+            every => every - step % every,
+        };
+        let left = self.config.training.max_steps - step;
+        let until =
+            left.min(next(self.config.sampling.every)).min(next(self.config.checkpoints.every));
+        usize::try_from(until).unwrap_or(usize::MAX)
+    }
+
+    /// Reads the numbers of the last `done` updates and tells them.
+    fn account(&mut self, done: usize, talk: &Talk<'_>) -> Result<(), TrainError> {
+        let first = self.state.step as u32;
+        let mut rows = pollster::block_on(self.engine.metrics())?;
+        rows.retain(|row| row.number.wrapping_sub(first) < done as u32);
+        rows.sort_by_key(|row| row.number.wrapping_sub(first));
+        let training = &self.config.training;
+        let of_update = training.batch_size * training.gradient_accumulation_steps;
+        for row in rows {
+            let lr = self.recipe.lr(self.state.step);
+            self.state.step += 1;
+            self.state.cursor += of_update as u64;
+            let step = self.state.step;
+            match self.watch.step(step, !row.skipped, lr) {
+                Ok(false) => {}
+                Ok(true) => self.progress.say(&format!(
+                    "Step {step}: the loss or the gradient is not finite; no update"
+                )),
+                Err(diverged) => {
+                    let batch = pollster::block_on(self.engine.batch())?;
+                    let batch = watch::save_batch(&self.folder, step, &batch).ok();
+                    return Err(TrainError::Diverged { diverged, batch });
+                }
+            }
+            self.state.skipped = self.watch.skipped();
+            let loss_smoothed = self.state.smoothed.add(f64::from(row.loss));
+            let row = log_row(&self.state, &row, loss_smoothed, lr);
+            self.progress.set(&row);
+            if step.is_multiple_of(training.log_every) {
+                self.log.row(&row, self.progress.rate().images)?;
+                self.state.metrics.push(row);
+            }
+        }
+        let _ = talk;
+        Ok(())
+    }
+
+    fn preview(&mut self, talk: &Talk<'_>) -> Result<(), TrainError> {
+        if self.config.sampling.every == 0 {
+            return Ok(());
+        }
+        let weights = pollster::block_on(self.engine.average(0))?;
+        let (config, step) = (self.config, self.state.step);
+        let pictures = preview::grid(self.gpu, config, &self.unet, &self.scheduler, &weights);
+        let pictures = match pictures {
+            Ok(pictures) => pictures,
+            // A picture that cannot be drawn is no reason to stop learning.
+            Err(PreviewError::Picture(error)) => {
+                (talk.say)(&format!("Step {step}: no pictures, {error}"));
+                return Ok(());
+            }
+            Err(PreviewError::Sampling(error)) => return Err(error.into()),
+        };
+        let path = self.folder.join("samples").join(format!("step-{step:06}.png"));
+        let bytes = pictures.png(&[]).map_err(LogError::from)?;
+        let written = std::fs::create_dir_all(self.folder.join("samples"))
+            .and_then(|()| std::fs::write(&path, bytes));
+        written.map_err(|e| RunError::io(&path, &e))?;
+        Ok(self.log.picture("samples", step, &pictures)?)
+    }
+
+    fn save(&mut self) -> Result<PathBuf, TrainError> {
+        self.log.sync()?;
+        let learned = pollster::block_on(self.engine.learned())?;
+        self.state.seconds = self.began.1 + self.began.0.elapsed().as_secs_f64();
+        let snapshot = Snapshot {
+            unet: self.unet.clone(),
+            scheduler: self.scheduler.clone(),
+            weights: learned.weights,
+            averages: learned.averages,
+            exp_avg: learned.exp_avg,
+            exp_avg_sq: learned.exp_avg_sq,
+            state: self.state.clone(),
+        };
+        let path = checkpoint::save(&self.folder, &snapshot)?;
+        self.state.metrics.clear();
+        checkpoint::prune(&self.folder, self.config.checkpoints.keep)?;
+        self.last_checkpoint = Some(path.clone());
+        Ok(path)
+    }
+}
+
+fn first_state(config: &Config, data: &Dataset) -> State {
+    State {
+        seed: config.training.seed,
+        data: DataIdentity {
+            path: config.data.path.clone(),
+            description: data.to_string(),
+            items: data.len() as u64,
+            sha256: data.identity().to_owned(),
+        },
+        ema_max_decay: config.ema.max_decay.clone(),
+        ..State::default()
+    }
+}
+
+/// The effective settings, before the first step.
+fn write_config(folder: &Path, config: &Config) -> Result<(), RunError> {
+    let path = folder.join("config.toml");
+    std::fs::write(&path, config.to_toml()).map_err(|e| RunError::io(&path, &e))
+}
+
+fn log_row(state: &State, row: &metrics::Row, loss_smoothed: Option<f64>, lr: f64) -> log::Row {
+    let finite = |x: f32| Some(x).filter(|x| x.is_finite());
+    let mut loss_quartiles = [None; 4];
+    for ((mean, sum), count) in
+        loss_quartiles.iter_mut().zip(row.quartile_sums).zip(row.quartile_counts)
+    {
+        *mean = finite(sum / count);
+    }
+    log::Row {
+        step: state.step,
+        loss: finite(row.loss),
+        loss_smoothed,
+        grad_norm: finite(row.grad_norm),
+        lr,
+        loss_quartiles,
+        images: state.cursor,
+        skipped: state.skipped,
+    }
+}

@@ -1,0 +1,103 @@
+//! Whole training runs on the GPU, small ones: they learn, and a run that was stopped goes on to the bit.
+#![cfg(feature = "train")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use unnoise::gpu::Gpu;
+use unnoise::train::checkpoint;
+use unnoise::train::config::{Config, Layer};
+use unnoise::train::interrupt::{Reason, Stop};
+use unnoise::train::trainer::{self, Outcome, Resume, Talk};
+
+/// A folder that is removed with the value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path =
+            std::env::temp_dir().join(format!("unnoise-{name}-{}-{next}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A network of two levels on 8x8 emoji.
+fn config(folder: &Path, settings: &[&str]) -> Config {
+    let small = [
+        "data.resolution = 8",
+        "model.block_out_channels = [8, 16]",
+        "model.down_block_types = ['DownBlock2D', 'AttnDownBlock2D']",
+        "model.up_block_types = ['AttnUpBlock2D', 'UpBlock2D']",
+        "model.norm_num_groups = 4",
+        "model.attention_head_dim = 8",
+        "training.batch_size = 4",
+        "training.log_every = 1",
+        "lr.warmup_steps = 4",
+        "sampling.every = 0",
+        "checkpoints.every = 1000",
+    ];
+    let out = format!("output.dir = '{}'", folder.display());
+    let all = small.iter().chain(settings).copied().chain([out.as_str()]);
+    let layers: Vec<Layer> = all.map(|text| Layer::set(text).expect(text)).collect();
+    Config::resolve(Some("emoji-tiny"), None, &layers, "emoji-tiny").expect("settings")
+}
+
+fn run(gpu: &Gpu, config: &Config, resume: Resume) -> Outcome {
+    run_until(gpu, config, resume, || false)
+}
+
+fn run_until(gpu: &Gpu, config: &Config, resume: Resume, pressed: fn() -> bool) -> Outcome {
+    let talk =
+        Talk { say: &|text| println!("{text}"), quiet: true, stop: Stop::new(pressed, None) };
+    trainer::run(gpu, config, &resume, &talk).unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn resumes_to_the_bit() {
+    let Some(gpu) = common::gpu() else { return };
+    let (whole, halves) = (Folder::new("whole"), Folder::new("halves"));
+    run(&gpu, &config(&whole.0, &["training.max_steps = 12"]), Resume::Auto);
+    // The learning rate's course depends on the last step, so the first half is cut short, not shorter.
+    let halved = config(&halves.0, &["training.max_steps = 12", "checkpoints.every = 5"]);
+    static PRESSED: AtomicUsize = AtomicUsize::new(0);
+    let first =
+        run_until(&gpu, &halved, Resume::Auto, || PRESSED.fetch_add(1, Ordering::Relaxed) >= 1);
+    assert_eq!(first.stopped, Some(Reason::Asked));
+    assert!(first.step > 0 && first.step < 12, "stopped after {} steps", first.step);
+    let second = run(&gpu, &halved, Resume::Auto);
+    assert_eq!((second.step, second.stopped), (12, None));
+
+    let read = |folder: &Path| checkpoint::resume(folder).expect("resume").expect("a checkpoint");
+    let (a, b) = (read(&whole.0).snapshot, read(&halves.0).snapshot);
+    assert_eq!(a.weights, b.weights);
+    assert_eq!(a.averages, b.averages);
+    assert_eq!(a.exp_avg, b.exp_avg);
+    assert_eq!(a.exp_avg_sq, b.exp_avg_sq);
+    for file in ["metrics.csv", "metrics.jsonl"] {
+        let text = |folder: &Path| std::fs::read_to_string(folder.join(file)).expect(file);
+        assert_eq!(text(&whole.0), text(&halves.0), "{file}");
+    }
+}
+
+#[test]
+fn learns() {
+    let Some(gpu) = common::gpu() else { return };
+    let folder = Folder::new("learns");
+    let settings = ["training.max_steps = 150", "optimizer.lr = 2e-3", "training.batch_size = 16"];
+    let outcome = run(&gpu, &config(&folder.0, &settings), Resume::Auto);
+    let restored = checkpoint::resume(&folder.0).expect("resume").expect("a checkpoint");
+    assert_eq!(restored.folder, outcome.checkpoint);
+    let smoothed = restored.snapshot.state.smoothed.value().expect("a loss");
+    // A network that says 0 has a loss of 1.
+    assert!(smoothed < 0.6, "{smoothed}");
+}
