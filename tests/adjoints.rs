@@ -1,5 +1,6 @@
-//! `<Jv, u> = <v, J'u>` on random awkward shapes: J' by the adjoint kernels, J by the forward kernels where they are
-//! linear, else by central differences of their f64 twins, which check the adjoints' twins as well.
+//! `<Jv, u> = <v, J'u>` on random awkward shapes: J' by the adjoint kernels, J by the forward kernels
+//! where they are linear, else by central differences of their f64 twins, which check the adjoints'
+//! twins as well.
 #![cfg(feature = "train")]
 
 mod common;

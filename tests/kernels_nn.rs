@@ -3,8 +3,9 @@
 mod common;
 mod reference;
 
+use common::valid::assert_valid;
 use common::values::{Random, count, pad, unpad};
-use common::{Bind, assert_close, assert_within, gpu, run_bindings, run_call};
+use common::{Bind, assert_close, assert_within, check, gpu, run_bindings, run_call};
 use reference::affine_act::affine_act;
 use reference::group_norm::group_norm;
 use unnoise::config::unet::Activation;
@@ -18,7 +19,7 @@ use unnoise::kernels::embedding::Embedding;
 use unnoise::kernels::group_norm::{GroupNorm, ScaleShift};
 use unnoise::kernels::resample::{Kind, Resample};
 use unnoise::kernels::scale_items::ScaleItems;
-use unnoise::kernels::{Call, ChannelAdd, Class};
+use unnoise::kernels::{ChannelAdd, Class};
 use unnoise::shape::Shape;
 
 /// Both forms of a kernel that has two; they must be right on every adapter.
@@ -26,13 +27,6 @@ const CLASSES: [Class; 2] = [Class::Software, Class::Discrete];
 
 const ACTIVATIONS: [Activation; 4] =
     [Activation::Silu, Activation::Mish, Activation::Gelu, Activation::Relu];
-
-/// Runs a call with one output of this shape and compares it.
-fn check(gpu: &Gpu, call: &Call, inputs: &[&[f32]], output: Shape, want: &[f64]) {
-    let got = run_call(gpu, call, inputs, &[output.len4() * 4]);
-    let what = format!("{} {:?} to {output}", call.shader.name, call.shader.flags);
-    assert_close(&what, &unpad(&got[0], output.c), want, 1e-5, 1e-5);
-}
 
 /// Splits rows of `a + b` values.
 fn split(x: &[f64], a: usize, b: usize) -> (Vec<f64>, Vec<f64>) {
@@ -132,7 +126,7 @@ fn every_variant_is_valid() {
         calls.push(ScaleItems { shape: input }.call(class));
         calls.push(Embedding { n: 1, rows: 2, c: 3 }.call(class));
     }
-    calls.iter().for_each(common::validate);
+    calls.iter().for_each(assert_valid);
 }
 
 #[test]

@@ -6,8 +6,12 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use unnoise::gpu::Gpu;
+use unnoise::kernels::Class;
+use unnoise::kernels::train::loss::LossKind;
+use unnoise::plan::Role;
 use unnoise::train::checkpoint;
 use unnoise::train::config::{Config, Layer};
+use unnoise::train::gradient::{Objective, gradient_plan};
 use unnoise::train::interrupt::{Reason, Stop};
 use unnoise::train::trainer::{self, Outcome, Resume, Talk};
 
@@ -100,4 +104,31 @@ fn learns() {
     let smoothed = restored.snapshot.state.smoothed.value().expect("a loss");
     // A network that says 0 has a loss of 1.
     assert!(smoothed < 0.6, "{smoothed}");
+}
+
+/// Activations made twice are the same activations.
+#[test]
+fn recomputing_changes_no_bit() {
+    let Some(gpu) = common::gpu() else { return };
+    let weights = |recompute: &str| {
+        let folder = Folder::new("recompute");
+        let settings =
+            ["training.max_steps = 3", recompute, "model.dropout = 0.2", "lr.warmup_steps = 1"];
+        run(&gpu, &config(&folder.0, &settings), Resume::Auto);
+        checkpoint::resume(&folder.0).expect("resume").expect("a checkpoint").snapshot.weights
+    };
+    assert_eq!(weights("training.recompute = true"), weights("training.recompute = false"));
+}
+
+#[test]
+fn recomputing_takes_less_memory() {
+    let plan = |recompute| {
+        let unet =
+            config(Path::new("unused"), &[]).unet(3, Some([32, 32]), None).expect("a network");
+        let objective = Objective { kind: LossKind::Squared, factor: 1.0 };
+        gradient_plan(&unet, Class::Discrete, [8, 32, 32], objective, recompute).expect("a plan")
+    };
+    let [keep, again] = [false, true].map(|recompute| plan(recompute).bytes(Role::Activation));
+    println!("activations: {keep} bytes kept, {again} made again");
+    assert!(again * 10 < keep * 6, "{again} of {keep} bytes");
 }

@@ -1,9 +1,9 @@
 // o[n, i, c] = sum_j s[n, c / head_dim, i, j] v[n, j, c], 0 for the padding of c.
 //
 // s [n * heads][tokens][t4] vec4, zero past the tokens; v [n][tokens][v_stride] vec4, its channels
-// from vec4 v_offset on; o [n][tokens][o_stride] vec4 likewise. VECTOR: a vec4 of channels lies in one head; else
-// each lane looks up its own. An invocation makes 4 queries of one vec4 of channels: channels
-// fastest, then queries, images.
+// from vec4 v_offset on; o [n][tokens][o_stride] vec4 likewise. VECTOR: a vec4 of channels lies in one
+// head; else each lane looks up its own. An invocation makes 4 queries of one vec4 of channels:
+// channels fastest, then queries, images.
 #import lib/index
 struct Params {
     count: u32,

@@ -73,6 +73,10 @@ impl Lowering {
         params: std::ops::Range<usize>,
         packing: Packing,
     ) -> Arg {
+        #[cfg(feature = "train")]
+        if let Some(bound) = self.bound(node, params.clone()) {
+            return Arg::Weight(bound);
+        }
         let names = node.params[params]
             .iter()
             .map(|p| self.out.graph.params[p.0 as usize].name.clone())

@@ -112,14 +112,20 @@ impl Lowering {
         self.step(&node.name, call, args);
     }
 
-    /// The index of a weight that a node of the way forward has bound.
-    fn known(&self, node: &Node, params: std::ops::Range<usize>) -> usize {
+    /// The weight that stacks these parameters of `node`, if a node before has bound it: networks
+    /// compute with a weight once, their adjoints again.
+    pub(super) fn bound(&self, node: &Node, params: std::ops::Range<usize>) -> Option<usize> {
         let names = || node.params[params.clone()].iter();
         let params = &self.out.graph.params;
-        let is = |(have, _): &(Vec<String>, _)| {
-            have.iter().eq(names().map(|p| &params[p.0 as usize].name))
-        };
-        let found = self.out.weights.iter().position(is);
+        self.out
+            .weights
+            .iter()
+            .position(|(have, _)| have.iter().eq(names().map(|p| &params[p.0 as usize].name)))
+    }
+
+    /// The index of a weight that a node of the way forward has bound.
+    fn known(&self, node: &Node, params: std::ops::Range<usize>) -> usize {
+        let found = self.bound(node, params);
         debug_assert!(found.is_some(), "{}: its weights were not bound before", node.name);
         found.unwrap_or(0)
     }

@@ -12,6 +12,8 @@ mod memory;
 #[expect(clippy::module_inception, reason = "the file that defines Plan")]
 mod plan;
 #[cfg(feature = "train")]
+pub mod recompute;
+#[cfg(feature = "train")]
 pub mod train_op;
 
 #[cfg(feature = "train")]

@@ -214,18 +214,21 @@ impl Engine {
         Ok(submitted)
     }
 
-    /// The numbers of the last updates, at most the tables' capacity of them, in no order.
+    /// The numbers of the updates `first..first + count`, at most the tables' capacity of them and all of
+    /// them done.
     ///
     /// # Errors
     /// See [`Gpu::check`].
-    pub async fn metrics(&mut self) -> Result<Vec<Row>, Error> {
+    pub async fn metrics(&mut self, first: u32, count: usize) -> Result<Vec<Row>, Error> {
         let metrics = slice(&self.executor, tensors::METRICS)?;
         self.ring.start(&self.executor, metrics, 0)?;
         let Some((_, bytes)) = self.ring.wait().await? else { return Ok(Vec::new()) };
         let words: Vec<u32> =
             bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        let row = |words: &[u32]| words.try_into().ok().map(Row::from_words);
-        Ok(words.chunks_exact(Row::WORDS).filter_map(row).collect())
+        let rows: Vec<&[u32]> = words.chunks_exact(Row::WORDS).collect();
+        // An update's row is that of its number.
+        let row = |i: usize| rows[(first.wrapping_add(i as u32)) as usize % rows.len()];
+        Ok((0..count).filter_map(|i| row(i).try_into().ok().map(Row::from_words)).collect())
     }
 
     /// Everything that is learned, read back.

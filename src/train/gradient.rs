@@ -27,7 +27,8 @@ pub struct Objective {
 ///
 /// Outside tensors: `sample`, `time`, \[`class`\], \[`inv_t`\] as [`crate::model::build`] has them, `state`,
 /// `items` `[n][2]` vec4, `target`, `output`, `item_loss` `[n]` vec4. Gradients are added to what is in
-/// the buffers of [`Role::Gradient`].
+/// the buffers of [`Role::Gradient`]. With `recompute` each block's activations are made twice and not
+/// kept in between: less memory, more time, the same numbers.
 ///
 /// # Errors
 /// Sizes that the network cannot take.
@@ -36,6 +37,7 @@ pub fn gradient_plan(
     class: Class,
     [n, h, w]: [usize; 3],
     objective: Objective,
+    recompute: bool,
 ) -> Result<Plan, Error> {
     unet.check_size(h, w)?;
     let crate::model::UNet { mut graph, output, .. } = crate::model::build(unet, n, h, w)?;
@@ -46,6 +48,7 @@ pub fn gradient_plan(
     let item_loss = graph.input("item_loss", Shape::vector(n, 4));
 
     let mut graph = plan::fuse_for_training(graph, state, items);
+    let forward = graph.nodes.len();
     let d_output = graph.new_tensor("d_output", graph.shape(output));
     graph.nodes.push(Node {
         name: "loss".to_owned(),
@@ -57,6 +60,9 @@ pub fn gradient_plan(
     autodiff::differentiate(&mut graph, (output, d_output))
         .map_err(|error| Error::Request(error.to_string()))?;
 
+    if recompute {
+        plan::recompute::recompute(&mut graph, forward);
+    }
     let outside = graph.inputs.iter().copied().chain([output]);
     let externals: Vec<External> =
         outside.map(|tensor| External { tensor, role: Role::State }).collect();
@@ -101,7 +107,7 @@ pub async fn gradients(model: &Model, batch: &Batch) -> Result<(f32, Vec<ParamGr
     check(model, batch)?;
     let objective = Objective { kind: LossKind::Squared, factor: 1.0 / n as f32 };
     let unet = UNetConfig { dropout: 0.0, ..inner.unet.clone() };
-    let plan = gradient_plan(&unet, inner.gpu.class(), [n, h, w], objective)?;
+    let plan = gradient_plan(&unet, inner.gpu.class(), [n, h, w], objective, false)?;
     let mut weights = |weight: &plan::PackedWeight| inner.packed(weight);
     let executor = Executor::new(&inner.gpu, plan, &mut weights, &mut |_| ()).await?;
 

@@ -146,6 +146,7 @@ impl Recipe {
             emas: self.emas.len(),
             capacity,
             pictures,
+            recompute: config.training.recompute,
         }
     }
 }

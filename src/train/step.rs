@@ -49,6 +49,8 @@ pub struct StepOptions {
     pub capacity: usize,
     /// Pictures in the data buffer.
     pub pictures: usize,
+    /// Make activations again in the backward pass rather than keep them.
+    pub recompute: bool,
 }
 
 /// The plan of a step, and where it keeps what.
@@ -101,7 +103,7 @@ impl StepPlan {
         }
         let factor = 1.0 / (o.n * o.accumulation) as f32;
         let objective = Objective { kind: o.loss, factor };
-        let mut plan = gradient_plan(unet, class, [o.n, o.h, o.w], objective)?;
+        let mut plan = gradient_plan(unet, class, [o.n, o.h, o.w], objective, o.recompute)?;
         let network = std::mem::take(&mut plan.dispatches);
         let mut parts = Parts::new(plan, class, o)?;
 

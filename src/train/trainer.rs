@@ -307,7 +307,7 @@ impl<'a> Trainer<'a> {
                 stopped.is_some()
             };
             let done = pollster::block_on(self.engine.run(&updates, &mut stop))?;
-            self.account(done, talk)?;
+            self.account(done)?;
             let per_step = began.elapsed().as_secs_f64() / done.max(1) as f64;
             round = ((ROUND.as_secs_f64() / per_step) as usize).clamp(1, 2 * round);
 
@@ -341,11 +341,8 @@ impl<'a> Trainer<'a> {
     }
 
     /// Reads the numbers of the last `done` updates and tells them.
-    fn account(&mut self, done: usize, talk: &Talk<'_>) -> Result<(), TrainError> {
-        let first = self.state.step as u32;
-        let mut rows = pollster::block_on(self.engine.metrics())?;
-        rows.retain(|row| row.number.wrapping_sub(first) < done as u32);
-        rows.sort_by_key(|row| row.number.wrapping_sub(first));
+    fn account(&mut self, done: usize) -> Result<(), TrainError> {
+        let rows = pollster::block_on(self.engine.metrics(self.state.step as u32, done))?;
         let training = &self.config.training;
         let of_update = training.batch_size * training.gradient_accumulation_steps;
         for row in rows {
@@ -373,7 +370,6 @@ impl<'a> Trainer<'a> {
                 self.state.metrics.push(row);
             }
         }
-        let _ = talk;
         Ok(())
     }
 

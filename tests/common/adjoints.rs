@@ -60,8 +60,8 @@ pub struct NormGrads {
     pub d_vec: Vec<f32>,
 }
 
-/// GroupNorm of x with this gamma, beta and `[n][2 c]` scales and shifts (if `op` has them, in a tensor of their
-/// own), then backwards from dy.
+/// GroupNorm of x with this gamma, beta and `[n][2 c]` scales and shifts (if `op` has them, in a tensor
+/// of their own), then backwards from dy.
 pub fn group_norm(
     gpu: &Gpu,
     class: Class,

@@ -13,7 +13,6 @@ pub mod adjoints;
 #[cfg(feature = "train")]
 pub mod networks;
 pub mod ops;
-#[cfg(feature = "train")]
 pub mod valid;
 pub mod values;
 
@@ -21,6 +20,8 @@ use std::io::Write;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use unnoise::gpu::{Gpu, GpuOptions, raw};
 use unnoise::kernels::{Access, Call};
+use unnoise::shape::Shape;
+use values::unpad;
 
 /// Bits of the quiet NaN that fills outputs and guard bands.
 pub const POISON: u32 = 0x7fc0_dead;
@@ -134,6 +135,33 @@ pub fn run_bindings(gpu: &Gpu, call: &Call, bindings: &[Bind]) -> Vec<Vec<f32>> 
     outputs
 }
 
+/// Runs a call with one output of this shape and compares it, to 1e-5 + 1e-5 relative.
+pub fn check(gpu: &Gpu, call: &Call, inputs: &[&[f32]], output: Shape, want: &[f64]) {
+    let got = run_call(gpu, call, inputs, &[output.len4() * 4]);
+    let what = format!("{} {:?} to {output}", call.shader.name, call.shader.flags);
+    assert_close(&what, &unpad(&got[0], output.c), want, 1e-5, 1e-5);
+}
+
+/// Every output of `call` is `before` plus what is wanted, and after a second run twice that
+/// (rows of `want` without padding, `before` with it).
+pub fn accumulates(gpu: &Gpu, call: &Call, inputs: &[Bind], want: &[Vec<f64>], before: &[f32]) {
+    let c = want[0].len().min(before.len());
+    let mut held = vec![before.to_vec(); want.len()];
+    for times in [1.0, 2.0] {
+        let outputs = held.iter().map(|data| Bind::InOut(data));
+        let bindings: Vec<_> = inputs.iter().copied().chain(outputs).collect();
+        let after = run_bindings(gpu, call, &bindings);
+        held = after;
+        for (got, want) in held.iter().zip(want) {
+            let want: Vec<f64> =
+                want.iter().zip(before).map(|(d, &b)| f64::from(b) + times * d).collect();
+            let what = format!("{} run {times} times", call.shader.name);
+            assert_close(&what, &got[..c], &want[..c], 1e-5, 1e-5);
+            assert!(got[c..].iter().all(|&v| v == 0.0), "{what}: padding");
+        }
+    }
+}
+
 /// Asserts `|got - want| <= absolute + relative |want|` for every element, naming the worst.
 ///
 /// # Panics
@@ -165,32 +193,4 @@ pub fn assert_within(what: &str, got: &[f32], want: &[f64], tolerance: impl Fn(u
         want[i],
         tolerance(i)
     );
-}
-
-/// Asserts that a call's shader is plain WGSL (no capability of naga's is asked for), and that its
-/// params and bindings are as many as the call has.
-///
-/// # Panics
-/// If not.
-pub fn validate(call: &Call) {
-    let source = call.shader.source().unwrap();
-    let what = format!("{} {:?}", call.shader.name, call.shader.flags);
-    let module = naga::front::wgsl::parse_str(&source)
-        .unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(&source)));
-    let mut validator = naga::valid::Validator::new(
-        naga::valid::ValidationFlags::all(),
-        naga::valid::Capabilities::empty(),
-    );
-    let info = validator.validate(&module);
-    info.unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(&source)));
-    // Params as long as the uniform that is sent.
-    let (_, params) =
-        module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Params")).unwrap();
-    let naga::TypeInner::Struct { span, .. } = params.inner else { panic!("{what}: Params") };
-    assert_eq!(span as usize, call.params.len() * 4, "{what}: words of Params");
-    let storage = module
-        .global_variables
-        .iter()
-        .filter(|(_, v)| matches!(v.space, naga::AddressSpace::Storage { .. }));
-    assert_eq!(storage.count(), call.shader.bindings.len(), "{what}: bindings");
 }

@@ -49,3 +49,20 @@ pub fn unpad(values: &[f32], c: usize) -> Vec<f32> {
 pub fn count(shape: Shape) -> usize {
     shape.n * shape.pixels() * shape.c
 }
+
+/// As f32 holds them.
+pub fn rounded(values: &[f64]) -> Vec<f64> {
+    values.iter().map(|&v| f64::from(v as f32)).collect()
+}
+
+/// The `width` vec4s from `offset4` on of rows of `stride4`, the others being all `rest`.
+pub fn taken(x: &[f32], stride4: usize, offset4: usize, width: usize, rest: f32) -> Vec<f32> {
+    let part = 4 * offset4..4 * (offset4 + width);
+    let mut out = Vec::new();
+    for row in x.chunks(4 * stride4) {
+        let others = row[..part.start].iter().chain(&row[part.end..]);
+        assert!(others.copied().all(|v| v == rest), "wrote past its part: {row:?}");
+        out.extend(&row[part.clone()]);
+    }
+    out
+}

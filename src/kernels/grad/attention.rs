@@ -1,6 +1,6 @@
 //! The adjoint of attention in five dispatches, with the probabilities P kept from the way forward:
 //! `softmax` and `attention_mix_t` under `shaders/grad/`, and the products of
-//! [`Attention`](crate::kernels::attention::Attention) again.
+//! [`Attention`] again.
 
 use crate::kernels::attention::{Attention, Rows};
 use crate::kernels::{Access, Call, Class, Const, FOLD, Shader, WORKGROUP, grid_1d, words};

@@ -29,8 +29,8 @@ impl Slice {
     }
 }
 
-/// `y[n, p, 4 offset4..] = x[n, p]`, x's padding included; the rest of y stays as it is. The adjoint of reading a
-/// part of longer rows.
+/// `y[n, p, 4 offset4..] = x[n, p]`, x's padding included; the rest of y stays as it is. The adjoint of
+/// reading a part of longer rows.
 ///
 /// Bindings: x, y.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,8 +3,8 @@
 use crate::kernels::embedding::Embedding;
 use crate::kernels::{Access, Call, Class, Shader, WORKGROUP, grid_1d, words};
 
-/// `d_table[row] += sum of dy[n]` over the n with `index[n] = row`. An invocation per `vec4` of the table goes
-/// through all n, as there are no float atomics.
+/// `d_table[row] += sum of dy[n]` over the n with `index[n] = row`. An invocation per `vec4` of the
+/// table goes through all n, as there are no float atomics.
 ///
 /// Bindings: index `[n, 1, 1, 1]`, dy `[n, 1, 1, c]`, d_table `[rows][c4]`, added to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -10,8 +10,8 @@ pub enum Kind {
     Upsample,
     /// The mean of 2x2 pixels: a quarter to each; zero in an odd last row or column.
     AvgPool,
-    /// A stride of 2 alone: `dx[2 r][2 c] = dy[r][c]`, zero between. The adjoint of a convolution of stride 2
-    /// is this and then that of the convolution of stride 1.
+    /// A stride of 2 alone: `dx[2 r][2 c] = dy[r][c]`, zero between. The adjoint of a convolution of
+    /// stride 2 is this and then that of the convolution of stride 1.
     Dilate,
 }
 
