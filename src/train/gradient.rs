@@ -9,7 +9,7 @@ use crate::kernels::Class;
 use crate::kernels::sampler_step::STATE_WORDS;
 use crate::kernels::train::items::Item;
 use crate::kernels::train::loss::LossKind;
-use crate::plan::graph::{Node, Op};
+use crate::plan::graph::{Graph, Node, Op, TensorId};
 use crate::plan::train_op::TrainOp;
 use crate::plan::{self, External, Plan, Role, autodiff};
 use crate::shape::{Shape, nchw_to_nhwc4};
@@ -23,22 +23,20 @@ pub struct Objective {
     pub factor: f32,
 }
 
-/// The plan of loss and gradients for `n` images of `h` x `w`: pure data, for which no device is needed.
+/// The graph of network, loss and their adjoint for `n` images of `h` x `w`, and the network's output.
 ///
 /// Outside tensors: `sample`, `time`, \[`class`\], \[`inv_t`\] as [`crate::model::build`] has them, `state`,
-/// `items` `[n][2]` vec4, `target`, `output`, `item_loss` `[n]` vec4. Gradients are added to what is in
-/// the buffers of [`Role::Gradient`]. With `recompute` each block's activations are made twice and not
-/// kept in between: less memory, more time, the same numbers.
+/// `items` `[n][2]` vec4, `target`, `output`, `item_loss` `[n]` vec4. With `recompute` each block's
+/// activations are made twice and not kept in between: less memory, more time, the same numbers.
 ///
 /// # Errors
 /// Sizes that the network cannot take.
-pub fn gradient_plan(
+pub fn gradient_graph(
     unet: &UNetConfig,
-    class: Class,
     [n, h, w]: [usize; 3],
     objective: Objective,
     recompute: bool,
-) -> Result<Plan, Error> {
+) -> Result<(Graph, TensorId), Error> {
     unet.check_size(h, w)?;
     let crate::model::UNet { mut graph, output, .. } = crate::model::build(unet, n, h, w)?;
     graph.tensors[output.0 as usize].name = "output".to_owned();
@@ -63,6 +61,22 @@ pub fn gradient_plan(
     if recompute {
         plan::recompute::recompute(&mut graph, forward);
     }
+    Ok((graph, output))
+}
+
+/// The plan of a [`gradient_graph`]: pure data, for which no device is needed. Gradients are added to what
+/// is in the buffers of [`Role::Gradient`].
+///
+/// # Errors
+/// Sizes that the network cannot take.
+pub fn gradient_plan(
+    unet: &UNetConfig,
+    class: Class,
+    size: [usize; 3],
+    objective: Objective,
+    recompute: bool,
+) -> Result<Plan, Error> {
+    let (graph, output) = gradient_graph(unet, size, objective, recompute)?;
     let outside = graph.inputs.iter().copied().chain([output]);
     let externals: Vec<External> =
         outside.map(|tensor| External { tensor, role: Role::State }).collect();
