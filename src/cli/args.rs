@@ -54,6 +54,10 @@ pub enum Command {
     /// Run the U-Net once on given tensors
     #[command(after_help = PREDICT_EXAMPLES)]
     Predict(Predict),
+    /// Differentiate the loss of given tensors by every parameter
+    #[cfg(feature = "train")]
+    #[command(after_help = GRADIENTS_EXAMPLES)]
+    Gradients(Gradients),
     /// Tell what a checkpoint is and needs, or which adapters there are
     #[command(after_help = INFO_EXAMPLES)]
     Info(Info),
@@ -91,6 +95,16 @@ models class_labels, [N] I32 or I64, or [N,D] F32. The result holds `output`.
 Examples:
   unnoise predict model --input io.safetensors --out output.safetensors
   unnoise predict model --input io.safetensors --prefix b1. --out output.safetensors";
+
+#[cfg(feature = "train")]
+const GRADIENTS_EXAMPLES: &str = "\
+Input tensors: noisy [N,C,H,W] F32; timesteps [N] I32, I64 or F32; target, like noisy; for
+class-conditional models class_labels, [N] I32 or I64, or [N,D] F32. The loss is the mean squared
+error of the network's first C channels, without dropout. The result holds `loss` [1] and one
+tensor per parameter that is trained, under diffusers' name for it and in its shape.
+
+Examples:
+  unnoise gradients model --batch batch.safetensors --out gradients.safetensors";
 
 const INFO_EXAMPLES: &str = "\
 Examples:
@@ -260,6 +274,19 @@ pub struct Predict {
     /// In front of the tensors' names
     #[arg(long, default_value = "", hide_default_value = true)]
     pub prefix: String,
+}
+
+#[cfg(feature = "train")]
+#[derive(Args, Debug)]
+pub struct Gradients {
+    /// Checkpoint folder as diffusers writes it
+    pub model: PathBuf,
+    /// Tensors to learn from
+    #[arg(long, value_name = "BATCH.safetensors")]
+    pub batch: PathBuf,
+    /// Where the result goes
+    #[arg(long, value_name = "GRADS.safetensors")]
+    pub out: PathBuf,
 }
 
 #[derive(Args, Debug)]

@@ -7,6 +7,8 @@ mod bench;
 mod bench_train;
 #[cfg(feature = "train")]
 mod export;
+#[cfg(feature = "train")]
+mod gradients;
 mod info;
 mod interrupt;
 mod output;
@@ -63,6 +65,8 @@ fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Sample(args) => pollster::block_on(sample::run(args, &cli.global, talk)),
         Command::Predict(args) => pollster::block_on(predict::run(args, &cli.global, talk)),
+        #[cfg(feature = "train")]
+        Command::Gradients(args) => pollster::block_on(gradients::run(args, &cli.global, talk)),
         Command::Info(args) => pollster::block_on(info::run(args, &cli.global, talk)),
         Command::Bench(args) => pollster::block_on(bench::run(args, &cli.global, talk)),
         Command::Serve(args) => serve::run(args, talk),

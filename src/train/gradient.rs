@@ -9,7 +9,7 @@ use crate::kernels::Class;
 use crate::kernels::sampler_step::STATE_WORDS;
 use crate::kernels::train::items::Item;
 use crate::kernels::train::loss::LossKind;
-use crate::plan::graph::{Node, Op};
+use crate::plan::graph::{Graph, Node, Op, TensorId};
 use crate::plan::train_op::TrainOp;
 use crate::plan::{self, External, Plan, Role, autodiff};
 use crate::shape::{Shape, nchw_to_nhwc4};
@@ -23,22 +23,20 @@ pub struct Objective {
     pub factor: f32,
 }
 
-/// The plan of loss and gradients for `n` images of `h` x `w`: pure data, for which no device is needed.
+/// The graph of network, loss and their adjoint for `n` images of `h` x `w`, and the network's output.
 ///
 /// Outside tensors: `sample`, `time`, \[`class`\], \[`inv_t`\] as [`crate::model::build`] has them, `state`,
-/// `items` `[n][2]` vec4, `target`, `output`, `item_loss` `[n]` vec4. Gradients are added to what is in
-/// the buffers of [`Role::Gradient`]. With `recompute` each block's activations are made twice and not
-/// kept in between: less memory, more time, the same numbers.
+/// `items` `[n][2]` vec4, `target`, `output`, `item_loss` `[n]` vec4. With `recompute` each block's
+/// activations are made twice and not kept in between: less memory, more time, the same numbers.
 ///
 /// # Errors
 /// Sizes that the network cannot take.
-pub fn gradient_plan(
+pub fn gradient_graph(
     unet: &UNetConfig,
-    class: Class,
     [n, h, w]: [usize; 3],
     objective: Objective,
     recompute: bool,
-) -> Result<Plan, Error> {
+) -> Result<(Graph, TensorId), Error> {
     unet.check_size(h, w)?;
     let crate::model::UNet { mut graph, output, .. } = crate::model::build(unet, n, h, w)?;
     graph.tensors[output.0 as usize].name = "output".to_owned();
@@ -63,6 +61,22 @@ pub fn gradient_plan(
     if recompute {
         plan::recompute::recompute(&mut graph, forward);
     }
+    Ok((graph, output))
+}
+
+/// The plan of a [`gradient_graph`]: pure data, for which no device is needed. Gradients are added to what
+/// is in the buffers of [`Role::Gradient`].
+///
+/// # Errors
+/// Sizes that the network cannot take.
+pub fn gradient_plan(
+    unet: &UNetConfig,
+    class: Class,
+    size: [usize; 3],
+    objective: Objective,
+    recompute: bool,
+) -> Result<Plan, Error> {
+    let (graph, output) = gradient_graph(unet, size, objective, recompute)?;
     let outside = graph.inputs.iter().copied().chain([output]);
     let externals: Vec<External> =
         outside.map(|tensor| External { tensor, role: Role::State }).collect();
@@ -95,7 +109,8 @@ pub struct ParamGradient {
     pub values: Vec<f32>,
 }
 
-/// The mean squared error of a batch and its gradient with respect to every parameter.
+/// The mean squared error of a batch and its gradient with respect to every parameter; without dropout,
+/// whose noise nobody else can make.
 ///
 /// # Errors
 /// Lengths that do not match, labels that the model does not take or misses, what does not fit the
@@ -105,7 +120,8 @@ pub async fn gradients(model: &Model, batch: &Batch) -> Result<(f32, Vec<ParamGr
     let [n, c, h, w] = batch.shape;
     check(model, batch)?;
     let objective = Objective { kind: LossKind::Squared, factor: 1.0 / n as f32 };
-    let plan = gradient_plan(&inner.unet, inner.gpu.class(), [n, h, w], objective, false)?;
+    let unet = UNetConfig { dropout: 0.0, ..inner.unet.clone() };
+    let plan = gradient_plan(&unet, inner.gpu.class(), [n, h, w], objective, false)?;
     let mut weights = |weight: &plan::PackedWeight| inner.packed(weight);
     let executor = Executor::new(&inner.gpu, plan, &mut weights, &mut |_| ()).await?;
 
@@ -128,8 +144,6 @@ pub async fn gradients(model: &Model, batch: &Batch) -> Result<(f32, Vec<ParamGr
     }
     let item = Item { weight: 1.0, ..Item::default() };
     write("items", bytemuck::cast_slice(&vec![item.to_words(); n]))?;
-    // Only dropout reads it.
-    write("state", bytemuck::cast_slice(&crate::kernels::train::initial_state(1, 0, 0)))?;
 
     executor.submit(0..executor.plan().dispatches.len())?;
     let losses = match executor.plan().tensor("item_loss") {

@@ -10,6 +10,8 @@
 
 #[cfg(feature = "train")]
 pub mod adjoints;
+#[cfg(feature = "train")]
+pub mod networks;
 pub mod ops;
 pub mod valid;
 pub mod values;

@@ -1,0 +1,206 @@
+//! The binary's training commands as a user runs them.
+#![cfg(feature = "train")]
+
+mod common;
+
+use common::networks::{self, fixture, tensors};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use unnoise::generate::Labels;
+use unnoise::train::gradient::Batch;
+use unnoise::weights::{Weights, safetensors};
+
+/// A folder of this test's own, empty, and gone afterwards.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let name = format!("unnoise-cli-train-{test}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+
+    fn join(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("UTF-8").to_owned()
+    }
+
+    /// Writes a file of these tensors and returns its path.
+    fn write(&self, name: &str, tensors: &[(&str, Vec<usize>, Vec<f32>)]) -> String {
+        let views: Vec<_> =
+            tensors.iter().map(|(name, shape, v)| (*name, &shape[..], &v[..])).collect();
+        let path = self.join(name);
+        fs::write(&path, safetensors::write(&views).expect("tensors")).expect("a file");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn unnoise(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_unnoise"));
+    if let Some(name) = std::env::var_os("WGPU_ADAPTER_NAME").filter(|name| !name.is_empty()) {
+        command.arg("--adapter").arg(name);
+    }
+    command.args(args).output().expect("the binary")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// What a run that must fail with 1 says.
+fn fail(args: &[&str]) -> String {
+    let output = unnoise(args);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+    assert!(said.starts_with("error: ") && !said.contains("panicked"), "{said}");
+    assert_eq!(text(&output.stdout), "", "{args:?} has no results");
+    said
+}
+
+fn model(name: &str) -> String {
+    fixture(&format!("unets/{name}")).to_str().expect("UTF-8").to_owned()
+}
+
+fn gradients(folder: &Folder, model: &str, batch: &str) -> Weights {
+    let out = folder.join("out.safetensors");
+    let output = unnoise(&["gradients", model, "--batch", batch, "--out", &out]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), format!("{out}\n"));
+    Weights::from_bytes(fs::read(&out).expect("a file"), "out").expect("safetensors")
+}
+
+/// A fixture's batch of three as tensors for a file.
+fn file_of(name: &str, target: Vec<f32>) -> Vec<(&'static str, Vec<usize>, Vec<f32>)> {
+    let Batch { noisy, shape, timesteps, labels, .. } = networks::batch(name);
+    let timesteps = timesteps.into_iter().map(|t| t as f32).collect();
+    let mut all = vec![
+        ("noisy", shape.to_vec(), noisy),
+        ("timesteps", vec![shape[0]], timesteps),
+        ("target", shape.to_vec(), target),
+    ];
+    match labels {
+        None => {}
+        Some(Labels::Index(labels)) => {
+            let labels = labels.into_iter().map(|l| l as f32).collect();
+            all.push(("class_labels", vec![shape[0]], labels));
+        }
+        Some(Labels::Vector(values)) => {
+            all.push(("class_labels", vec![shape[0], values.len() / shape[0]], values));
+        }
+    }
+    all
+}
+
+#[test]
+fn gradients_of_a_training_step_agree_with_torch() {
+    let Some(_) = common::gpu() else { return };
+    let folder = Folder::new("gradients");
+    let batches = tensors("train/batches.safetensors");
+    let shape = vec![4, 3, 8, 8];
+    let first = |name: &str, len: usize| batches.read(name).expect(name)[..len].to_vec();
+    let timesteps = batches.read_numbers("timesteps").expect("timesteps")[..4].to_vec();
+    let batch = folder.write(
+        "batch.safetensors",
+        &[
+            ("noisy", shape.clone(), first("noisy", 768)),
+            ("timesteps", vec![4], timesteps.into_iter().map(|t| t as f32).collect()),
+            ("target", shape, first("noise", 768)),
+        ],
+    );
+    let have = gradients(&folder, &model("tiny"), &batch);
+    assert_eq!(have.shape("loss"), Some(&[1][..]));
+    // meta.json, in f64.
+    let loss = f64::from(have.read("loss").expect("loss")[0]);
+    assert!((loss - 1.112_971_165_894_022_2).abs() < 1e-5, "loss {loss}");
+
+    let want = tensors("train/grads_step1.safetensors");
+    assert_eq!(have.names().count(), want.names().count() + 1);
+    for name in want.names() {
+        assert_eq!(have.shape(name), want.shape(name), "{name}");
+        let (have, want) = (have.read(name).expect(name), want.read(name).expect(name));
+        let norm = want.iter().map(|w| w * w).sum::<f32>().sqrt();
+        let off = have.iter().zip(&want).map(|(h, w)| (h - w).powi(2)).sum::<f32>().sqrt();
+        // The keys' biases have no gradient.
+        let limit = if name.ends_with("to_k.bias") { 1e-5 } else { 1e-4 * norm };
+        assert!(off <= limit, "{name}: {off:e} of {norm:e}");
+    }
+}
+
+#[test]
+fn gradients_take_class_labels() {
+    let Some(_) = common::gpu() else { return };
+    let folder = Folder::new("labels");
+    let file = tensors("train/unets.safetensors");
+    for name in ["class-cond", "class-identity", "class-timestep"] {
+        let read = |leaf: &str| file.read(&format!("{name}/{leaf}")).expect(leaf);
+        let batch = folder.write("batch.safetensors", &file_of(name, read("target")));
+        let have = gradients(&folder, &model(name), &batch);
+        let (loss, want) = (have.read("loss").expect("loss")[0], read("loss")[0]);
+        assert!((loss - want).abs() < 1e-5, "{name}: loss {loss}, should be {want}");
+    }
+}
+
+#[test]
+fn gradients_name_what_is_wrong_with_a_batch() {
+    let Some(_) = common::gpu() else { return };
+    let folder = Folder::new("wrong");
+    let (tiny, out) = (model("tiny"), folder.join("out.safetensors"));
+    let sample = networks::batch("tiny").noisy;
+    let good = file_of("tiny", sample);
+    let says = |model: &str, change: &dyn Fn(&mut Vec<(&'static str, Vec<usize>, Vec<f32>)>)| {
+        let mut tensors = good.clone();
+        change(&mut tensors);
+        let batch = folder.write("batch.safetensors", &tensors);
+        fail(&["gradients", model, "--batch", &batch, "--out", &out])
+    };
+    for (i, name) in ["noisy", "timesteps", "target"].into_iter().enumerate() {
+        let said = says(&tiny, &|t| drop(t.remove(i)));
+        assert!(said.contains(name) && said.contains("batch.safetensors"), "{said}");
+    }
+    let said = says(&tiny, &|t| t[2].1 = vec![3, 3, 4, 16]);
+    assert!(said.contains("`target`") && said.contains("[3, 3, 4, 16]"), "{said}");
+    let said = says(&tiny, &|t| t[0].1 = vec![3, 3, 64]);
+    assert!(said.contains("`noisy`") && said.contains("[N,C,H,W]"), "{said}");
+    let said = says(&tiny, &|t| t[1] = ("timesteps", vec![2], vec![1.0, 2.0]));
+    assert!(said.contains("2 timesteps for 3 images"), "{said}");
+    let said = says(&tiny, &|t| t[0].2[5] = f32::NAN);
+    assert!(said.contains("noisy") && said.contains("NaN"), "{said}");
+    let said = says(&tiny, &|t| {
+        for i in [0, 2] {
+            t[i] = (t[i].0, vec![3, 1, 8, 8], vec![0.5; 192]);
+        }
+    });
+    assert!(said.contains("1 channels; the model takes 3"), "{said}");
+    let said = says(&tiny, &|t| {
+        for i in [0, 2] {
+            t[i] = (t[i].0, vec![3, 3, 7, 8], vec![0.5; 504]);
+        }
+    });
+    assert!(said.contains('7') && said.contains('8'), "{said}");
+    let said = says(&tiny, &|t| t.push(("class_labels", vec![3], vec![0.0; 3])));
+    assert!(said.contains("no class labels"), "{said}");
+    let said = says(&model("class-cond"), &|t| {
+        *t = file_of("class-cond", networks::batch("class-cond").noisy);
+        t.retain(|(name, ..)| *name != "class_labels");
+    });
+    assert!(said.contains("class-conditional"), "{said}");
+    let said = says(&folder.join("nowhere"), &|_| ());
+    assert!(said.contains("nowhere"), "{said}");
+
+    let nowhere = folder.join("no.safetensors");
+    let said = fail(&["gradients", &tiny, "--batch", &nowhere, "--out", &out]);
+    assert!(said.contains("cannot read") && said.contains(&nowhere), "{said}");
+    let batch = folder.write("batch.safetensors", &good);
+    let said =
+        fail(&["gradients", &tiny, "--batch", &batch, "--out", &folder.join("no/out.safetensors")]);
+    assert!(said.contains("no/out.safetensors") || said.contains("/no"), "{said}");
+    assert!(!fs::exists(&out).expect("the folder"), "a failed command wrote a result");
+}
