@@ -137,7 +137,6 @@ fn every_kind_of_picture_is_what_pillow_reads() {
             let (shape, pixels) = &expected[&format!("{name}.{key}")];
             assert_eq!(shape[..2], [12, 20]);
             let far = apart(sized.pixels().unwrap(), pixels);
-            let far = apart(sized.pixels().unwrap(), pixels);
             assert!(far <= tolerance + 1, "{name} {key}: {far}");
         }
         seen += 1;

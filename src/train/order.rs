@@ -10,7 +10,7 @@
 //! | `Timestep` | `[attempt, item, step, stream]` |
 //! | `Flip`, `DropLabel` | `[0, item, step, stream]`: the first word |
 //!
-//! A block has four words; `attempt` counts blocks where [`below`] rejects all of them.
+//! A block has four words; `attempt` counts blocks where `below` rejects all of them.
 
 use crate::diffusion::philox::{Stream, philox4x32};
 
@@ -130,9 +130,9 @@ mod tests {
         let range = (1 << 31) + 1;
         for word in (0..u32::MAX).step_by(1_000_003) {
             let low = word.wrapping_mul(range);
-            let other = u64::from(range) * 0xffff_ffff >> 32;
+            let other = (u64::from(range) * 0xffff_ffff) >> 32;
             let want =
-                if low < (1 << 31) - 1 { other } else { u64::from(word) * u64::from(range) >> 32 };
+                if low < (1 << 31) - 1 { other } else { (u64::from(word) * u64::from(range)) >> 32 };
             assert_eq!(u64::from(below(range, |_| [word, u32::MAX, 0, 0])), want, "{word}");
         }
         assert_eq!(below(0, |_| [7; 4]), 0);

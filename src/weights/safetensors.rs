@@ -191,7 +191,7 @@ pub fn write(tensors: &[(&str, &[usize], &[f32])]) -> Result<Vec<u8>, WeightsErr
 /// The same, rounded to f16.
 ///
 /// # Errors
-/// As [`write`], and [`WeightsError::Half`] for values that f16 cannot hold.
+/// As [`write()`], and [`WeightsError::Half`] for values that f16 cannot hold.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn write_half(tensors: &[(&str, &[usize], &[f32])]) -> Result<Vec<u8>, WeightsError> {
     let mut halves = Vec::with_capacity(tensors.len());
