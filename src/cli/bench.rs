@@ -42,6 +42,8 @@ struct Report<'a> {
     shape: [usize; 3],
     /// Milliseconds of each evaluation, ascending.
     ms: Vec<f64>,
+    /// Milliseconds of CPU time of one, where the system tells.
+    cpu_ms: Option<f64>,
     /// The adapter's multiply-add rate, GFLOP/s.
     fma: f64,
     /// Milliseconds: device, reading the model, shaders and upload, first evaluation.
@@ -86,20 +88,21 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     let cold = [device, read, load, lap.ms()];
 
     spinner.message("Measuring");
-    let began = Instant::now();
+    let (began, cpu) = (Instant::now(), CpuLap::start());
     let mut ms = Vec::new();
     while ms.len() < LEAST_RUNS || began.elapsed() < MEASURE {
         lap.ms();
         evaluate().await?;
         ms.push(lap.ms());
     }
+    let cpu_ms = cpu.ms_each(ms.len());
     ms.sort_by(f64::total_cmp);
     let fma = probe::fma_rate(&gpu).await?;
     spinner.clear();
 
     let name = name.clone().unwrap_or_else(|| "cifar10-32 shape, random weights".to_owned());
     let (plan, shape) = (executor.plan(), [batch, h, w]);
-    let report = Report { name, gpu: &gpu, plan, parameters, shape, ms, fma, cold };
+    let report = Report { name, gpu: &gpu, plan, parameters, shape, ms, cpu_ms, fma, cold };
     if args.json {
         return print(report.json());
     }
@@ -169,6 +172,7 @@ impl Report<'_> {
             "model": self.name, "parameters": self.parameters,
             "batch": n, "height": h, "width": w,
             "ms": self.median(), "ms_best": self.ms[0], "runs": self.ms.len(),
+            "cpu_ms": self.cpu_ms,
             "gflop": self.gflop(), "gflop_per_s": self.rate(),
             "fma_gflop_per_s": self.fma, "fma_share": self.rate() / self.fma,
             "dispatches": self.plan.dispatches.len(),
@@ -244,6 +248,32 @@ impl Lap {
         self.0 = Instant::now();
         ms
     }
+}
+
+/// CPU time of this process, its threads and those of a software adapter among them: on a machine
+/// that is shared, and busy, it says more than the clock.
+pub(super) struct CpuLap(Option<u64>);
+
+impl CpuLap {
+    pub(super) fn start() -> Self {
+        Self(cpu_ms())
+    }
+
+    /// Milliseconds since then, shared by `runs`.
+    pub(super) fn ms_each(&self, runs: usize) -> Option<f64> {
+        Some((cpu_ms()? - self.0?) as f64 / runs as f64)
+    }
+}
+
+/// User and system time in milliseconds, which Linux counts in hundredths of a second; `None`
+/// elsewhere.
+fn cpu_ms() -> Option<u64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is the program's name, in parentheses, whatever it contains.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let user: u64 = fields.nth(11)?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(10 * (user + system))
 }
 
 pub(super) fn time(ms: f64) -> String {

@@ -1,7 +1,7 @@
 //! `unnoise bench --train`: how fast this machine trains a U-Net.
 
 use super::args::{Bench, Global};
-use super::bench::{print_kernels, time};
+use super::bench::{CpuLap, print_kernels, time};
 use super::info::{adapter_line, class_name};
 use super::print;
 use super::progress::{Progress, Talk};
@@ -33,6 +33,8 @@ struct Report<'a> {
     flops: u64,
     /// Milliseconds of each step, ascending.
     ms: Vec<f64>,
+    /// Milliseconds of CPU time of one, where the system tells.
+    cpu_ms: Option<f64>,
     /// The adapter's multiply-add rate, GFLOP/s.
     fma: f64,
     /// Bytes that the plan says, and bytes that were allocated.
@@ -67,14 +69,14 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
 
     spinner.message("Measuring");
     let mut ms = Vec::new();
-    let mut began = Instant::now();
+    let (mut began, mut cpu) = (Instant::now(), CpuLap::start());
     for step in 0.. {
         let updates = recipe.updates(step, 1, |picture, _| (picture, 0));
         let lap = Instant::now();
         engine.run(&updates, &mut || false).await?;
         // The first one finds caches cold and the pace unknown.
         if step == 0 {
-            began = Instant::now();
+            (began, cpu) = (Instant::now(), CpuLap::start());
             continue;
         }
         ms.push(lap.elapsed().as_secs_f64() * 1e3);
@@ -82,13 +84,15 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
             break;
         }
     }
+    let cpu_ms = cpu.ms_each(ms.len());
     ms.sort_by(f64::total_cmp);
     let fma = probe::fma_rate(&gpu).await?;
     spinner.clear();
 
     let memory = [planned, engine.bytes()];
     let shape = [config.training.batch_size, h, w];
-    let report = Report { name, gpu: &gpu, parameters, shape, dispatches, flops, ms, fma, memory };
+    let report =
+        Report { name, gpu: &gpu, parameters, shape, dispatches, flops, ms, cpu_ms, fma, memory };
     if args.json {
         return print(report.json());
     }
@@ -145,6 +149,7 @@ impl Report<'_> {
             "preset": self.name, "parameters": self.parameters,
             "batch": n, "height": h, "width": w,
             "ms": self.median(), "ms_best": self.ms[0], "steps": self.ms.len(),
+            "cpu_ms": self.cpu_ms,
             "gflop": self.flops as f64 / 1e9, "gflop_per_s": self.rate(),
             "fma_gflop_per_s": self.fma, "fma_share": self.rate() / self.fma,
             "dispatches": self.dispatches,
