@@ -61,7 +61,7 @@ impl Gpu {
     pub async fn request(options: &GpuOptions) -> Result<Self, GpuError> {
         let instance = wgpu::Instance::default();
         let adapter = choose(&instance, options).await?;
-        let mut adapter_summary = summary(&adapter.get_info(), &adapter.limits());
+        let mut adapter_summary = summary(&adapter);
         let features = adapter.features() & wanted_features();
         let limits = wanted_limits(&adapter.limits(), options.default_limits);
         let plan_limits = plan_limits(&limits);
@@ -82,7 +82,9 @@ impl Gpu {
         watch(&device, &health);
         #[cfg(target_arch = "wasm32")]
         web_names(&device, &mut adapter_summary);
-        adapter_summary.class = options.class.unwrap_or(adapter_summary.class);
+        if let Some(class) = options.class.filter(|&class| class != Class::SoftwareSubgroups) {
+            adapter_summary.class = class;
+        }
         let inner = Inner {
             device,
             queue,
