@@ -60,7 +60,9 @@ def main():
     if training["gradient_accumulation_steps"] != 1 or config["model"]["dropout"] > 0:
         raise SystemExit("runs with gradient accumulation or dropout are not repeated by this script")
 
-    pictures = np.load(args.data)["arr_0"] if args.data.endswith(".npz") else np.load(args.data)
+    pictures = np.load(args.data)
+    if args.data.endswith(".npz"):
+        pictures = next(array for array in pictures.values() if array.ndim > 2)
     x_0 = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
     net = UNet2DModel.from_config(network).train()
     initialise(net, seed)
@@ -100,7 +102,7 @@ def main():
     apart = np.abs(a / b - 1)
     print(f"first step: unnoise {ours[0]:.7f}, torch {other[0]:.7f}")
     late = apart[at >= 500]
-    print(f"smoothed losses apart: at most {apart.max():.3%}, from step 500 on {late.max() if len(late) else float('nan'):.3%}")
+    print(f"smoothed losses apart: at most {apart.max():.4%}, from step 500 on {late.max() if len(late) else float('nan'):.4%}")
     if args.plot:
         plot(args.plot, at, a, b)
 
