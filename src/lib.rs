@@ -36,6 +36,7 @@ pub mod diffusion;
 pub mod error;
 pub mod generate;
 pub mod gpu;
+mod json;
 pub mod kernels;
 mod lean;
 pub mod model;

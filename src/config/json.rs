@@ -1,11 +1,11 @@
 //! Reading diffusers' flat JSON objects key by key.
 //!
-//! By hand rather than by serde's derive: a missing key and a null mean different things here, every
-//! error names its key, and the derived code would be a good part of the page's wasm.
+//! By hand rather than by serde's derive: a missing key and a null mean different things here, and every
+//! error names its key.
 
 use super::ConfigError;
+use crate::json::{self, Value};
 use crate::lean;
-use serde_json::Value;
 
 /// The keys of one file.
 pub(super) struct Keys<'a> {
@@ -18,17 +18,16 @@ impl<'a> Keys<'a> {
     /// author never set, and takes the constructor's default whatever the file says.
     pub fn parse(text: &str, file: &'a str) -> Result<Self, ConfigError> {
         let error = |detail: String| ConfigError::Json { file: file.to_owned(), detail };
-        let value: Value = serde_json::from_str(text).map_err(|e| error(e.to_string()))?;
-        let Value::Object(map) = value else {
+        let value = json::parse(text).map_err(error)?;
+        let Value::Object(mut entries) = value else {
             return Err(error(format!("found {}", show(&value))));
         };
-        let unset: Vec<Value> = match map.get("_use_default_values") {
-            Some(Value::Array(names)) => names.clone(),
+        let unset: Vec<Value> = match entries.iter().find(|(key, _)| key == "_use_default_values") {
+            Some((_, Value::Array(names))) => names.clone(),
             _ => Vec::new(),
         };
         let unset: Vec<&str> = unset.iter().filter_map(Value::as_str).collect();
         let order = lean::order(unset.len(), &|a, b| unset[a].cmp(unset[b]));
-        let mut entries: Vec<(String, Value)> = map.into_iter().collect();
         entries.retain(|(key, _)| order.binary_search_by(|&i| unset[i].cmp(key.as_str())).is_err());
         Ok(Self { file, entries })
     }
@@ -200,8 +199,8 @@ fn show(value: &Value) -> String {
     match value {
         // Written without descending: a hostile file may nest deeply or run to megabytes.
         Value::Array(items) if items.len() > 16 => format!("a list of {} items", items.len()),
-        Value::Object(map) => format!("an object of {} keys", map.len()),
-        _ => shorten(&lean::json(value)),
+        Value::Object(pairs) => format!("an object of {} keys", pairs.len()),
+        _ => shorten(&json::text(value)),
     }
 }
 

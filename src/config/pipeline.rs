@@ -3,7 +3,7 @@
 use super::ConfigError;
 use super::json::Keys;
 use super::scheduler::SchedulerKind;
-use serde_json::Value;
+use crate::json::Value;
 
 /// What `model_index.json` settles.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,7 +49,8 @@ impl PipelineConfig {
             !known && value.as_array().is_some_and(|pair| pair.iter().any(|v| !v.is_null()))
         };
         if let Some((key, value)) = k.iter().find(part) {
-            let class = value.get(1).and_then(Value::as_str).unwrap_or("another part");
+            let class =
+                value.as_array().and_then(|pair| pair.get(1)?.as_str()).unwrap_or("another part");
             return Err(k.unsupported(key, class, UNCONDITIONAL));
         }
         // DDIMPipeline turns any scheduler it is given into a DDIMScheduler.

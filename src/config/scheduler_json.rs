@@ -7,8 +7,7 @@ use super::json::Keys;
 use super::scheduler::{
     BetaSchedule, PredictionType, SchedulerConfig, SchedulerKind, TimestepSpacing, VarianceType,
 };
-use crate::lean;
-use serde_json::Value;
+use crate::json::{self, Value};
 
 /// Largest T; Improved DDPM has 4,000.
 pub const MAX_TIMESTEPS: usize = 100_000;
@@ -238,7 +237,7 @@ fn trained_betas(k: &Keys, count: usize) -> Result<Option<Vec<f32>>, ConfigError
             Some(beta) if (0.0..=1.0).contains(&beta) => betas.push(beta as f32),
             _ => {
                 let (file, key) = (k.file(), format!("{key}[{i}]"));
-                let (found, expected) = (super::shorten(&lean::json(item)), expected.to_owned());
+                let (found, expected) = (super::shorten(&json::text(item)), expected.to_owned());
                 return Err(ConfigError::Value { file, key, found, expected });
             }
         }

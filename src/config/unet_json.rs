@@ -9,8 +9,8 @@ use super::unet::{
 };
 use super::unet_size::{MAX_CHANNELS, MAX_LAYERS, MAX_LEVELS, MAX_ROWS, MAX_SIDE};
 use super::{ConfigError, shorten};
+use crate::json::{self, Value};
 use crate::lean;
-use serde_json::Value;
 
 const UNCONDITIONAL: &str =
     "unnoise runs UNet2DModel, the network of the unconditional DDPM and DDIM pipelines.";
@@ -209,7 +209,7 @@ fn blocks<B>(
                     return Err(match refused_block(name) {
                         Some(remedy) => k.unsupported(&key, full, remedy),
                         None => {
-                            let (file, found) = (k.file(), shorten(&lean::json(item)));
+                            let (file, found) = (k.file(), shorten(&json::text(item)));
                             ConfigError::Value { file, key, found, expected: known.to_owned() }
                         }
                     });

@@ -1,7 +1,7 @@
 //! `UNet2DModel`'s `config.json`, written as diffusers writes it.
 
 use super::unet::{ClassEmbedding, DownBlock, Resample, TimeEmbedding, UNetConfig, UpBlock};
-use serde_json::Value;
+use crate::json::Value;
 
 impl UNetConfig {
     /// `config.json` as diffusers writes it.

@@ -131,8 +131,11 @@ mod tests {
         for word in (0..u32::MAX).step_by(1_000_003) {
             let low = word.wrapping_mul(range);
             let other = (u64::from(range) * 0xffff_ffff) >> 32;
-            let want =
-                if low < (1 << 31) - 1 { other } else { (u64::from(word) * u64::from(range)) >> 32 };
+            let want = if low < (1 << 31) - 1 {
+                other
+            } else {
+                (u64::from(word) * u64::from(range)) >> 32
+            };
             assert_eq!(u64::from(below(range, |_| [word, u32::MAX, 0, 0])), want, "{word}");
         }
         assert_eq!(below(0, |_| [7; 4]), 0);

@@ -58,7 +58,8 @@ impl Gpu {
     /// `no-adapter`.
     pub async fn request(options: String) -> Result<Gpu, JsValue> {
         let options = json::parse(&options)?;
-        let default_limits = options["defaultLimits"].as_bool().unwrap_or(false);
+        let default_limits =
+            options.get("defaultLimits").and_then(|v| v.as_bool()).unwrap_or(false);
         let options = GpuOptions { default_limits, ..GpuOptions::default() };
         Ok(Gpu(crate::gpu::Gpu::request(&options).await.map_err(|e| throw(e.into()))?))
     }

@@ -3,11 +3,9 @@
 use super::WeightsError;
 use super::safetensors::MAX_HEADER;
 use crate::config::shorten;
+use crate::json::{self, Value};
 use crate::lean;
 use ::safetensors::Dtype;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
 
 /// Most dimensions of a tensor; convolutions have four.
 const MAX_RANK: usize = 8;
@@ -52,67 +50,6 @@ fn look(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A header's object: every pair of it, also those that a map would fold into the last of a name.
-struct Header(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Header {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Not `deserialize_map`: its errors can show any value, floats too, which is code for them.
-        deserializer.deserialize_any(HeaderVisitor)
-    }
-}
-
-struct HeaderVisitor;
-
-/// Whatever is no object.
-fn refused<T, E: Error>() -> Result<T, E> {
-    Err(E::custom("expected an object of tensors"))
-}
-
-impl<'de> Visitor<'de> for HeaderVisitor {
-    type Value = Header;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object of tensors")
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Header, E> {
-        refused()
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Header, E> {
-        refused()
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Header, E> {
-        refused()
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Header, E> {
-        refused()
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Header, E> {
-        refused()
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Header, E> {
-        refused()
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Header, A::Error> {
-        refused()
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some(name) = map.next_key::<String>()? {
-            pairs.push((name, map.next_value()?));
-        }
-        Ok(Header(pairs))
-    }
-}
-
 /// What a header's entry says of a tensor. Its range, counted from the end of the header, lies within
 /// the file.
 pub(super) struct Entry {
@@ -127,7 +64,7 @@ pub(super) struct Entry {
 /// length of the file.
 pub(super) fn entries(header: &str, have: usize, file: &str) -> Result<Vec<Entry>, WeightsError> {
     let error = |detail: String| WeightsError::Header { file: file.to_owned(), detail };
-    let Header(pairs) = serde_json::from_str(header).map_err(|e| error(e.to_string()))?;
+    let pairs = json::pairs(header, "expected an object of tensors").map_err(error)?;
     let by_name = lean::order(pairs.len(), &|a, b| pairs[a].0.cmp(&pairs[b].0));
     if let Some(&[_, twice]) = by_name.windows(2).find(|w| pairs[w[0]].0 == pairs[w[1]].0) {
         return Err(WeightsError::Duplicate {
@@ -141,8 +78,12 @@ pub(super) fn entries(header: &str, have: usize, file: &str) -> Result<Vec<Entry
             found.push(Some(check_entry(name, &value, file)?));
             continue;
         }
-        let texts = |map: &Map<String, Value>| map.values().all(Value::is_string);
-        if !(value.is_null() || value.as_object().is_some_and(texts)) {
+        let good = match &value {
+            Value::Null => true,
+            Value::Object(pairs) => pairs.iter().all(|(_, text)| text.as_str().is_some()),
+            _ => false,
+        };
+        if !good {
             return Err(error("`__metadata__` should be an object of strings".to_owned()));
         }
     }
@@ -203,7 +144,7 @@ fn check_entry(full: String, entry: &Value, file: &str) -> Result<Entry, Weights
             Some(Value::Array(items)) if items.len() > MAX_RANK => {
                 format!("a list of {} sizes", items.len())
             }
-            Some(value) => shorten(&lean::json(value)),
+            Some(value) => shorten(&json::text(value)),
         };
         WeightsError::Entry { file: file(), name: name(), key, found, expected }
     };
