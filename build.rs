@@ -1,5 +1,5 @@
-//! Collects `shaders/**/*.wgsl` into one table, comments and blank lines removed: the text travels
-//! inside the wasm module, where every kilobyte counts, and a new shader needs no registration.
+//! Collects `shaders/**/*.wgsl` into one table, comments and blank lines removed: a new shader needs no
+//! registration. For the page's module, where every kilobyte counts, the text is made as short as it gets.
 
 use std::{env, fs, io, path::Path};
 
@@ -10,11 +10,11 @@ fn main() -> io::Result<()> {
     let mut table = String::from("pub(super) const SOURCES: &[(&str, &str)] = &[\n");
     // What only training runs stays out of the page's module.
     let train = env::var_os("CARGO_FEATURE_TRAIN").is_some();
+    let page = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "wasm32");
     for path in &files {
-        if !train
-            && ["shaders/grad/", "shaders/optim/", "shaders/train/"]
-                .iter()
-                .any(|f| path.starts_with(f))
+        let inside = |folders: &[&str]| folders.iter().any(|f| path.starts_with(f));
+        if !train && inside(&["shaders/grad/", "shaders/optim/", "shaders/train/"])
+            || page && inside(&["shaders/bench/"])
         {
             continue;
         }
@@ -24,13 +24,46 @@ fn main() -> io::Result<()> {
             .map(|line| line.split("//").next().unwrap_or("").trim().to_owned())
             .filter(|line| !line.is_empty())
             .collect();
-        table.push_str(&format!("    ({name:?}, {:?}),\n", text.join("\n")));
+        let text = if page { squeeze(&text) } else { text.join("\n") };
+        table.push_str(&format!("    ({name:?}, {text:?}),\n"));
     }
     table.push_str("];\n");
     fs::write(Path::new(&env::var("OUT_DIR").unwrap_or_default()).join("shaders.rs"), table)?;
     println!("cargo::rerun-if-changed=shaders");
     println!("cargo::rerun-if-changed=build.rs");
     Ok(())
+}
+
+/// Without the spaces and line ends that separate nothing; directives keep their lines.
+fn squeeze(lines: &[String]) -> String {
+    let mut out = String::new();
+    let mut directive = true;
+    for line in lines {
+        if line.starts_with('#') || directive {
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            directive = line.starts_with('#');
+            if directive {
+                out.push_str(line);
+                continue;
+            }
+        }
+        for word in line.split_whitespace() {
+            if out.chars().last().zip(word.chars().next()).is_some_and(needs_space) {
+                out.push(' ');
+            }
+            out.push_str(word);
+        }
+    }
+    out
+}
+
+/// Whether two characters would be read as one token: both of a name or number, or both of an operator.
+fn needs_space((a, b): (char, char)) -> bool {
+    let word = |c: char| c.is_alphanumeric() || "_$.".contains(c);
+    let operator = |c: char| "+-*/%&|^<>=!".contains(c);
+    word(a) && word(b) || operator(a) && operator(b)
 }
 
 fn collect(folder: &Path, files: &mut Vec<String>) -> io::Result<()> {

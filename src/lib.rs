@@ -50,3 +50,8 @@ pub mod web;
 pub mod weights;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod words;
+
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: lol_alloc::LockedAllocator<lol_alloc::FreeListAllocator> =
+    lol_alloc::LockedAllocator::new(lol_alloc::FreeListAllocator::new());

@@ -7,7 +7,7 @@ use std::f64::consts::FRAC_PI_2;
 use super::error::DiffusionError;
 use crate::config::SchedulerConfig;
 use crate::config::scheduler::BetaSchedule;
-use crate::lean::sin_cos;
+use crate::lean::{exp, sin_cos};
 
 /// More training timesteps than any model has; a limit on what a hostile configuration can make us
 /// allocate.
@@ -104,7 +104,7 @@ fn betas(schedule: BetaSchedule, start: f64, end: f64, count: usize) -> Vec<f32>
         BetaSchedule::Sigmoid => {
             // torch's scalar operands take part in f32 arithmetic rounded to f32.
             let (start, range) = (start as f32, (end - start) as f32);
-            let sigmoid = |x: f32| 1.0 / (1.0 + (-f64::from(x)).exp() as f32);
+            let sigmoid = |x: f32| 1.0 / (1.0 + exp(-f64::from(x)) as f32);
             linspace(-6.0, 6.0, count).into_iter().map(|x| sigmoid(x) * range + start).collect()
         }
     }

@@ -8,7 +8,11 @@ use super::{AdapterSummary, GpuError, GpuOptions};
 use crate::kernels::Class;
 use crate::plan::Limits;
 use futures_channel::oneshot;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+
+/// A future that many wait for in many places: its code is not repeated in theirs.
+pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, GpuError>> + 'a>>;
 
 /// A device, its queue and its compiled pipelines. Clones share all of it.
 #[derive(Clone)]
@@ -175,15 +179,40 @@ pub(super) async fn created<T>(
     what: &str,
     make: impl FnOnce(&wgpu::Device) -> T,
 ) -> Result<T, GpuError> {
-    gpu.check()?;
-    let device = &gpu.inner.device;
-    let invalid = device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-    let made = make(device);
-    let (memory, invalid) = (memory.pop(), invalid.pop());
-    let (memory, invalid) = (memory.await, invalid.await);
-    match memory.or(invalid) {
-        Some(error) => Err(GpuError::from_wgpu(error, what)),
-        None => gpu.check().map(|()| made),
+    let scope = ErrorScope::open(gpu)?;
+    let made = make(&gpu.inner.device);
+    scope.close(what).await.map(|()| made)
+}
+
+/// Catches what the device says of calls made while it is open.
+struct ErrorScope<'g> {
+    gpu: &'g Gpu,
+    invalid: wgpu::ErrorScopeGuard,
+    memory: wgpu::ErrorScopeGuard,
+}
+
+impl<'g> ErrorScope<'g> {
+    fn open(gpu: &'g Gpu) -> Result<Self, GpuError> {
+        gpu.check()?;
+        let device = &gpu.inner.device;
+        let invalid = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        Ok(Self { gpu, invalid, memory })
+    }
+
+    /// Boxed, so that its code is there once for all that make something.
+    fn close<'a>(self, what: &'a str) -> Boxed<'a, ()>
+    where
+        'g: 'a,
+    {
+        let (memory, invalid) = (self.memory.pop(), self.invalid.pop());
+        let gpu = self.gpu;
+        Box::pin(async move {
+            let (memory, invalid) = (memory.await, invalid.await);
+            match memory.or(invalid) {
+                Some(error) => Err(GpuError::from_wgpu(error, what)),
+                None => gpu.check(),
+            }
+        })
     }
 }

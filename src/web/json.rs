@@ -9,9 +9,8 @@ use crate::gpu::Gpu;
 use crate::json::{self, Value};
 use crate::kernels::Class;
 use crate::plan::Role;
-use wasm_bindgen::JsValue;
 
-pub(super) fn parse(text: &str) -> Result<Value, JsValue> {
+pub(super) fn parse(text: &str) -> Result<Value, Error> {
     match text {
         "" => Ok(Value::Null),
         text => json::parse(text).map_err(|e| bad_request(&format!("a request must be JSON: {e}"))),
@@ -76,11 +75,11 @@ pub(super) fn progress(p: &Progress) -> String {
 }
 
 /// A run's settings; what is left out has [`Request`]'s default.
-pub(super) fn request(text: &str) -> Result<Request, JsValue> {
+pub(super) fn request(text: &str) -> Result<Request, Error> {
     let value = parse(text)?;
     let mut request = Request::default();
     let get = |key: &str| value.get(key);
-    let count = |key: &str, to: &mut usize| -> Result<(), JsValue> {
+    let count = |key: &str, to: &mut usize| -> Result<(), Error> {
         match get(key) {
             None | Some(Value::Null) => {}
             Some(number) => match number.as_u64() {
