@@ -98,18 +98,13 @@ pub(super) fn request(text: &str) -> Result<Request, Error> {
         Some("ddpm") => Some(SchedulerKind::Ddpm),
         Some(_) => return Err(bad_request("sampler must be \"ddim\" or \"ddpm\"")),
     };
-    request.spacing = match named("spacing") {
-        None => None,
-        Some("leading") => Some(TimestepSpacing::Leading),
-        Some("trailing") => Some(TimestepSpacing::Trailing),
-        Some("linspace") => Some(TimestepSpacing::Linspace),
-        Some("quadratic") => Some(TimestepSpacing::Quadratic),
-        Some(_) => {
-            return Err(bad_request(
-                "spacing must be \"leading\", \"trailing\", \"linspace\" or \"quadratic\"",
-            ));
+    if let Some(name) = named("spacing") {
+        request.spacing = TimestepSpacing::named(name);
+        if request.spacing.is_none() {
+            let what = "spacing must be \"leading\", \"trailing\", \"linspace\" or \"quadratic\"";
+            return Err(bad_request(what));
         }
-    };
+    }
     let whole = |key: &str| get(key)?.as_u64();
     request.eta = get("eta").and_then(Value::as_f64).unwrap_or(request.eta);
     request.seed = whole("seed").unwrap_or(request.seed);
