@@ -71,8 +71,11 @@ impl Checkpoint {
         } else if has("config.json") {
             ""
         } else {
-            let found =
-                if paths.is_empty() { "nothing".to_owned() } else { shorten(&paths.join(", ")) };
+            let found = if paths.is_empty() {
+                "nothing".to_owned()
+            } else {
+                shorten(&lean::join(&paths, ", "))
+            };
             return Err(CheckpointError::NotAModel { folder: "/".to_owned(), found });
         };
         let path = format!("{folder}config.json");

@@ -49,6 +49,16 @@ pub(crate) fn replace(mut text: &str, part: &str, by: &str) -> String {
     out + text
 }
 
+/// The texts with `by` between them.
+pub(crate) fn join(texts: &[String], by: &str) -> String {
+    let mut out = String::new();
+    for (i, text) in texts.iter().enumerate() {
+        out += if i > 0 { by } else { "" };
+        out += text;
+    }
+    out
+}
+
 /// The shortest decimal that reads back as `x`.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn float(x: f64) -> String {

@@ -10,7 +10,7 @@ mod run;
 mod session;
 
 #[cfg(feature = "train")]
-pub(crate) use model::padded;
+pub(crate) use model::inv_t_rows;
 pub use model::{Labels, Model};
 pub use request::{Noise, Request};
 pub use run::{Progress, Run, View};

@@ -7,6 +7,7 @@ use super::fits::{ALIGN, plan_fits};
 use super::pipelines::bind_group;
 use super::{Gpu, GpuError};
 use crate::kernels::Shader;
+use crate::lean::join;
 use crate::plan::{PackedWeight, Plan, Role};
 use std::ops::Range;
 
@@ -90,7 +91,7 @@ impl Executor {
         for weight in &executor.plan.weights {
             let values = weights(weight)?;
             if values.len() as u64 * 4 != weight.slice.bytes {
-                let (names, got) = (weight.names.join(" + "), values.len());
+                let (names, got) = (join(&weight.names, " + "), values.len());
                 let what = format!("{got} values of {names} for {} bytes", weight.slice.bytes);
                 return Err(GpuError::Plan { what }.into());
             }

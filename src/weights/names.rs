@@ -32,13 +32,12 @@ impl Weights {
             }
         }
         let wanted = lean::order(expected.len(), &|a, b| expected[a].name.cmp(&expected[b].name));
-        let extra: Vec<String> = self
-            .names()
-            .filter(|name| {
-                wanted.binary_search_by(|&i| expected[i].name.as_str().cmp(name)).is_err()
-            })
-            .map(str::to_owned)
-            .collect();
+        let mut extra = Vec::new();
+        for name in self.names() {
+            if wanted.binary_search_by(|&i| expected[i].name.as_str().cmp(name)).is_err() {
+                extra.push(name.to_owned());
+            }
+        }
         if !(wrong.is_empty() && missing.is_empty() && extra.is_empty()) {
             let file = self.file().to_owned();
             return Err(WeightsError::Mismatch { file, wrong, missing, extra });
