@@ -11,6 +11,7 @@ use crate::gpu::Gpu;
 use crate::lean::float;
 use crate::model::embedding;
 use crate::plan::Plan;
+use crate::plan::graph::Param;
 use crate::shape::{Shape, nchw_to_nhwc4, nhwc4_to_nchw};
 use crate::weights::{ParamSpec, Weights};
 use std::cell::RefCell;
@@ -64,11 +65,13 @@ impl Model {
         // Parameters do not depend on the size: the smallest picture that halves evenly will do.
         let side = 1 << (unet.block_out_channels.len() - 1);
         let graph = crate::model::build(&unet, 1, side, side)?.graph;
-        let expected: Vec<ParamSpec> =
-            graph.params.into_iter().map(|p| ParamSpec { name: p.name, shape: p.shape }).collect();
+        let mut expected = Vec::with_capacity(graph.params.len());
+        let mut parameters = 0;
+        for Param { name, shape } in graph.params {
+            parameters += shape.iter().product::<usize>() as u64;
+            expected.push(ParamSpec { name, shape });
+        }
         weights.check(&expected)?;
-        let parameters =
-            expected.iter().map(|p| p.shape.iter().product::<usize>() as u64).sum::<u64>();
         Ok(Self {
             inner: Rc::new(Inner {
                 gpu: gpu.clone(),
@@ -181,7 +184,7 @@ impl Model {
     pub fn labels(&self, values: Vec<f32>, n: usize) -> Labels {
         match self.inner.unet.class_embedding {
             Some(ClassEmbedding::Identity) => Labels::Vector(values),
-            _ if values.len() == n => Labels::Index(values.into_iter().map(f64::from).collect()),
+            _ if values.len() == n => Labels::Index(wide(&values)),
             _ => Labels::Index(vec![f64::from(values.first().copied().unwrap_or(0.0)); n]),
         }
     }
@@ -332,6 +335,13 @@ impl Model {
         }
         Ok(rows)
     }
+}
+
+/// The same numbers as f64.
+pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
+    let mut out = Vec::with_capacity(values.len());
+    values.iter().for_each(|&value| out.push(f64::from(value)));
+    out
 }
 
 /// The input `inv_t` of fourier models, a row per timestep.

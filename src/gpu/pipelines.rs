@@ -52,12 +52,11 @@ fn make(device: &wgpu::Device, shader: &Shader, source: String) -> Pipeline {
         label,
         source: wgpu::ShaderSource::Wgsl(source.into()),
     });
-    let uniform = entry(0, wgpu::BufferBindingType::Uniform);
-    let storage = shader.bindings.iter().zip(1..).map(|(access, binding)| {
+    let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform)];
+    for (access, binding) in shader.bindings.iter().zip(1..) {
         let read_only = *access == Access::Read;
-        entry(binding, wgpu::BufferBindingType::Storage { read_only })
-    });
-    let entries: Vec<_> = std::iter::once(uniform).chain(storage).collect();
+        entries.push(entry(binding, wgpu::BufferBindingType::Storage { read_only }));
+    }
     let layout = device
         .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
     let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -88,16 +87,14 @@ pub(super) fn bind_group<'a>(
     params: (&'a wgpu::Buffer, u64, u64),
     storage: impl Iterator<Item = (&'a wgpu::Buffer, u64, u64)>,
 ) -> wgpu::BindGroup {
-    let entries: Vec<_> = std::iter::once(params)
-        .chain(storage)
-        .zip(0..)
-        .map(|((buffer, offset, bytes), binding)| {
-            let size = wgpu::BufferSize::new(bytes);
-            let resource =
-                wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
-            wgpu::BindGroupEntry { binding, resource }
-        })
-        .collect();
+    let mut entries = Vec::with_capacity(9);
+    let mut bind = |(buffer, offset, bytes): (&'a wgpu::Buffer, u64, u64)| {
+        let (binding, size) = (entries.len() as u32, wgpu::BufferSize::new(bytes));
+        let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
+        entries.push(wgpu::BindGroupEntry { binding, resource });
+    };
+    bind(params);
+    storage.for_each(bind);
     device.create_bind_group(&wgpu::BindGroupDescriptor {
         label: Some(label),
         layout,

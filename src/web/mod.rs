@@ -115,7 +115,10 @@ impl Model {
     ) -> Promise {
         let gpu = gpu.0.clone();
         promise(Box::pin(async move {
-            let files = paths.into_iter().zip(contents.iter().map(Uint8Array::to_vec)).collect();
+            let mut files = Vec::with_capacity(paths.len());
+            for (path, bytes) in paths.into_iter().zip(&contents) {
+                files.push((path, bytes.to_vec()));
+            }
             // The copies in JavaScript's memory are not needed any more.
             drop(contents);
             let model = generate::Model::load(&gpu, Checkpoint::from_memory(files)?)?;
@@ -151,7 +154,7 @@ impl Model {
         promise(Box::pin(async move {
             let c = model.config().in_channels;
             let n = sample.len().checked_div(c * height * width).unwrap_or(0);
-            let timesteps: Vec<f64> = timesteps.into_iter().map(f64::from).collect();
+            let timesteps = generate::wide(&timesteps);
             let labels = labels.map(|values| model.labels(values, n));
             let shape = [n, c, height, width];
             let output = model.predict(&sample, shape, &timesteps, labels.as_ref()).await?;

@@ -91,7 +91,7 @@ impl Weights {
             Dtype::F16 => chunks(bytes, |b| f16::from_le_bytes(b).to_f32()),
             Dtype::BF16 => chunks(bytes, |b| bf16::from_le_bytes(b).to_f32()),
             Dtype::F64 => chunks(bytes, |b| f64::from_le_bytes(b) as f32),
-            _ => chunks(bytes, f32::from_le_bytes),
+            _ => bytemuck::pod_collect_to_vec(bytes),
         };
         match values.iter().position(|v| !v.is_finite()) {
             None => Ok(values),
@@ -227,8 +227,11 @@ fn serialize(views: Vec<(&str, TensorView)>) -> Result<Vec<u8>, WeightsError> {
 }
 
 /// Little-endian elements of `N` bytes each.
-fn chunks<const N: usize, T>(bytes: &[u8], element: impl Fn([u8; N]) -> T) -> Vec<T> {
-    bytes.as_chunks::<N>().0.iter().map(|&chunk| element(chunk)).collect()
+fn chunks<const N: usize, T>(bytes: &[u8], element: fn([u8; N]) -> T) -> Vec<T> {
+    let chunks = bytes.as_chunks::<N>().0;
+    let mut values = Vec::with_capacity(chunks.len());
+    chunks.iter().for_each(|&chunk| values.push(element(chunk)));
+    values
 }
 
 /// Position of a flat index.
