@@ -38,15 +38,35 @@ pub(crate) fn has(text: &str, part: &str) -> bool {
     find(text, part).is_some()
 }
 
+/// What stands before and after the first `part` of `text`.
+pub(crate) fn split<'t>(text: &'t str, part: &str) -> Option<(&'t str, &'t str)> {
+    let at = find(text, part)?;
+    // Not by indexing, which cannot fail here and brings the words for when it does.
+    Some((text.get(..at)?, text.get(at + part.len()..)?))
+}
+
+/// What stands before and after the last `byte` of `text`.
+pub(crate) fn split_last(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().rposition(|b| b == byte)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
 /// `text` with `by` for every `part`.
 pub(crate) fn replace(mut text: &str, part: &str, by: &str) -> String {
     let mut out = String::new();
-    while let Some(at) = find(text, part) {
-        out += &text[..at];
+    while let Some((before, after)) = split(text, part) {
+        out += before;
         out += by;
-        text = &text[at + part.len()..];
+        text = after;
     }
     out + text
+}
+
+/// Sizes as a list, `[3, 1]`.
+pub(crate) fn list(sizes: &[usize]) -> String {
+    let mut texts = Vec::with_capacity(sizes.len());
+    sizes.iter().for_each(|size| texts.push(size.to_string()));
+    format!("[{}]", join(&texts, ", "))
 }
 
 /// The texts with `by` between them.
@@ -143,6 +163,11 @@ mod tests {
         assert!(has("AttnDownBlock2D", "Down") && !has("", "a"));
         assert_eq!(replace("$i + $i", "$i", "3"), "3 + 3");
         assert_eq!(replace("none", "$i", "3"), "none");
+        assert_eq!(split("a..b..c", ".."), Some(("a", "b..c")));
+        assert_eq!(split_last("a.b.\u{fc}", b'.'), Some(("a.b", "\u{fc}")));
+        assert_eq!(split_last("ab", b'.'), None);
+        assert_eq!(join(&["a".to_owned(), "b".to_owned()], ", "), "a, b");
+        assert_eq!((list(&[3, 1]), list(&[])), ("[3, 1]".to_owned(), "[]".to_owned()));
     }
 
     #[test]

@@ -236,6 +236,6 @@ fn show(value: &Value) -> String {
 pub(crate) fn shorten(text: &str) -> String {
     match text.char_indices().nth(80) {
         None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
     }
 }

@@ -118,7 +118,7 @@ pub(super) fn summary(info: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> Adapte
     AdapterSummary {
         name: info.name.clone(),
         backend: info.backend.to_str().to_owned(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim_ascii().to_owned(),
         class: classify(info.device_type, info.backend, &info.name),
         limits: plan_limits(limits),
     }

@@ -50,11 +50,11 @@ impl Weights {
 ///
 /// As in diffusers, only directly under an attention: `….attentions.<n>.query.weight`.
 pub(super) fn todays(name: &str) -> Option<String> {
-    let (path, kind) = name.rsplit_once('.')?;
+    let (path, kind) = lean::split_last(name, b'.')?;
     if kind != "weight" && kind != "bias" {
         return None;
     }
-    let (attention, old) = path.rsplit_once('.')?;
+    let (attention, old) = lean::split_last(path, b'.')?;
     let new = match old {
         "query" => "to_q",
         "key" => "to_k",
@@ -62,7 +62,7 @@ pub(super) fn todays(name: &str) -> Option<String> {
         "proj_attn" => "to_out.0",
         _ => return None,
     };
-    let (parent, index) = attention.rsplit_once('.')?;
+    let (parent, index) = lean::split_last(attention, b'.')?;
     let numbered = !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit());
     let listed = parent == "attentions" || parent.ends_with(".attentions");
     (numbered && listed).then(|| format!("{attention}.{new}.{kind}"))
