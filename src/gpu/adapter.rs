@@ -146,12 +146,8 @@ fn classify(kind: wgpu::DeviceType, backend: wgpu::Backend, name: &str) -> Class
 /// architecture are read from the device itself.
 #[cfg(target_arch = "wasm32")]
 pub(super) fn web_names(device: &wgpu::Device, summary: &mut AdapterSummary) {
-    use wasm_bindgen::JsValue;
-    let Some(device) = device.as_webgpu() else { return };
-    let get = |object: &JsValue, key: &str| {
-        js_sys::Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
-    };
-    let info = get(device.as_ref(), "adapterInfo");
+    use super::web::{device as web_device, get};
+    let info = get(&web_device(device), "adapterInfo");
     let mut name = String::new();
     for key in ["vendor", "architecture", "device", "description"] {
         if let Some(word) = get(&info, key).as_string().filter(|word| !word.is_empty()) {

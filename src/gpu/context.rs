@@ -4,6 +4,10 @@
 use super::adapter::web_names;
 use super::adapter::{choose, plan_limits, summary, wanted_features, wanted_limits};
 use super::pipelines::PipelineCache;
+#[cfg(not(target_arch = "wasm32"))]
+use super::scope::ErrorScope;
+#[cfg(target_arch = "wasm32")]
+use super::web::ErrorScope;
 use super::{AdapterSummary, GpuError, GpuOptions};
 use crate::kernels::Class;
 use crate::plan::Limits;
@@ -156,12 +160,15 @@ impl Gpu {
 /// wgpu panics on an error that nobody caught: these handlers come before any other use.
 fn watch(device: &wgpu::Device, health: &Arc<Mutex<Health>>) {
     let state = Arc::clone(health);
+    let report = move |error| {
+        lock(&state).error.get_or_insert(error);
+    };
+    #[cfg(not(target_arch = "wasm32"))]
     device.on_uncaptured_error(Arc::new(move |error| {
-        let mut state = lock(&state);
-        if state.error.is_none() {
-            state.error = Some(GpuError::from_wgpu(error, "a GPU command"));
-        }
+        report(GpuError::from_wgpu(error, "a GPU command"));
     }));
+    #[cfg(target_arch = "wasm32")]
+    super::web::on_uncaptured_error(&super::web::device(device), report);
     let state = Arc::clone(health);
     device.set_device_lost_callback(move |reason, message| {
         let text = match (reason, message.is_empty()) {
@@ -182,37 +189,4 @@ pub(super) async fn created<T>(
     let scope = ErrorScope::open(gpu)?;
     let made = make(&gpu.inner.device);
     scope.close(what).await.map(|()| made)
-}
-
-/// Catches what the device says of calls made while it is open.
-struct ErrorScope<'g> {
-    gpu: &'g Gpu,
-    invalid: wgpu::ErrorScopeGuard,
-    memory: wgpu::ErrorScopeGuard,
-}
-
-impl<'g> ErrorScope<'g> {
-    fn open(gpu: &'g Gpu) -> Result<Self, GpuError> {
-        gpu.check()?;
-        let device = &gpu.inner.device;
-        let invalid = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        Ok(Self { gpu, invalid, memory })
-    }
-
-    /// Boxed, so that its code is there once for all that make something.
-    fn close<'a>(self, what: &'a str) -> Boxed<'a, ()>
-    where
-        'g: 'a,
-    {
-        let (memory, invalid) = (self.memory.pop(), self.invalid.pop());
-        let gpu = self.gpu;
-        Box::pin(async move {
-            let (memory, invalid) = (memory.await, invalid.await);
-            match memory.or(invalid) {
-                Some(error) => Err(GpuError::from_wgpu(error, what)),
-                None => gpu.check(),
-            }
-        })
-    }
 }

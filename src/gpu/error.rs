@@ -72,6 +72,7 @@ fn available_text(available: &[String]) -> String {
 impl GpuError {
     /// From what an error scope or the uncaptured-error handler caught; `what` says what was being
     /// done, for out-of-memory errors, which carry no text of their own.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn from_wgpu(error: wgpu::Error, what: &str) -> Self {
         match error {
             wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory { what: what.to_owned() },

@@ -21,7 +21,11 @@ pub mod profile;
 pub mod raw;
 mod replay;
 mod ring;
+#[cfg(not(target_arch = "wasm32"))]
+mod scope;
 mod transfer;
+#[cfg(target_arch = "wasm32")]
+mod web;
 
 pub use adapter::{AdapterSummary, GpuOptions};
 pub use clock::now_ms;
