@@ -89,7 +89,10 @@ pub(super) fn wanted_features() -> wgpu::Features {
 /// WebGPU's defaults, raised to what the adapter has where a plan can use it.
 pub(super) fn wanted_limits(adapter: &wgpu::Limits, default_limits: bool) -> wgpu::Limits {
     // An adapter below the defaults is no WebGPU adapter, but natively it can still be used.
+    #[cfg(not(target_arch = "wasm32"))]
     let mut limits = wgpu::Limits::default().or_worse_values_from(adapter);
+    #[cfg(target_arch = "wasm32")]
+    let mut limits = wgpu::Limits::default();
     if !default_limits {
         limits.max_storage_buffer_binding_size = adapter.max_storage_buffer_binding_size;
         limits.max_buffer_size = adapter.max_buffer_size;

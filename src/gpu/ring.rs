@@ -3,7 +3,9 @@
 use super::buffer::{Buffer, STAGING};
 use super::context::created;
 use super::executor::Executor;
-use super::transfer::{Mapping, copy_mapped, failed_read_back, start_map};
+use super::transfer::{Mapping, start_map};
+#[cfg(not(target_arch = "wasm32"))]
+use super::transfer::{copy_mapped, failed_read_back};
 use super::{Gpu, GpuError};
 use crate::plan::Slice;
 
@@ -62,9 +64,9 @@ impl ReadRing {
     ///
     /// # Errors
     /// See [`Gpu::check`]; a failed map is an error.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn take(&mut self) -> Result<Option<(usize, Vec<u8>)>, GpuError> {
         let Some(oldest) = self.busy.first_mut() else { return Ok(None) };
-        #[cfg(not(target_arch = "wasm32"))]
         self.gpu.poll(wgpu::PollType::Poll);
         self.gpu.check()?;
         match oldest.mapping.try_recv() {
