@@ -2,7 +2,7 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 use super::Gpu;
-use super::GpuError;
+use super::{GpuError, wgpu};
 use crate::kernels::Class;
 use crate::lean::has;
 use crate::plan::Limits;
@@ -47,11 +47,62 @@ impl Gpu {
     }
 }
 
-pub(super) async fn choose(
+/// A device and what it came from.
+pub(super) struct Opened {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub adapter: AdapterSummary,
+    /// What the device grants.
+    pub limits: Limits,
+}
+
+/// Opens a device.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) async fn open(options: &GpuOptions) -> Result<Opened, GpuError> {
+    let chosen = choose(&wgpu::Instance::default(), options).await?;
+    let adapter = summary(&chosen.get_info(), &chosen.limits());
+    let limits = wanted_limits(&chosen.limits(), options.default_limits);
+    let plan_limits = plan_limits(&limits);
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("unnoise"),
+        // Timestamps are for the profiler.
+        required_features: chosen.features() & wgpu::Features::TIMESTAMP_QUERY,
+        required_limits: limits,
+        memory_hints: wgpu::MemoryHints::MemoryUsage,
+        ..Default::default()
+    };
+    match chosen.request_device(&descriptor).await {
+        Ok((device, queue)) => Ok(Opened { device, queue, adapter, limits: plan_limits }),
+        Err(e) => Err(GpuError::NoDevice { adapter: adapter.name, reason: e.to_string() }),
+    }
+}
+
+/// Opens a device.
+#[cfg(target_arch = "wasm32")]
+pub(super) async fn open(options: &GpuOptions) -> Result<Opened, GpuError> {
+    let none = || GpuError::NoAdapter { wanted: None, available: Vec::new() };
+    let chosen = wgpu::Adapter::request().await.ok_or_else(none)?;
+    let (name, fallback) = chosen.describe();
+    let named = if fallback { Some(Class::Software) } else { class_of(&name) };
+    let adapter = AdapterSummary {
+        name,
+        backend: "webgpu".to_owned(),
+        driver: String::new(),
+        class: named.unwrap_or(Class::Discrete),
+        limits: plan_limits(&chosen.limits()),
+    };
+    let limits = wanted_limits(&chosen.limits(), options.default_limits);
+    match chosen.request_device(&limits).await {
+        Ok((device, queue)) => Ok(Opened { device, queue, adapter, limits: plan_limits(&limits) }),
+        Err(reason) => Err(GpuError::NoDevice { adapter: adapter.name, reason }),
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+async fn choose(
     instance: &wgpu::Instance,
     options: &GpuOptions,
 ) -> Result<wgpu::Adapter, GpuError> {
-    #[cfg(not(target_arch = "wasm32"))]
     if let Some(wanted) = &options.adapter {
         let mut adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
         let names: Vec<String> = adapters.iter().map(|a| a.get_info().name).collect();
@@ -65,8 +116,6 @@ pub(super) async fn choose(
             None => Err(GpuError::NoAdapter { wanted: Some(wanted.clone()), available: names }),
         };
     }
-    #[cfg(target_arch = "wasm32")]
-    let _ = options;
     let request = wgpu::RequestAdapterOptions {
         power_preference: wgpu::PowerPreference::HighPerformance,
         ..Default::default()
@@ -77,17 +126,8 @@ pub(super) async fn choose(
         .map_err(|_| GpuError::NoAdapter { wanted: None, available: Vec::new() })
 }
 
-/// Timestamps are for the profiler, which is native.
-pub(super) fn wanted_features() -> wgpu::Features {
-    if cfg!(target_arch = "wasm32") {
-        wgpu::Features::empty()
-    } else {
-        wgpu::Features::TIMESTAMP_QUERY
-    }
-}
-
 /// WebGPU's defaults, raised to what the adapter has where a plan can use it.
-pub(super) fn wanted_limits(adapter: &wgpu::Limits, default_limits: bool) -> wgpu::Limits {
+fn wanted_limits(adapter: &wgpu::Limits, default_limits: bool) -> wgpu::Limits {
     // An adapter below the defaults is no WebGPU adapter, but natively it can still be used.
     #[cfg(not(target_arch = "wasm32"))]
     let mut limits = wgpu::Limits::default().or_worse_values_from(adapter);
@@ -106,7 +146,7 @@ pub(super) fn wanted_limits(adapter: &wgpu::Limits, default_limits: bool) -> wgp
     limits
 }
 
-pub(super) fn plan_limits(limits: &wgpu::Limits) -> Limits {
+fn plan_limits(limits: &wgpu::Limits) -> Limits {
     Limits {
         binding_bytes: limits.max_storage_buffer_binding_size,
         buffer_bytes: limits.max_buffer_size,
@@ -117,55 +157,47 @@ pub(super) fn plan_limits(limits: &wgpu::Limits) -> Limits {
     }
 }
 
-pub(super) fn summary(info: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> AdapterSummary {
+#[cfg(not(target_arch = "wasm32"))]
+fn summary(info: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> AdapterSummary {
     AdapterSummary {
         name: info.name.clone(),
         backend: info.backend.to_str().to_owned(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim_ascii().to_owned(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
         class: classify(info.device_type, info.backend, &info.name),
         limits: plan_limits(limits),
     }
 }
 
 /// The class of an adapter, from whatever it tells of itself.
+#[cfg(not(target_arch = "wasm32"))]
 fn classify(kind: wgpu::DeviceType, backend: wgpu::Backend, name: &str) -> Class {
+    match (kind, class_of(name)) {
+        (wgpu::DeviceType::Cpu, _) | (_, Some(Class::Software)) => Class::Software,
+        (_, Some(Class::Apple)) => Class::Apple,
+        _ if backend == wgpu::Backend::Metal => Class::Apple,
+        (wgpu::DeviceType::IntegratedGpu, _) => Class::Integrated,
+        // Native drivers say what they are; only browsers leave it to the vendor's name.
+        (wgpu::DeviceType::Other, Some(Class::Integrated)) => Class::Integrated,
+        _ => Class::Discrete,
+    }
+}
+
+/// The class that an adapter's name tells, if it does.
+fn class_of(name: &str) -> Option<Class> {
     const SOFTWARE: [&str; 6] =
         ["llvmpipe", "lavapipe", "swiftshader", "microsoft basic render", "warp", "google"];
     const SHARED_MEMORY: [&str; 6] = ["intel", "adreno", "qualcomm", "mali", "arm", "img"];
     let name = name.to_ascii_lowercase();
     let any = |words: &[&str]| words.iter().any(|word| has(&name, word));
-    match kind {
-        wgpu::DeviceType::Cpu => Class::Software,
-        _ if any(&SOFTWARE) => Class::Software,
-        _ if backend == wgpu::Backend::Metal || has(&name, "apple") => Class::Apple,
-        wgpu::DeviceType::IntegratedGpu => Class::Integrated,
-        // Native drivers say what they are; only browsers leave it to the vendor's name.
-        wgpu::DeviceType::Other if any(&SHARED_MEMORY) => Class::Integrated,
-        _ => Class::Discrete,
+    if any(&SOFTWARE) {
+        Some(Class::Software)
+    } else if has(&name, "apple") {
+        Some(Class::Apple)
+    } else if any(&SHARED_MEMORY) {
+        Some(Class::Integrated)
+    } else {
+        None
     }
-}
-
-/// wgpu passes on only the description, which browsers mostly leave empty: the vendor and
-/// architecture are read from the device itself.
-#[cfg(target_arch = "wasm32")]
-pub(super) fn web_names(device: &wgpu::Device, summary: &mut AdapterSummary) {
-    use super::web::{device as web_device, get};
-    let info = get(&web_device(device), "adapterInfo");
-    let mut name = String::new();
-    for key in ["vendor", "architecture", "device", "description"] {
-        if let Some(word) = get(&info, key).as_string().filter(|word| !word.is_empty()) {
-            if !name.is_empty() {
-                name.push(' ');
-            }
-            name.push_str(&word);
-        }
-    }
-    let fallback = get(&info, "isFallbackAdapter").as_bool() == Some(true);
-    let kind = if fallback { wgpu::DeviceType::Cpu } else { wgpu::DeviceType::Other };
-    if summary.class != Class::Software {
-        summary.class = classify(kind, wgpu::Backend::BrowserWebGpu, &name);
-    }
-    summary.name = name;
 }
 
 #[cfg(test)]

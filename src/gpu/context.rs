@@ -1,14 +1,12 @@
 //! A device whose errors are values.
 
-#[cfg(target_arch = "wasm32")]
-use super::adapter::web_names;
-use super::adapter::{choose, plan_limits, summary, wanted_features, wanted_limits};
-use super::pipelines::PipelineCache;
+use super::adapter::{Opened, open};
 #[cfg(not(target_arch = "wasm32"))]
-use super::scope::ErrorScope;
+use super::native::ErrorScope;
+use super::pipelines::PipelineCache;
 #[cfg(target_arch = "wasm32")]
 use super::web::ErrorScope;
-use super::{AdapterSummary, GpuError, GpuOptions};
+use super::{AdapterSummary, GpuError, GpuOptions, wgpu};
 use crate::kernels::Class;
 use crate::plan::Limits;
 use futures_channel::oneshot;
@@ -67,38 +65,11 @@ impl Gpu {
     /// # Errors
     /// [`GpuError::NoAdapter`], [`GpuError::NoDevice`].
     pub async fn request(options: &GpuOptions) -> Result<Self, GpuError> {
-        let instance = wgpu::Instance::default();
-        let adapter = choose(&instance, options).await?;
-        let mut adapter_summary = summary(&adapter.get_info(), &adapter.limits());
-        let features = adapter.features() & wanted_features();
-        let limits = wanted_limits(&adapter.limits(), options.default_limits);
-        let plan_limits = plan_limits(&limits);
-        let (device, queue) = adapter
-            .request_device(&wgpu::DeviceDescriptor {
-                label: Some("unnoise"),
-                required_features: features,
-                required_limits: limits,
-                memory_hints: wgpu::MemoryHints::MemoryUsage,
-                ..Default::default()
-            })
-            .await
-            .map_err(|error| GpuError::NoDevice {
-                adapter: adapter_summary.name.clone(),
-                reason: error.to_string(),
-            })?;
+        let Opened { device, queue, mut adapter, limits } = open(options).await?;
         let health = Arc::new(Mutex::new(Health::default()));
         watch(&device, &health);
-        #[cfg(target_arch = "wasm32")]
-        web_names(&device, &mut adapter_summary);
-        adapter_summary.class = options.class.unwrap_or(adapter_summary.class);
-        let inner = Inner {
-            device,
-            queue,
-            pipelines: Mutex::default(),
-            health,
-            adapter: adapter_summary,
-            limits: plan_limits,
-        };
+        adapter.class = options.class.unwrap_or(adapter.class);
+        let inner = Inner { device, queue, pipelines: Mutex::default(), health, adapter, limits };
         #[expect(clippy::allow_attributes, reason = "the lint fires on wasm only")]
         #[allow(clippy::arc_with_non_send_sync, reason = "Send on native; wasm has one thread")]
         let inner = Arc::new(inner);
@@ -163,21 +134,26 @@ fn watch(device: &wgpu::Device, health: &Arc<Mutex<Health>>) {
     let report = move |error| {
         lock(&state).error.get_or_insert(error);
     };
-    #[cfg(not(target_arch = "wasm32"))]
-    device.on_uncaptured_error(Arc::new(move |error| {
-        report(GpuError::from_wgpu(error, "a GPU command"));
-    }));
-    #[cfg(target_arch = "wasm32")]
-    super::web::on_uncaptured_error(&super::web::device(device), report);
     let state = Arc::clone(health);
-    device.set_device_lost_callback(move |reason, message| {
-        let text = match (reason, message.is_empty()) {
-            (wgpu::DeviceLostReason::Destroyed, _) => "destroyed",
-            (_, true) => "unknown reason",
-            (_, false) => &message,
-        };
-        lock(&state).lose(text);
-    });
+    let lose = move |reason: &str| lock(&state).lose(reason);
+    #[cfg(target_arch = "wasm32")]
+    {
+        device.on_uncaptured_error(report);
+        device.on_lost(lose);
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        device.on_uncaptured_error(Arc::new(move |error| {
+            report(GpuError::from_wgpu(error, "a GPU command"));
+        }));
+        device.set_device_lost_callback(move |reason, message| {
+            lose(match (reason, message.is_empty()) {
+                (wgpu::DeviceLostReason::Destroyed, _) => "destroyed",
+                (_, true) => "unknown reason",
+                (_, false) => &message,
+            });
+        });
+    }
 }
 
 /// Makes objects inside error scopes; `what` is named if memory runs out.

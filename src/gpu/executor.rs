@@ -3,7 +3,7 @@
 use super::buffer::{Buffer, STAGING};
 use super::context::created;
 use super::transfer::{Ticket, start_map};
-use super::{Gpu, GpuError};
+use super::{Gpu, GpuError, wgpu};
 use crate::plan::{Plan, Slice};
 use std::ops::Range;
 

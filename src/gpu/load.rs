@@ -4,7 +4,11 @@ use super::buffer::{Buffer, STORAGE, UNIFORM};
 use super::context::created;
 use super::executor::{Executor, Launch};
 use super::fits::{ALIGN, plan_fits};
-use super::pipelines::{Pipeline, bind_group};
+#[cfg(not(target_arch = "wasm32"))]
+use super::native::bind_group;
+use super::pipelines::Pipeline;
+#[cfg(target_arch = "wasm32")]
+use super::web::bind_group;
 use super::{Gpu, GpuError};
 use crate::kernels::Shader;
 use crate::lean::join;

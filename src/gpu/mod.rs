@@ -13,19 +13,27 @@ mod error;
 mod executor;
 mod fits;
 mod load;
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
 pub mod pacer;
 mod pipelines;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod probe;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod profile;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod raw;
 mod replay;
 mod ring;
-#[cfg(not(target_arch = "wasm32"))]
-mod scope;
 mod transfer;
 #[cfg(target_arch = "wasm32")]
 mod web;
+
+/// What the rest calls wgpu: the crate, or in a page what stands for it.
+#[cfg(not(target_arch = "wasm32"))]
+use ::wgpu;
+#[cfg(target_arch = "wasm32")]
+use web as wgpu;
 
 pub use adapter::{AdapterSummary, GpuOptions};
 pub use clock::now_ms;

@@ -2,7 +2,7 @@
 
 use super::buffer::{Buffer, STAGING, STORAGE, UNIFORM};
 use super::context::created;
-use super::pipelines::bind_group;
+use super::native::bind_group;
 use super::transfer::start_map;
 use super::{Gpu, GpuError};
 use crate::kernels::Call;

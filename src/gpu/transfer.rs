@@ -5,7 +5,7 @@
 
 #[cfg(target_arch = "wasm32")]
 use super::web::{self, Settled};
-use super::{Gpu, GpuError};
+use super::{Gpu, GpuError, wgpu};
 #[cfg(not(target_arch = "wasm32"))]
 use futures_channel::oneshot;
 
@@ -34,7 +34,7 @@ impl Gpu {
         #[cfg(target_arch = "wasm32")]
         {
             queue.submit([commands]);
-            Ok(Ticket { done: web::work_done(queue) })
+            Ok(Ticket { done: queue.work_done() })
         }
         #[cfg(not(target_arch = "wasm32"))]
         {
