@@ -14,6 +14,7 @@
 //! * [`generate`] is the step loop: a [`generate::Model`], a [`generate::Request`], a
 //!   [`generate::Run`]. [`picture`] makes 8-bit images of its results.
 //! * `web` is what the page calls; the command line is the binary's.
+//! * `train` (feature `train`) differentiates the same graph and runs whole training steps as one plan.
 //!
 //! ```no_run
 //! use unnoise::{checkpoint::Checkpoint, generate::{Model, Request}, gpu::{Gpu, GpuOptions}};

@@ -293,7 +293,7 @@ fn mnist_is_found_with_its_labels() {
 /// A batch of CIFAR: labels before red, green and blue planes.
 fn cifar(lead: &[&[u8]], seed: u8) -> Vec<u8> {
     let record = |(i, lead): (usize, &&[u8])| {
-        let plane = |c: u8| (0..1024).map(move |p| (p as u8) ^ seed ^ (i as u8) << 4 ^ c * 85);
+        let plane = |c: u8| (0..1024).map(move |p| (p as u8) ^ seed ^ ((i as u8) << 4) ^ (c * 85));
         lead.iter().copied().chain((0..3).flat_map(plane)).collect::<Vec<u8>>()
     };
     lead.iter().enumerate().flat_map(record).collect()

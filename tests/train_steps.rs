@@ -127,11 +127,11 @@ impl Trainer {
         words.chunks_exact(Metrics::WORDS).map(row).collect()
     }
 
-    /// Asserts that the parameters or one of their averages agree with a file's to `within`, but for
-    /// those without a gradient, which AdamW moves by its rounding.
-    fn compare(&self, what: &str, first: BufferId, want: &Weights, prefix: &str, within: f32) {
+    /// Asserts that the parameters or one of their averages agree with a file's within limits, but
+    /// for those without a gradient, which AdamW moves by its rounding.
+    fn compare(&self, what: &str, first: BufferId, want: &Weights, prefix: &str, within: Limits) {
         let plan = self.executor.plan();
-        let (mut worst, mut count) = (0.0f32, 0);
+        let (mut worst, mut worst_rms, mut count) = (0.0f32, 0.0f32, 0);
         for (weight, slice) in plan.weights.iter().zip(plan.mirrored(first)) {
             let values = block_on(self.executor.read(slice)).expect("weights");
             let parts = weight.packing.unpack(&values);
@@ -143,13 +143,16 @@ impl Trainer {
                 assert_eq!(got.len(), want.len(), "{name}");
                 let off =
                     got.iter().zip(&want).fold(0.0, |max: f32, (g, w)| max.max((g - w).abs()));
-                assert!(off <= within, "{what} {name}: off by {off:e}");
-                worst = worst.max(off);
+                let square = got.iter().zip(&want).map(|(g, w)| (g - w).powi(2)).sum::<f32>();
+                let rms = (square / want.len() as f32).sqrt();
+                assert!(off <= within.each, "{what} {name}: off by {off:e}");
+                assert!(rms <= within.rms, "{what} {name}: off by {rms:e} (rms)");
+                (worst, worst_rms) = (worst.max(off), worst_rms.max(rms));
                 count += 1;
             }
         }
         assert_eq!(count, 140, "{what}");
-        println!("{what}: off by at most {worst:.1e}");
+        println!("{what}: off by at most {worst:.1e}, rms {worst_rms:.1e}");
     }
 }
 
@@ -190,8 +193,22 @@ fn near(what: &str, got: impl Iterator<Item = f32>, want: &[f64], within: f64) -
     worst
 }
 
-/// PyTorch's own f32 is 1.1e-6 from its f64 after three steps (meta.json).
-const PARAMETERS: f32 = 1.1e-6;
+/// How far a tensor may be off.
+#[derive(Clone, Copy)]
+struct Limits {
+    each: f32,
+    rms: f32,
+}
+
+/// After steps of 1e-4 PyTorch's own f32 has values 1.1e-6 from its f64 (meta.json): those whose gradient is
+/// next to nothing, which AdamW divides by its own size. Adapters round differently, so there are such values
+/// up to 1.5e-6 away; a tensor as a whole is ten times nearer (1.5e-7).
+const PARAMETERS: Limits = Limits { each: 3e-6, rms: 3e-7 };
+
+/// Ten steps of up to 1e-3 each: what is off by 1e-5 has gone 0.1 % of its way elsewhere. That holds
+/// for a tensor as a whole. A single value whose gradient happens to be about 0 in the first steps
+/// takes its direction from rounding, since AdamW divides by the gradient's own size: at most a step.
+const AFTER_TEN: Limits = Limits { each: 1e-3, rms: 1e-5 };
 
 fn three_steps(gpu: &Gpu) {
     let power = EmaWarmUp::Power { inv_gamma: 1.0, power: 0.75 };
@@ -244,8 +261,7 @@ fn ten_steps(gpu: &Gpu) {
     let loss = near("losses", metrics.iter().map(|m| m.loss), &want("loss"), 1e-4);
     let norm = near("norms", metrics.iter().map(|m| m.grad_norm), &want("grad_norm"), 1e-4);
     println!("ten steps ({:?}): losses off by {loss:.1e}, norms by {norm:.1e}", gpu.class());
-    // Ten steps of 1e-3 each: what is off by 1e-5 has gone 0.1 % of its way elsewhere.
-    trainer.compare("average after ten", trainer.step.averages[0], &file, "ema/", 1e-5);
+    trainer.compare("average after ten", trainer.step.averages[0], &file, "ema/", AFTER_TEN);
 }
 
 #[test]

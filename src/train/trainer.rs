@@ -253,7 +253,7 @@ impl<'a> Trainer<'a> {
         };
         let log = Log::open(&folder.path, kinds, state.step, &state.metrics)?;
         let total = config.training.max_steps;
-        let progress = Progress::new(talk.quiet, state.step, state.cursor, total);
+        let progress = Progress::new(talk.quiet, state.step, total);
         let watch = Watch::new(config.training.max_skipped, state.skipped);
         let began = (Instant::now(), state.seconds);
         let state = State { metrics: Vec::new(), ..state };

@@ -60,7 +60,9 @@ def main():
     if training["gradient_accumulation_steps"] != 1 or config["model"]["dropout"] > 0:
         raise SystemExit("runs with gradient accumulation or dropout are not repeated by this script")
 
-    pictures = np.load(args.data)["arr_0"] if args.data.endswith(".npz") else np.load(args.data)
+    pictures = np.load(args.data)
+    if args.data.endswith(".npz"):
+        pictures = next(array for array in pictures.values() if array.ndim > 2)
     x_0 = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
     net = UNet2DModel.from_config(network).train()
     initialise(net, seed)

@@ -8,7 +8,7 @@ import { IS_FIREFOX, launch } from "./browser.mjs";
 import { generate, openPage, state } from "./page.mjs";
 import { serveFiles } from "./server.mjs";
 
-const LIMIT = { timeout: 180_000 };
+const LIMIT = { timeout: 400_000 };
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
 const CONFIG = "/www/models/emoji-16/unet/config.json";

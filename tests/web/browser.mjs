@@ -39,7 +39,7 @@ const FIREFOX_PREFS = {
  * @returns {Promise<import("puppeteer-core").Browser>}
  */
 export async function launch({ webgpu = true } = {}) {
-  const common = { headless: true, protocolTimeout: 120_000 };
+  const common = { headless: true, protocolTimeout: 400_000 };
   if (IS_FIREFOX) {
     return puppeteer.launch({
       ...common,

@@ -12,7 +12,7 @@ import { FIXTURES, corruptShape, serveFiles, serveHub, withNan } from "./server.
 const TINY = "/tests/fixtures/unets/tiny/";
 const WEIGHTS = "diffusion_pytorch_model.safetensors";
 const TINY_FILES = ["config.json", WEIGHTS];
-const LIMIT = { timeout: 120_000 };
+const LIMIT = { timeout: 400_000 };
 
 let server;
 let hub;
@@ -25,7 +25,7 @@ before(async () => {
   browser = await launch();
   page = await browser.newPage();
   await page.goto(`${server.origin}/tests/web/client.html`);
-  await page.waitForFunction(() => document.title === "ready", { timeout: 30_000 });
+  await page.waitForFunction(() => document.title === "ready", { timeout: 90_000 });
 });
 
 after(async () => {

@@ -66,7 +66,7 @@ export async function state(page, ...wanted) {
       const now = document.body.dataset.state;
       return wanted.includes(now) || now === "error" ? now : null;
     },
-    { timeout: 120_000, polling: 50 },
+    { timeout: 300_000, polling: 50 },
     wanted,
   );
   const now = await handle.jsonValue();

@@ -9,7 +9,7 @@ import { begin, choose, digests, generate, openPage, pictures, savedFiles, set, 
 import { readPng } from "./png.mjs";
 import { FIXTURES, serveFiles, serveHub, sleep } from "./server.mjs";
 
-const LIMIT = { timeout: 180_000 };
+const LIMIT = { timeout: 400_000 };
 const BUNDLED_WEIGHTS = "/www/models/emoji-16/unet/diffusion_pytorch_model.safetensors";
 
 let server;
@@ -79,7 +79,7 @@ describe("opening", () => {
     });
     const page = await openPage(browser, server.origin);
     t.after(() => page.done());
-    await page.waitForFunction(() => document.getElementById("grid").dataset.drawn, { timeout: 30_000 });
+    await page.waitForFunction(() => document.getElementById("grid").dataset.drawn, { timeout: 90_000 });
     const noise = await pictures(page);
     assert.ok(noise.length === 4 && noise.every(({ spread }) => spread > 40), JSON.stringify(noise));
     assert.equal(await page.$eval("body", (body) => body.dataset.state), "fetching");
@@ -135,7 +135,7 @@ describe("generating", () => {
     const drawn = () => page.$eval("#grid", (grid) => Number(grid.dataset.drawn));
     const watch = async () => {
       const from = await drawn();
-      await page.waitForFunction((from) => Number(document.getElementById("grid").dataset.drawn) >= from + 2, { timeout: 60_000 }, from);
+      await page.waitForFunction((from) => Number(document.getElementById("grid").dataset.drawn) >= from + 2, { timeout: 180_000 }, from);
       return pictures(page);
     };
     const noisy = await watch();
@@ -294,7 +294,7 @@ describe("bringing a model", () => {
   visit("by address, from a host like the hub", {}, async (page) => {
     await state(page, "ready");
     await ask(page, repository("test/gray28"));
-    await page.waitForFunction(() => document.querySelector("#grid canvas")?.width === 28, { timeout: 60_000 });
+    await page.waitForFunction(() => document.querySelector("#grid canvas")?.width === 28, { timeout: 180_000 });
     await state(page, "ready");
     await generate(page);
     assert.ok((await pictures(page)).every(({ width, height, spread }) => width === 28 && height === 28 && spread > 2));
@@ -304,8 +304,8 @@ describe("bringing a model", () => {
     await state(page, "ready");
     const before = hub.aborted;
     await ask(page, repository("slow/cifar10-like"));
-    await page.waitForFunction(() => /MB|kB|KiB|MiB/.test(document.getElementById("status").textContent), { timeout: 30_000 });
-    await page.waitForFunction(() => Number(document.getElementById("progress").value) > 0, { timeout: 30_000 });
+    await page.waitForFunction(() => /MB|kB|KiB|MiB/.test(document.getElementById("status").textContent), { timeout: 90_000 });
+    await page.waitForFunction(() => Number(document.getElementById("progress").value) > 0, { timeout: 90_000 });
     assert.equal(await page.$eval("#cancel", (button) => button.hidden), false);
     await page.click("#cancel");
     await page.waitForFunction(() => document.body.dataset.state !== "fetching", { timeout: 10_000 });
@@ -344,7 +344,7 @@ describe("bringing a model", () => {
     const input = await page.$("#own-files-input");
     const folder = path.join(FIXTURES, "unets/tiny");
     await input.uploadFile(path.join(folder, "config.json"), path.join(folder, "diffusion_pytorch_model.safetensors"));
-    await page.waitForFunction(() => document.querySelector("#grid canvas")?.width === 8, { timeout: 60_000 });
+    await page.waitForFunction(() => document.querySelector("#grid canvas")?.width === 8, { timeout: 180_000 });
     await state(page, "ready");
     await generate(page);
   });
@@ -356,7 +356,7 @@ describe("bringing a model", () => {
     for (const type of ["dragEnter", "dragOver", "drop"]) {
       await client.send("Input.dispatchDragEvent", { type, x: 400, y: 400, data });
     }
-    await page.waitForFunction(() => document.querySelector("#grid canvas")?.width === 8, { timeout: 60_000 });
+    await page.waitForFunction(() => document.querySelector("#grid canvas")?.width === 8, { timeout: 180_000 });
     await state(page, "ready");
     assert.match(await page.$eval("#model", (select) => select.value), /^files:tiny$/);
   }, { skip: IS_FIREFOX && "its driver cannot drop files" });
@@ -367,7 +367,7 @@ describe("trouble", () => {
     await state(page, "ready");
     const unbroken = await generate(page);
     await begin(page);
-    await page.waitForFunction(() => /\b([5-9]|[12]\d) of 40/.test(document.getElementById("status").textContent), { timeout: 60_000, polling: 20 });
+    await page.waitForFunction(() => /\b([5-9]|[12]\d) of 40/.test(document.getElementById("status").textContent), { timeout: 180_000, polling: 20 });
     await page.evaluate(async () => (await import(new URL("www/client.js", document.baseURI).href)).loseDevice());
     await state(page, "done");
     assert.equal(await digests(page), unbroken);

@@ -85,6 +85,15 @@ fn npy(head: &[u8]) -> Result<ArrayHeader, String> {
     if head.iter().filter(|b| b"([{".contains(b)).count() > 16 {
         return Err("it is a structured array; only plain ones are read".to_owned());
     }
+    // The parser multiplies the shape unchecked. The header's other numbers are small.
+    let mut numbers = head.split(|b| !b.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    let product = numbers.try_fold(1u64, |product, digits| {
+        let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        product.checked_mul(number.max(1))
+    });
+    if product.is_none() {
+        return Err("no file has so many bytes".to_owned());
+    }
     let file = NpyFile::new(head).map_err(|e| e.to_string())?;
     let dtype = file.dtype();
     let element = match &dtype {

@@ -27,14 +27,15 @@ pub struct Progress {
     lines: bool,
     total: u64,
     last_line: Instant,
-    /// When the window began, and what was done by then.
-    mark: (Instant, u64, u64),
+    /// When the window began, and the steps and pictures by then; `None` before the first step, which
+    /// waits for shaders to compile.
+    mark: Option<(Instant, u64, u64)>,
     rate: Rate,
 }
 
 impl Progress {
-    /// Of a run from `step` (with `images` seen) to `total` steps; silent if `quiet`.
-    pub fn new(quiet: bool, step: u64, images: u64, total: u64) -> Self {
+    /// Of a run from `step` to `total` steps; silent if `quiet`.
+    pub fn new(quiet: bool, step: u64, total: u64) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = (terminal && !quiet).then(|| {
             let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {wide_msg}")
@@ -44,9 +45,8 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        let now = Instant::now();
         let lines = !terminal && !quiet;
-        Self { bar, lines, total, last_line: now, mark: (now, step, images), rate: Rate::default() }
+        Self { bar, lines, total, last_line: Instant::now(), mark: None, rate: Rate::default() }
     }
 
     /// The speed of the last seconds.
@@ -56,16 +56,14 @@ impl Progress {
 
     /// Shows a step.
     pub fn set(&mut self, row: &Row) {
-        let (began, step, images) = self.mark;
-        let time = began.elapsed();
-        let first = self.rate == Rate::default();
-        if row.step > step && (first || time >= WINDOW) {
-            let per_second = |n: u64| n as f64 / time.as_secs_f64().max(1e-9);
+        let now = Instant::now();
+        let (began, step, images) = *self.mark.get_or_insert((now, row.step, row.images));
+        let time = now - began;
+        if row.step > step && time >= WINDOW {
+            let per_second = |n: u64| n as f64 / time.as_secs_f64();
             let images = per_second(row.images.saturating_sub(images));
             self.rate = Rate { steps: per_second(row.step - step), images };
-            if time >= WINDOW {
-                self.mark = (Instant::now(), row.step, row.images);
-            }
+            self.mark = Some((now, row.step, row.images));
         }
         let text = || describe(row, self.rate, self.total.saturating_sub(row.step));
         if let Some(bar) = &self.bar {
