@@ -1,5 +1,6 @@
-//! Everything that touches wgpu: the adapter and its device, pipelines, and the executor that
-//! replays a [`crate::plan::Plan`]. No wgpu type appears outside this folder.
+//! Everything that touches the GPU: the adapter and its device, pipelines, and the executor that replays a
+//! [`crate::plan::Plan`]. Natively by wgpu, in a page by the browser's own objects under wgpu's names
+//! (`web`). None of their types appears outside this folder.
 //!
 //! The same code runs natively and in a browser's worker. Nothing here blocks in the browser: what
 //! waits is `async`. On native the same futures drive the device themselves, so that any executor

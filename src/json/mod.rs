@@ -35,6 +35,7 @@ impl Value {
         matches!(self, Self::Null)
     }
 
+    #[cfg(target_arch = "wasm32")]
     pub fn as_bool(&self) -> Option<bool> {
         if let Self::Bool(b) = self { Some(*b) } else { None }
     }
