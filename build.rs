@@ -1,6 +1,9 @@
 //! Collects `shaders/**/*.wgsl` into one table, comments and blank lines removed: a new shader needs no
 //! registration. For the page's module, where every kilobyte counts, the text is made as short as it gets.
 
+#[path = "src/kernels/squeeze.rs"]
+mod squeeze;
+
 use std::{env, fs, io, path::Path};
 
 fn main() -> io::Result<()> {
@@ -24,7 +27,7 @@ fn main() -> io::Result<()> {
             .map(|line| line.split("//").next().unwrap_or("").trim().to_owned())
             .filter(|line| !line.is_empty())
             .collect();
-        let text = if page { squeeze(&text) } else { text.join("\n") };
+        let text = if page { squeeze::squeeze(&text) } else { text.join("\n") };
         table.push_str(&format!("    ({name:?}, {text:?}),\n"));
     }
     table.push_str("];\n");
@@ -32,38 +35,6 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=shaders");
     println!("cargo::rerun-if-changed=build.rs");
     Ok(())
-}
-
-/// Without the spaces and line ends that separate nothing; directives keep their lines.
-fn squeeze(lines: &[String]) -> String {
-    let mut out = String::new();
-    let mut directive = true;
-    for line in lines {
-        if line.starts_with('#') || directive {
-            if !out.is_empty() {
-                out.push('\n');
-            }
-            directive = line.starts_with('#');
-            if directive {
-                out.push_str(line);
-                continue;
-            }
-        }
-        for word in line.split_whitespace() {
-            if out.chars().last().zip(word.chars().next()).is_some_and(needs_space) {
-                out.push(' ');
-            }
-            out.push_str(word);
-        }
-    }
-    out
-}
-
-/// Whether two characters would be read as one token: both of a name or number, or both of an operator.
-fn needs_space((a, b): (char, char)) -> bool {
-    let word = |c: char| c.is_alphanumeric() || "_$.".contains(c);
-    let operator = |c: char| "+-*/%&|^<>=!".contains(c);
-    word(a) && word(b) || operator(a) && operator(b)
 }
 
 fn collect(folder: &Path, files: &mut Vec<String>) -> io::Result<()> {

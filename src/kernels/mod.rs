@@ -21,6 +21,8 @@ pub mod sampler_step;
 pub mod scale_items;
 pub mod select;
 pub mod sources;
+#[cfg(test)]
+mod squeeze;
 pub mod threshold;
 #[cfg(feature = "train")]
 pub mod train;
