@@ -1,11 +1,8 @@
 //! A device whose errors are values.
 
 use super::adapter::{Opened, open};
-#[cfg(not(target_arch = "wasm32"))]
-use super::native::ErrorScope;
+use super::backend::ErrorScope;
 use super::pipelines::PipelineCache;
-#[cfg(target_arch = "wasm32")]
-use super::web::ErrorScope;
 use super::{AdapterSummary, GpuError, GpuOptions, wgpu};
 use crate::kernels::Class;
 use crate::plan::Limits;

@@ -1,14 +1,11 @@
 //! From a plan to an executor: every buffer, pipeline and bind group, made once.
 
+use super::backend::bind_group;
 use super::buffer::{Buffer, STORAGE, UNIFORM};
 use super::context::created;
 use super::executor::{Executor, Launch};
 use super::fits::{ALIGN, plan_fits};
-#[cfg(not(target_arch = "wasm32"))]
-use super::native::bind_group;
 use super::pipelines::Pipeline;
-#[cfg(target_arch = "wasm32")]
-use super::web::bind_group;
 use super::{Gpu, GpuError};
 use crate::kernels::Shader;
 use crate::lean::join;

@@ -36,6 +36,12 @@ use ::wgpu;
 #[cfg(target_arch = "wasm32")]
 use web as wgpu;
 
+/// What there is once for each.
+#[cfg(not(target_arch = "wasm32"))]
+use native as backend;
+#[cfg(target_arch = "wasm32")]
+use web as backend;
+
 pub use adapter::{AdapterSummary, GpuOptions};
 pub use clock::now_ms;
 pub use context::Gpu;

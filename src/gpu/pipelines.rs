@@ -1,11 +1,8 @@
 //! Compiled shaders, one per variant, with layouts made from [`Shader::bindings`] rather than from
 //! what the compiler kept: a binding the compiler found unused stays bindable.
 
+use super::backend::compile;
 use super::context::{created, lock};
-#[cfg(not(target_arch = "wasm32"))]
-use super::native::compile;
-#[cfg(target_arch = "wasm32")]
-use super::web::compile;
 use super::{Gpu, GpuError, wgpu};
 use crate::kernels::Shader;
 
