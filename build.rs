@@ -22,19 +22,51 @@ fn main() -> io::Result<()> {
             continue;
         }
         let name = path.trim_start_matches("shaders/").trim_end_matches(".wgsl");
-        let text: Vec<String> = fs::read_to_string(path)?
+        let text = fs::read_to_string(path)?;
+        let mut text: Vec<&str> = text
             .lines()
-            .map(|line| line.split("//").next().unwrap_or("").trim().to_owned())
+            .map(|line| line.split("//").next().unwrap_or("").trim())
             .filter(|line| !line.is_empty())
             .collect();
+<<<<<<< HEAD
         let text = if page { squeeze::squeeze(&text) } else { text.join("\n") };
         table.push_str(&format!("    ({name:?}, {text:?}),\n"));
+=======
+        if page {
+            text = without_subgroups(&text);
+        }
+        table.push_str(&format!("    ({name:?}, {:?}),\n", text.join("\n")));
+>>>>>>> main
     }
     table.push_str("];\n");
     fs::write(Path::new(&env::var("OUT_DIR").unwrap_or_default()).join("shaders.rs"), table)?;
     println!("cargo::rerun-if-changed=shaders");
     println!("cargo::rerun-if-changed=build.rs");
     Ok(())
+}
+
+/// What is left when no browser has SUBGROUPS.
+fn without_subgroups<'t>(lines: &[&'t str]) -> Vec<&'t str> {
+    // One entry per open `#if`: of those on SUBGROUPS, whether the branch is kept.
+    let mut open: Vec<Option<bool>> = Vec::new();
+    let mut left = Vec::new();
+    for &line in lines {
+        let decided = if let Some(flag) = line.strip_prefix("#if ") {
+            open.push((flag.trim_start_matches('!') == "SUBGROUPS").then(|| flag.starts_with('!')));
+            matches!(open.last(), Some(Some(_)))
+        } else if line == "#else"
+            && let Some(Some(kept)) = open.last_mut()
+        {
+            *kept = !*kept;
+            true
+        } else {
+            line == "#endif" && open.pop().flatten().is_some()
+        };
+        if !decided && !open.contains(&Some(false)) {
+            left.push(line);
+        }
+    }
+    left
 }
 
 fn collect(folder: &Path, files: &mut Vec<String>) -> io::Result<()> {

@@ -16,7 +16,8 @@ pub struct GpuOptions {
     /// Ask only for the limits that every WebGPU device grants, to test what small devices can do.
     pub default_limits: bool,
     /// Use the kernels meant for this class instead of the adapter's own: they are all correct
-    /// everywhere, so this serves tests and comparisons.
+    /// everywhere, so this serves tests and comparisons. [`Class::SoftwareSubgroups`], whose kernels
+    /// are not, means the adapter's own.
     pub class: Option<Class>,
 }
 
@@ -42,7 +43,7 @@ impl Gpu {
         let instance = wgpu::Instance::default();
         pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()))
             .iter()
-            .map(|adapter| summary(&adapter.get_info(), &adapter.limits()))
+            .map(summary)
             .collect()
     }
 }
@@ -126,6 +127,18 @@ async fn choose(
         .map_err(|_| GpuError::NoAdapter { wanted: None, available: Vec::new() })
 }
 
+<<<<<<< HEAD
+=======
+/// Timestamps are for the profiler, subgroups for [`Class::SoftwareSubgroups`]. Both are native.
+pub(super) fn wanted_features() -> wgpu::Features {
+    if cfg!(target_arch = "wasm32") {
+        wgpu::Features::empty()
+    } else {
+        wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP
+    }
+}
+
+>>>>>>> main
 /// WebGPU's defaults, raised to what the adapter has where a plan can use it.
 fn wanted_limits(adapter: &wgpu::Limits, default_limits: bool) -> wgpu::Limits {
     // An adapter below the defaults is no WebGPU adapter, but natively it can still be used.
@@ -157,17 +170,27 @@ fn plan_limits(limits: &wgpu::Limits) -> Limits {
     }
 }
 
+<<<<<<< HEAD
 #[cfg(not(target_arch = "wasm32"))]
 fn summary(info: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> AdapterSummary {
+=======
+pub(super) fn summary(adapter: &wgpu::Adapter) -> AdapterSummary {
+    let info = adapter.get_info();
+    let subgroup = match adapter.features().contains(wgpu::Features::SUBGROUP) {
+        true => info.subgroup_min_size,
+        false => 1,
+    };
+>>>>>>> main
     AdapterSummary {
         name: info.name.clone(),
         backend: info.backend.to_str().to_owned(),
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
-        class: classify(info.device_type, info.backend, &info.name),
-        limits: plan_limits(limits),
+        class: classify(info.device_type, info.backend, &info.name, subgroup),
+        limits: plan_limits(&adapter.limits()),
     }
 }
 
+<<<<<<< HEAD
 /// The class of an adapter, from whatever it tells of itself.
 #[cfg(not(target_arch = "wasm32"))]
 fn classify(kind: wgpu::DeviceType, backend: wgpu::Backend, name: &str) -> Class {
@@ -200,6 +223,56 @@ fn class_of(name: &str) -> Option<Class> {
     }
 }
 
+=======
+/// The class of an adapter, from whatever it tells of itself; `subgroup` is the least size of its
+/// subgroups.
+fn classify(kind: wgpu::DeviceType, backend: wgpu::Backend, name: &str, subgroup: u32) -> Class {
+    const SWIFTSHADER: [&str; 2] = ["swiftshader", "google"];
+    const SOFTWARE: [&str; 4] = ["llvmpipe", "lavapipe", "microsoft basic render", "warp"];
+    const SHARED_MEMORY: [&str; 6] = ["intel", "adreno", "qualcomm", "mali", "arm", "img"];
+    let name = name.to_ascii_lowercase();
+    let any = |words: &[&str]| words.iter().any(|word| has(&name, word));
+    match kind {
+        _ if any(&SWIFTSHADER) => Class::SwiftShader,
+        _ if kind == wgpu::DeviceType::Cpu || any(&SOFTWARE) => match subgroup {
+            8.. => Class::SoftwareSubgroups,
+            _ => Class::Software,
+        },
+        _ if backend == wgpu::Backend::Metal || has(&name, "apple") => Class::Apple,
+        wgpu::DeviceType::IntegratedGpu => Class::Integrated,
+        // Native drivers say what they are; only browsers leave it to the vendor's name.
+        wgpu::DeviceType::Other if any(&SHARED_MEMORY) => Class::Integrated,
+        _ => Class::Discrete,
+    }
+}
+
+/// wgpu passes on only the description, which browsers mostly leave empty: the vendor and
+/// architecture are read from the device itself.
+#[cfg(target_arch = "wasm32")]
+pub(super) fn web_names(device: &wgpu::Device, summary: &mut AdapterSummary) {
+    use wasm_bindgen::JsValue;
+    let Some(device) = device.as_webgpu() else { return };
+    let get = |object: &JsValue, key: &str| {
+        js_sys::Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
+    };
+    let info = get(device.as_ref(), "adapterInfo");
+    let mut name = String::new();
+    for key in ["vendor", "architecture", "device", "description"] {
+        if let Some(word) = get(&info, key).as_string().filter(|word| !word.is_empty()) {
+            if !name.is_empty() {
+                name.push(' ');
+            }
+            name.push_str(&word);
+        }
+    }
+    let fallback = get(&info, "isFallbackAdapter").as_bool() == Some(true);
+    let cpu = fallback || summary.class.is_software();
+    let kind = if cpu { wgpu::DeviceType::Cpu } else { wgpu::DeviceType::Other };
+    summary.class = classify(kind, wgpu::Backend::BrowserWebGpu, &name, 1);
+    summary.name = name;
+}
+
+>>>>>>> main
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,15 +280,23 @@ mod tests {
 
     #[test]
     fn classes() {
-        let web = |name| classify(DeviceType::Other, Backend::BrowserWebGpu, name);
-        let vulkan = |kind, name| classify(kind, Backend::Vulkan, name);
-        assert_eq!(vulkan(DeviceType::Cpu, "llvmpipe (LLVM 19.1.7, 256 bits)"), Class::Software);
-        assert_eq!(vulkan(DeviceType::Other, "SwiftShader Device (LLVM 16)"), Class::Software);
+        let web = |name| classify(DeviceType::Other, Backend::BrowserWebGpu, name, 1);
+        let vulkan = |kind, name| classify(kind, Backend::Vulkan, name, 4);
+        let llvmpipe = "llvmpipe (LLVM 19.1.7, 256 bits)";
+        let wide = classify(DeviceType::Cpu, Backend::Vulkan, llvmpipe, 8);
+        assert_eq!(wide, Class::SoftwareSubgroups);
+        assert_eq!(vulkan(DeviceType::Cpu, llvmpipe), Class::Software);
+        assert_eq!(classify(DeviceType::Cpu, Backend::BrowserWebGpu, "", 1), Class::Software);
+        assert_eq!(vulkan(DeviceType::Other, "SwiftShader Device (LLVM 16)"), Class::SwiftShader);
+        assert_eq!(vulkan(DeviceType::Cpu, "SwiftShader Device (Subzero)"), Class::SwiftShader);
         assert_eq!(vulkan(DeviceType::DiscreteGpu, "NVIDIA H200"), Class::Discrete);
         assert_eq!(vulkan(DeviceType::DiscreteGpu, "Intel(R) Arc(TM) A770"), Class::Discrete);
         assert_eq!(vulkan(DeviceType::IntegratedGpu, "Intel(R) Iris(R) Xe"), Class::Integrated);
-        assert_eq!(classify(DeviceType::IntegratedGpu, Backend::Metal, "Apple M2"), Class::Apple);
-        assert_eq!(web("google swiftshader"), Class::Software);
+        assert_eq!(
+            classify(DeviceType::IntegratedGpu, Backend::Metal, "Apple M2", 32),
+            Class::Apple
+        );
+        assert_eq!(web("google swiftshader"), Class::SwiftShader);
         assert_eq!(web("apple metal-3"), Class::Apple);
         assert_eq!(web("intel gen-12lp"), Class::Integrated);
         assert_eq!(web("nvidia ada"), Class::Discrete);

@@ -116,12 +116,25 @@ fn fill(words: &mut [u32], sizes: &[usize]) {
 /// variant per class, all correct everywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Class {
-    /// llvmpipe, SwiftShader, WARP: a CPU. Workgroup memory and barriers cost, scalar registers are free.
+    /// A CPU: WARP, or any that a browser does not name. Workgroup memory and barriers cost, and so do
+    /// loads; scalar registers are free.
     Software,
+    /// Chromium's CPU, which compiles soon but hardly optimises.
+    SwiftShader,
+    /// A CPU whose subgroups have 8 invocations at least: llvmpipe, natively. The one class whose
+    /// kernels run on no other.
+    SoftwareSubgroups,
     /// Shares memory with the CPU.
     Integrated,
     /// Apple's tile-based GPUs.
     Apple,
     /// A card of its own.
     Discrete,
+}
+
+impl Class {
+    /// Whether the adapter is a CPU.
+    pub const fn is_software(self) -> bool {
+        matches!(self, Self::Software | Self::SwiftShader | Self::SoftwareSubgroups)
+    }
 }

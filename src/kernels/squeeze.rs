@@ -77,6 +77,6 @@ mod tests {
     fn spaces_that_separate_stay() {
         let lines = ["let a = b - -c;", "#if X", "x = &y & &z;", "#endif", "return", "a;"];
         let squeezed = squeeze(&lines.map(str::to_owned));
-        assert_eq!(squeezed, "let a=b- -c;\n#if X\nx=&y& &z;\n#endif\nreturn a;");
+        assert_eq!(squeezed, "let a=b- -c;\n#if X\nx= &y& &z;\n#endif\nreturn a;");
     }
 }

@@ -23,7 +23,7 @@ pub fn fuse(mut graph: Graph, class: Class) -> Graph {
     upsample_in_conv(&mut graph);
     epilogues(&mut graph, true);
     two_sources(&mut graph);
-    if class != Class::Software {
+    if !class.is_software() {
         prologues(&mut graph);
     }
     graph

@@ -20,10 +20,10 @@ pub(super) fn parse(text: &str) -> Result<Value, Error> {
 pub(super) fn gpu(gpu: &Gpu) -> String {
     let (adapter, limits) = (gpu.adapter(), gpu.limits());
     let class = match adapter.class {
-        Class::Software => "software",
+        class if class.is_software() => "software",
         Class::Integrated => "integrated",
         Class::Apple => "apple",
-        Class::Discrete => "discrete",
+        _ => "discrete",
     };
     let limits = [
         ("binding_bytes", limits.binding_bytes),

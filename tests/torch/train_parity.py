@@ -102,7 +102,7 @@ def main():
     apart = np.abs(a / b - 1)
     print(f"first step: unnoise {ours[0]:.7f}, torch {other[0]:.7f}")
     late = apart[at >= 500]
-    print(f"smoothed losses apart: at most {apart.max():.3%}, from step 500 on {late.max() if len(late) else float('nan'):.3%}")
+    print(f"smoothed losses apart: at most {apart.max():.4%}, from step 500 on {late.max() if len(late) else float('nan'):.4%}")
     if args.plot:
         plot(args.plot, at, a, b)
 

@@ -69,9 +69,10 @@ const OC: usize = 2;
 impl Conv2dWeight {
     /// The family for a class of adapter.
     pub fn family(&self, class: Class) -> Family {
-        match class {
-            Class::Software => Family::Direct,
-            _ => Family::Tiled(Tile::choose(self.output.c4())),
+        if class.is_software() {
+            Family::Direct
+        } else {
+            Family::Tiled(Tile::choose(self.output.c4()))
         }
     }
 
@@ -98,7 +99,7 @@ impl Conv2dWeight {
                 let enough: usize = match class {
                     Class::Discrete => 384,
                     Class::Apple => 96,
-                    Class::Integrated | Class::Software => 48,
+                    _ => 48,
                 };
                 let pixels = op.pixels();
                 // A part of fewer than 256 pixels costs more to add up than it saves.
