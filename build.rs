@@ -23,20 +23,22 @@ fn main() -> io::Result<()> {
         }
         let name = path.trim_start_matches("shaders/").trim_end_matches(".wgsl");
         let text = fs::read_to_string(path)?;
-        let mut text: Vec<&str> = text
+        let text: Vec<&str> = text
             .lines()
             .map(|line| line.split("//").next().unwrap_or("").trim())
             .filter(|line| !line.is_empty())
             .collect();
-<<<<<<< HEAD
-        let text = if page { squeeze::squeeze(&text) } else { text.join("\n") };
-        table.push_str(&format!("    ({name:?}, {text:?}),\n"));
-=======
-        if page {
-            text = without_subgroups(&text);
-        }
-        table.push_str(&format!("    ({name:?}, {:?}),\n", text.join("\n")));
->>>>>>> main
+        let text = match page {
+            true => squeeze::squeeze(&without_subgroups(&text)),
+            false => text.join(
+                "
+",
+            ),
+        };
+        table.push_str(&format!(
+            "    ({name:?}, {text:?}),
+"
+        ));
     }
     table.push_str("];\n");
     fs::write(Path::new(&env::var("OUT_DIR").unwrap_or_default()).join("shaders.rs"), table)?;

@@ -61,13 +61,14 @@ pub(super) struct Opened {
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) async fn open(options: &GpuOptions) -> Result<Opened, GpuError> {
     let chosen = choose(&wgpu::Instance::default(), options).await?;
-    let adapter = summary(&chosen.get_info(), &chosen.limits());
+    let adapter = summary(&chosen);
     let limits = wanted_limits(&chosen.limits(), options.default_limits);
     let plan_limits = plan_limits(&limits);
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("unnoise"),
-        // Timestamps are for the profiler.
-        required_features: chosen.features() & wgpu::Features::TIMESTAMP_QUERY,
+        // Timestamps are for the profiler, subgroups for [`Class::SoftwareSubgroups`].
+        required_features: chosen.features()
+            & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP),
         required_limits: limits,
         memory_hints: wgpu::MemoryHints::MemoryUsage,
         ..Default::default()
@@ -84,12 +85,16 @@ pub(super) async fn open(options: &GpuOptions) -> Result<Opened, GpuError> {
     let none = || GpuError::NoAdapter { wanted: None, available: Vec::new() };
     let chosen = wgpu::Adapter::request().await.ok_or_else(none)?;
     let (name, fallback) = chosen.describe();
-    let named = if fallback { Some(Class::Software) } else { class_of(&name) };
+    let class = match class_of(&name) {
+        Some(Class::SwiftShader) => Class::SwiftShader,
+        _ if fallback => Class::Software,
+        named => named.unwrap_or(Class::Discrete),
+    };
     let adapter = AdapterSummary {
         name,
         backend: "webgpu".to_owned(),
         driver: String::new(),
-        class: named.unwrap_or(Class::Discrete),
+        class,
         limits: plan_limits(&chosen.limits()),
     };
     let limits = wanted_limits(&chosen.limits(), options.default_limits);
@@ -127,18 +132,6 @@ async fn choose(
         .map_err(|_| GpuError::NoAdapter { wanted: None, available: Vec::new() })
 }
 
-<<<<<<< HEAD
-=======
-/// Timestamps are for the profiler, subgroups for [`Class::SoftwareSubgroups`]. Both are native.
-pub(super) fn wanted_features() -> wgpu::Features {
-    if cfg!(target_arch = "wasm32") {
-        wgpu::Features::empty()
-    } else {
-        wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP
-    }
-}
-
->>>>>>> main
 /// WebGPU's defaults, raised to what the adapter has where a plan can use it.
 fn wanted_limits(adapter: &wgpu::Limits, default_limits: bool) -> wgpu::Limits {
     // An adapter below the defaults is no WebGPU adapter, but natively it can still be used.
@@ -170,17 +163,13 @@ fn plan_limits(limits: &wgpu::Limits) -> Limits {
     }
 }
 
-<<<<<<< HEAD
 #[cfg(not(target_arch = "wasm32"))]
-fn summary(info: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> AdapterSummary {
-=======
-pub(super) fn summary(adapter: &wgpu::Adapter) -> AdapterSummary {
+fn summary(adapter: &wgpu::Adapter) -> AdapterSummary {
     let info = adapter.get_info();
     let subgroup = match adapter.features().contains(wgpu::Features::SUBGROUP) {
         true => info.subgroup_min_size,
         false => 1,
     };
->>>>>>> main
     AdapterSummary {
         name: info.name.clone(),
         backend: info.backend.to_str().to_owned(),
@@ -190,89 +179,37 @@ pub(super) fn summary(adapter: &wgpu::Adapter) -> AdapterSummary {
     }
 }
 
-<<<<<<< HEAD
-/// The class of an adapter, from whatever it tells of itself.
+/// The class of an adapter, from whatever it tells of itself; `subgroup` is the least size of its
+/// subgroups.
 #[cfg(not(target_arch = "wasm32"))]
-fn classify(kind: wgpu::DeviceType, backend: wgpu::Backend, name: &str) -> Class {
-    match (kind, class_of(name)) {
-        (wgpu::DeviceType::Cpu, _) | (_, Some(Class::Software)) => Class::Software,
-        (_, Some(Class::Apple)) => Class::Apple,
+fn classify(kind: wgpu::DeviceType, backend: wgpu::Backend, name: &str, subgroup: u32) -> Class {
+    match class_of(name) {
+        Some(Class::SwiftShader) => Class::SwiftShader,
+        named if kind == wgpu::DeviceType::Cpu || named == Some(Class::Software) => {
+            if subgroup < 8 { Class::Software } else { Class::SoftwareSubgroups }
+        }
+        Some(Class::Apple) => Class::Apple,
         _ if backend == wgpu::Backend::Metal => Class::Apple,
-        (wgpu::DeviceType::IntegratedGpu, _) => Class::Integrated,
+        _ if kind == wgpu::DeviceType::IntegratedGpu => Class::Integrated,
         // Native drivers say what they are; only browsers leave it to the vendor's name.
-        (wgpu::DeviceType::Other, Some(Class::Integrated)) => Class::Integrated,
+        Some(Class::Integrated) if kind == wgpu::DeviceType::Other => Class::Integrated,
         _ => Class::Discrete,
     }
 }
 
 /// The class that an adapter's name tells, if it does.
 fn class_of(name: &str) -> Option<Class> {
-    const SOFTWARE: [&str; 6] =
-        ["llvmpipe", "lavapipe", "swiftshader", "microsoft basic render", "warp", "google"];
-    const SHARED_MEMORY: [&str; 6] = ["intel", "adreno", "qualcomm", "mali", "arm", "img"];
+    const WORDS: [(&[&str], Class); 4] = [
+        (&["swiftshader", "google"], Class::SwiftShader),
+        (&["llvmpipe", "lavapipe", "microsoft basic render", "warp"], Class::Software),
+        (&["apple"], Class::Apple),
+        (&["intel", "adreno", "qualcomm", "mali", "arm", "img"], Class::Integrated),
+    ];
     let name = name.to_ascii_lowercase();
-    let any = |words: &[&str]| words.iter().any(|word| has(&name, word));
-    if any(&SOFTWARE) {
-        Some(Class::Software)
-    } else if has(&name, "apple") {
-        Some(Class::Apple)
-    } else if any(&SHARED_MEMORY) {
-        Some(Class::Integrated)
-    } else {
-        None
-    }
+    let named = |(words, _): &&(&[&str], Class)| words.iter().any(|word| has(&name, word));
+    WORDS.iter().find(named).map(|(_, class)| *class)
 }
 
-=======
-/// The class of an adapter, from whatever it tells of itself; `subgroup` is the least size of its
-/// subgroups.
-fn classify(kind: wgpu::DeviceType, backend: wgpu::Backend, name: &str, subgroup: u32) -> Class {
-    const SWIFTSHADER: [&str; 2] = ["swiftshader", "google"];
-    const SOFTWARE: [&str; 4] = ["llvmpipe", "lavapipe", "microsoft basic render", "warp"];
-    const SHARED_MEMORY: [&str; 6] = ["intel", "adreno", "qualcomm", "mali", "arm", "img"];
-    let name = name.to_ascii_lowercase();
-    let any = |words: &[&str]| words.iter().any(|word| has(&name, word));
-    match kind {
-        _ if any(&SWIFTSHADER) => Class::SwiftShader,
-        _ if kind == wgpu::DeviceType::Cpu || any(&SOFTWARE) => match subgroup {
-            8.. => Class::SoftwareSubgroups,
-            _ => Class::Software,
-        },
-        _ if backend == wgpu::Backend::Metal || has(&name, "apple") => Class::Apple,
-        wgpu::DeviceType::IntegratedGpu => Class::Integrated,
-        // Native drivers say what they are; only browsers leave it to the vendor's name.
-        wgpu::DeviceType::Other if any(&SHARED_MEMORY) => Class::Integrated,
-        _ => Class::Discrete,
-    }
-}
-
-/// wgpu passes on only the description, which browsers mostly leave empty: the vendor and
-/// architecture are read from the device itself.
-#[cfg(target_arch = "wasm32")]
-pub(super) fn web_names(device: &wgpu::Device, summary: &mut AdapterSummary) {
-    use wasm_bindgen::JsValue;
-    let Some(device) = device.as_webgpu() else { return };
-    let get = |object: &JsValue, key: &str| {
-        js_sys::Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
-    };
-    let info = get(device.as_ref(), "adapterInfo");
-    let mut name = String::new();
-    for key in ["vendor", "architecture", "device", "description"] {
-        if let Some(word) = get(&info, key).as_string().filter(|word| !word.is_empty()) {
-            if !name.is_empty() {
-                name.push(' ');
-            }
-            name.push_str(&word);
-        }
-    }
-    let fallback = get(&info, "isFallbackAdapter").as_bool() == Some(true);
-    let cpu = fallback || summary.class.is_software();
-    let kind = if cpu { wgpu::DeviceType::Cpu } else { wgpu::DeviceType::Other };
-    summary.class = classify(kind, wgpu::Backend::BrowserWebGpu, &name, 1);
-    summary.name = name;
-}
-
->>>>>>> main
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -62,48 +62,13 @@ impl Gpu {
     /// # Errors
     /// [`GpuError::NoAdapter`], [`GpuError::NoDevice`].
     pub async fn request(options: &GpuOptions) -> Result<Self, GpuError> {
-<<<<<<< HEAD
         let Opened { device, queue, mut adapter, limits } = open(options).await?;
         let health = Arc::new(Mutex::new(Health::default()));
         watch(&device, &health);
-        adapter.class = options.class.unwrap_or(adapter.class);
-        let inner = Inner { device, queue, pipelines: Mutex::default(), health, adapter, limits };
-=======
-        let instance = wgpu::Instance::default();
-        let adapter = choose(&instance, options).await?;
-        let mut adapter_summary = summary(&adapter);
-        let features = adapter.features() & wanted_features();
-        let limits = wanted_limits(&adapter.limits(), options.default_limits);
-        let plan_limits = plan_limits(&limits);
-        let (device, queue) = adapter
-            .request_device(&wgpu::DeviceDescriptor {
-                label: Some("unnoise"),
-                required_features: features,
-                required_limits: limits,
-                memory_hints: wgpu::MemoryHints::MemoryUsage,
-                ..Default::default()
-            })
-            .await
-            .map_err(|error| GpuError::NoDevice {
-                adapter: adapter_summary.name.clone(),
-                reason: error.to_string(),
-            })?;
-        let health = Arc::new(Mutex::new(Health::default()));
-        watch(&device, &health);
-        #[cfg(target_arch = "wasm32")]
-        web_names(&device, &mut adapter_summary);
         if let Some(class) = options.class.filter(|&class| class != Class::SoftwareSubgroups) {
-            adapter_summary.class = class;
+            adapter.class = class;
         }
-        let inner = Inner {
-            device,
-            queue,
-            pipelines: Mutex::default(),
-            health,
-            adapter: adapter_summary,
-            limits: plan_limits,
-        };
->>>>>>> main
+        let inner = Inner { device, queue, pipelines: Mutex::default(), health, adapter, limits };
         #[expect(clippy::allow_attributes, reason = "the lint fires on wasm only")]
         #[allow(clippy::arc_with_non_send_sync, reason = "Send on native; wasm has one thread")]
         let inner = Arc::new(inner);

@@ -211,11 +211,7 @@ impl Conv2d {
             add.offset4,
         ]);
         words.push(self.scale.to_bits());
-<<<<<<< HEAD
-        words.extend_from_slice(&last.map(word));
-=======
-        words.extend(last.iter().map(|&size| word(size)));
->>>>>>> main
+        last.iter().for_each(|&size| words.push(word(size)));
         words
     }
 

@@ -1,10 +1,10 @@
 //! WGSL as short as it gets, for the page's module: `build.rs` does it, the tests here look at all shaders.
 
 /// Without the spaces and line ends that separate nothing; directives keep their lines.
-pub fn squeeze(lines: &[String]) -> String {
+pub fn squeeze(lines: &[&str]) -> String {
     let mut out = String::new();
     let mut directive = true;
-    for line in lines {
+    for &line in lines {
         if line.starts_with('#') || directive {
             if !out.is_empty() {
                 out.push('\n');
@@ -66,7 +66,7 @@ mod tests {
         let (mut before, mut after) = (0, 0);
         for name in sources::names() {
             let text = sources::find(name).unwrap();
-            let squeezed = squeeze(&text.lines().map(str::to_owned).collect::<Vec<_>>());
+            let squeezed = squeeze(&text.lines().collect::<Vec<_>>());
             assert_eq!(tokens(&squeezed), tokens(text), "{name}");
             (before, after) = (before + text.len(), after + squeezed.len());
         }
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn spaces_that_separate_stay() {
         let lines = ["let a = b - -c;", "#if X", "x = &y & &z;", "#endif", "return", "a;"];
-        let squeezed = squeeze(&lines.map(str::to_owned));
+        let squeezed = squeeze(&lines);
         assert_eq!(squeezed, "let a=b- -c;\n#if X\nx= &y& &z;\n#endif\nreturn a;");
     }
 }
