@@ -6,22 +6,34 @@ mod reference;
 use common::{assert_within, run_call};
 use reference::conv2d::{Tensors, conv2d};
 use unnoise::config::unet::Activation;
+use unnoise::gpu::Gpu;
 use unnoise::kernels::Class;
-use unnoise::kernels::conv2d::{ChannelAdd, Conv2d, Family, Tile};
+use unnoise::kernels::conv2d::{ChannelAdd, Conv2d, Family, Fetch, Tile};
 use unnoise::shape::{Shape, nchw_to_nhwc4, nhwc4_to_nchw};
 
-/// What most tests run: each pipeline costs a software adapter seconds, and the tiles differ in
+const LOOPED: Family = Family::Direct(Fetch::Looped);
+const UNROLLED: Family = Family::Direct(Fetch::Unrolled);
+
+/// What most tests run of the tiles: each pipeline costs a software adapter seconds, and they differ in
 /// constants only.
-const TWO: [Family; 2] = [Family::Direct, Family::Tiled(Tile { bm: 16, bn4: 4, tm: 1 })];
+const TILED: Family = Family::Tiled(Tile { bm: 16, bn4: 4, tm: 1 });
 
 /// More tiles, for a few tests.
-const FAMILIES: [Family; 5] = [
-    Family::Direct,
+const TILES: [Family; 4] = [
     Family::Tiled(Tile { bm: 128, bn4: 16, tm: 8 }),
     Family::Tiled(Tile { bm: 32, bn4: 16, tm: 8 }),
-    Family::Tiled(Tile { bm: 16, bn4: 4, tm: 1 }),
+    TILED,
     Family::Tiled(Tile { bm: 128, bn4: 1, tm: 2 }),
 ];
+
+/// The direct family as any adapter runs it and as this one does, and `more`.
+fn families(gpu: &Gpu, more: &[Family]) -> Vec<Family> {
+    let own = Family::Direct(Fetch::of(gpu.class()));
+    let mut families = vec![LOOPED];
+    families.extend((own != LOOPED).then_some(own));
+    families.extend(more);
+    families
+}
 
 /// Numbers in [-1, 1), the same on every machine.
 struct Random(u64);
@@ -82,14 +94,14 @@ fn product(n: usize, h: usize, w: usize, c_in: usize, c_out: usize) -> Conv2d {
 
 /// Runs `op` in both families and compares with the twin.
 fn check(op: &Conv2d) {
-    check_with(op, &TWO);
+    check_with(op, &[TILED]);
 }
 
-fn check_with(op: &Conv2d, families: &[Family]) {
+fn check_with(op: &Conv2d, more: &[Family]) {
     let Some(gpu) = common::gpu() else { return };
     let tensors = tensors(op, 7);
     let (want, bound) = conv2d(op, &tensors);
-    for &family in families {
+    for family in families(&gpu, more) {
         let call = op.call_with(family);
         let out = run_call(&gpu, &call, &tensors.inputs(), &[op.output.len4() * 4]);
         assert_within(&format!("{family:?} of {op:?}"), &out[0], &want, |i| bound[i]);
@@ -101,8 +113,8 @@ fn conv2d_awkward_sizes() {
     for (h, w) in [(1, 1), (5, 1), (1, 7), (7, 5), (12, 20)] {
         for (c_in, c_out) in [(3, 5), (20, 33)] {
             for n in [1, 3] {
-                check_with(&same(n, h, w, c_in, c_out), &FAMILIES);
-                check_with(&product(n, h, w, c_in, c_out), &FAMILIES);
+                check_with(&same(n, h, w, c_in, c_out), &TILES);
+                check_with(&product(n, h, w, c_in, c_out), &TILES);
             }
         }
     }
@@ -195,7 +207,8 @@ fn loaded(op: Conv2d) -> Conv2d {
 
 #[test]
 fn conv2d_all_options() {
-    check_with(&loaded(same(3, 7, 12, 32, 33)), &FAMILIES);
+    check_with(&loaded(same(3, 7, 12, 32, 33)), &[UNROLLED]);
+    check_with(&loaded(same(3, 7, 12, 32, 33)), &TILES);
     check(&loaded(product(3, 7, 12, 32, 33)));
     check(&loaded(Conv2d::new(Shape::new(3, 7, 12, 8), Shape::new(3, 4, 6, 33), 3, 2, 1)));
     let up = Conv2d::new(Shape::new(3, 4, 6, 8), Shape::new(3, 8, 12, 33), 3, 1, 1);
@@ -205,17 +218,18 @@ fn conv2d_all_options() {
 #[test]
 fn conv2d_folded_grids() {
     let Some(gpu) = common::gpu() else { return };
-    // One-pixel rows give the direct family the most invocations for the least memory.
-    let tall = same(1, 64 * 66_000, 1, 1, 1);
+    // One-pixel rows give the direct family the most invocations for the least memory: 8 of a
+    // workgroup times 4 rows at most.
+    let tall = same(1, 8 * 4 * 66_000, 1, 1, 1);
     let flat = product(1, 1_060_000, 1, 1, 1);
-    let narrow = Family::Tiled(Tile { bm: 16, bn4: 4, tm: 1 });
-    for (op, family) in [(tall, Family::Direct), (flat, narrow)] {
+    for family in families(&gpu, &[TILED]) {
+        let op = if family == TILED { &flat } else { &tall };
         let call = op.call_with(family);
         let workgroups: u32 = call.grid.iter().product();
         assert!(workgroups > 65_535 && call.grid.iter().all(|&g| g <= 65_535), "{:?}", call.grid);
-        let tensors = tensors(&op, 3);
+        let tensors = tensors(op, 3);
         let out = run_call(&gpu, &call, &tensors.inputs(), &[op.output.len4() * 4]);
-        let (want, bound) = conv2d(&op, &tensors);
+        let (want, bound) = conv2d(op, &tensors);
         assert_within(&format!("{family:?}"), &out[0], &want, |i| bound[i]);
     }
 }
@@ -242,7 +256,8 @@ fn conv2d_batch_does_not_change_an_image() {
         let run = |op: &Conv2d, family, t: &Tensors| {
             run_call(&gpu, &op.call_with(family), &t.inputs(), &[op.output.len4() * 4]).remove(0)
         };
-        for families in [&FAMILIES[..1], &FAMILIES[1..]] {
+        let direct = families(&gpu, &[UNROLLED]);
+        for families in [&direct[..], &TILES] {
             let want = run(&one, families[0], &image);
             for &family in families {
                 assert_eq!(last(&run(&op, family, &all)), want, "{family:?} of {op:?}");
@@ -294,7 +309,7 @@ fn conv2d_agrees_with_torch() {
         }
         let x = nchw_to_nhwc4(&x, input);
         let bias = nchw_to_nhwc4(&read(&format!("{name}.bias")).0, Shape::vector(1, output.c));
-        for family in FAMILIES {
+        for family in families(&gpu, &TILES) {
             let inputs = [&x[..], &packed, &bias];
             let out = run_call(&gpu, &op.call_with(family), &inputs, &[output.len4() * 4]);
             let want: Vec<f64> = want.iter().map(|&v| f64::from(v)).collect();

@@ -45,20 +45,22 @@ fn op(n: usize, [h, w]: [usize; 2], c: usize, co: usize, k: usize) -> Conv2dWeig
     Conv2dWeight { input, output, k, stride: 1, pad: k / 2 }
 }
 
-/// Runs `op` in these families, in one part and in several, and compares with the twin.
+/// Runs `op` in these families, and in subgroups where there are any, in one part and in several, and compares with the twin.
 fn check(op: &Conv2dWeight, families: &[Family]) {
     let Some(gpu) = common::gpu() else { return };
     let mut random = Random(3);
     let (x, d_out) = (random.tensor(op.input), random.tensor(op.output));
     let (want, bounds) = conv2d_weight(op, &x, &d_out);
     let len = op.len4() * 4;
-    for &family in families {
+    let own = Conv2dWeight::family(op, gpu.class());
+    let subgroups = (own == Family::Subgroups).then_some(own);
+    for family in families.iter().copied().chain(subgroups) {
         let pixels = op.output.n * op.output.pixels();
         let most = match family {
-            // A batch of vectors is one image to the kernel.
-            Family::Direct if op.output.pixels() == 1 && op.k == 1 => 1,
-            Family::Direct => op.output.n,
             Family::Tiled(_) => pixels.div_ceil(16),
+            // A batch of vectors is one image to the kernel.
+            _ if op.output.pixels() == 1 && op.k == 1 => 1,
+            _ => op.output.n,
         };
         for splits in [1, 2, 3] {
             if splits > most {
@@ -132,10 +134,16 @@ fn conv2d_weight_parts_are_whole_and_few() {
         [(128, 32, 3, 128), (128, 4, 512, 256), (1, 256, 128, 3), (7, 5, 33, 70)]
     {
         let op = op(n, [side, side], c, co, 3);
-        for class in [Class::Software, Class::Integrated, Class::Apple, Class::Discrete] {
+        for class in [
+            Class::Software,
+            Class::SoftwareSubgroups,
+            Class::Integrated,
+            Class::Apple,
+            Class::Discrete,
+        ] {
             let splits = op.splits(class);
-            let [size, parts] = op.call(class).params[9..] else { panic!("params") };
-            let all = if class == Class::Software { n } else { n * side * side } as u32;
+            let [size, parts] = op.call(class).params[9..11] else { panic!("params") };
+            let all = if class.is_software() { n } else { n * side * side } as u32;
             assert_eq!(parts as usize, splits);
             assert!(
                 size * (parts - 1) < all && size * parts >= all,
@@ -183,7 +191,7 @@ fn conv2d_input_is_the_adjoint() {
                     .copy_from_slice(&u[(n * output.pixels() + p) * width..][..width]);
             }
         }
-        for class in [Class::Software, Class::Integrated] {
+        for class in [gpu.class(), Class::Software, Class::Integrated] {
             let forward = Conv2d::new(input, output, k, stride, pad).call(class);
             let y = run_call(&gpu, &forward, &[&x, &weight], &[output.len4() * 4]).remove(0);
             let back = Conv2d::new(input.with_c(co), input, k, 1, k - 1 - pad).call(class);

@@ -26,7 +26,14 @@ fn compile(config: &UNetConfig, n: usize, side: usize, class: Class) -> Plan {
     plan::compile(unet.graph, class, &externals)
 }
 
-const CLASSES: [Class; 4] = [Class::Software, Class::Integrated, Class::Apple, Class::Discrete];
+const CLASSES: [Class; 6] = [
+    Class::Software,
+    Class::SwiftShader,
+    Class::SoftwareSubgroups,
+    Class::Integrated,
+    Class::Apple,
+    Class::Discrete,
+];
 
 #[test]
 fn cifar10_32_has_the_published_cost() {
@@ -129,12 +136,13 @@ fn every_shader_variant_of_every_class_is_valid_wgsl() {
                 let source = dispatch.shader.source().unwrap();
                 let module = naga::front::wgsl::parse_str(&source)
                     .unwrap_or_else(|e| panic!("{}", e.emit_to_string(&source)));
-                naga::valid::Validator::new(
-                    naga::valid::ValidationFlags::all(),
-                    naga::valid::Capabilities::empty(),
-                )
-                .validate(&module)
-                .unwrap_or_else(|e| panic!("{}: {e:?}", dispatch.shader.name));
+                let capabilities = match class {
+                    Class::SoftwareSubgroups => naga::valid::Capabilities::SUBGROUP,
+                    _ => naga::valid::Capabilities::empty(),
+                };
+                naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities)
+                    .validate(&module)
+                    .unwrap_or_else(|e| panic!("{}: {e:?}", dispatch.shader.name));
                 seen.push(dispatch.shader);
             }
         }

@@ -6,10 +6,14 @@
 // x0 [n][h0][w0][c0] and x1 [n][h0][w0][c1], weights [K*K][(c0 + c1) * 4][co], bias [co],
 // affine [n][2][c0 + c1], add [n][add_stride], residual and out [n][h_out][w_out][co], all vec4.
 //
-// One invocation makes PX pixels of a row x OC vec4s of output channels; neighbouring invocations
-// take neighbouring channels, so that they read the same pixels. No workgroup memory and no barrier,
-// which is what a CPU behind Vulkan wants: there a load costs about eight multiplications, so a row's
-// PX + K - 1 pixels are read once and serve all K taps of the row.
+// One invocation makes ROWS x PX pixels x OC vec4s of output channels. No workgroup memory and no
+// barrier, which is what a CPU behind Vulkan wants. There a load costs dozens of multiplications, so
+// per 4 channels and line of taps an invocation gathers the pixels and the weights it needs once:
+//
+// * SUBGROUPS: 8 invocations of one subgroup make 8 tiles of the same channels. Each loads different
+//   weights and broadcasts them to the others.
+// * LOOPED: the loads stand in loops, which compile soon where a load is hundreds of instructions.
+// * neither: line by line, where an array that a variable indexes is slow.
 #import lib/act
 
 struct Params {
@@ -26,7 +30,13 @@ struct Params {
     add_offset: u32,
     scale: f32,
     groups: u32, // of OC vec4s along the output channels
-    tiles: u32, // of PX pixels along a row
+    tiles_x: u32, // of PX pixels along a row
+    tiles_y: u32, // of ROWS rows
+    // Constants of the variant as numbers that no compiler knows: it would unroll the loops over them.
+    outputs: u32, // ROWS * PX
+    oc: u32, // OC
+    pixels: u32, // ROWS_IN * COLS
+    taps: u32, // K * 4 * OC
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -49,112 +59,218 @@ struct Params {
 #endif
 @group(0) @binding(B_OUT) var<storage, read_write> out: array<vec4<f32>>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
-    let index = gid.y * (FOLD * 64u) + gid.x;
-    let group = index % params.groups;
+@compute @workgroup_size(8)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+#if SUBGROUPS
+    @builtin(subgroup_invocation_id) lane: u32,
+#else
+    @builtin(local_invocation_index) lane: u32,
+#endif
+) {
+#if SUBGROUPS
+    let index = workgroup.y * FOLD + workgroup.x;
+    let tile = index / params.groups * 8u + lane;
+#else
+    // Neighbouring invocations take neighbouring channels: small images have few tiles.
+    let index = (workgroup.y * FOLD + workgroup.x) * 8u + lane;
     let tile = index / params.groups;
-    let y = (tile / params.tiles) % params.h_out;
-    let n = tile / (params.tiles * params.h_out);
-    if (n >= params.n) {
+#endif
+    // The last group may hang over the end; what it computes there is not stored.
+    let group = index % params.groups * OC;
+    let x = tile % params.tiles_x * PX;
+    let y = tile / params.tiles_x % params.tiles_y * ROWS;
+    let image = tile / (params.tiles_x * params.tiles_y);
+    // Read once: no compiler here lifts a uniform's load out of the loops.
+    let images = params.n;
+#if !SUBGROUPS
+    if (image >= images) {
         return;
     }
-    let x = (tile % params.tiles) * PX;
+#endif
+    let n = min(image, images - 1u);
     let co = params.co;
-    // The last group may hang over the end; what it computes there is not stored.
-#for j in 0..OC
-    let o$j = min(group * OC + $j, co - 1u);
-#end
+    let h_in = i32(params.h_in);
+    let w_in = i32(params.w_in);
     let c_in = params.c0 + params.c1;
+    let left = i32(x * STRIDE) - i32(params.pad);
+    let top = i32(y * STRIDE) - i32(params.pad);
+    let tap = c_in * 4u * co; // from a tap's weights to the next one's
+    var sum: array<vec4<f32>, ROWS * PX * OC>;
+#if LOOPED
+    let pixels = params.pixels;
+    let taps = params.taps;
+    var v: array<vec4<f32>, ROWS * COLS>;
+    var w: array<vec4<f32>, K * 4u * OC>;
+#else
+    // Columns of the source, and whether they exist. Not `&&`, which is a branch.
+#for i in 0..COLS
+    let inside$i = (left + $i >= 0) & (left + $i < w_in);
+    let column$i = u32(clamp(left + $i, 0, w_in - 1));
+#end
+#if SUBGROUPS
+    // Where this lane's weights lie, from the tap (ky, 0) and the channel on.
+#for i in 0..LOADS
+    let e$i = min($iu * 8u + lane, K * 4u * OC - 1u);
+    let from$i = e$i / (4u * OC) * tap + e$i / OC % 4u * co + min(group + e$i % OC, co - 1u);
+#end
+#else
+#for j in 0..OC
+    let o$j = min(group + $j, co - 1u);
+#end
+#endif
+#endif
 
+    for (var ky = 0u; ky < K; ky++) {
+        // Each row of taps is summed apart: the error of f32 grows with the number of terms.
+#for r in 0..ROWS
 #for i in 0..PX
 #for j in 0..OC
-    var acc$i_$j = vec4<f32>(0.0);
-    var sum$i_$j = vec4<f32>(0.0);
+        var acc$r_$i_$j = vec4<f32>(0.0);
 #end
 #end
-    // Columns of the source that the PX pixels look at, and whether they exist.
-    let left = i32(x * STRIDE) - i32(params.pad);
-#for i in 0..COLS
-    let inside$i = left + $i >= 0 && left + $i < i32(params.w_in);
-    let column$i = u32(clamp(left + $i, 0, i32(params.w_in) - 1));
 #end
-    for (var ky = 0u; ky < K; ky++) {
-        let row = i32(y * STRIDE + ky) - i32(params.pad);
-        if (row >= 0 && row < i32(params.h_in)) {
+#if !LOOPED
+#for r in 0..ROWS
+        let row$r = top + i32(ky + $r * STRIDE);
+        let there$r = (row$r >= 0) & (row$r < h_in);
+        let y$r = u32(clamp(row$r, 0, h_in - 1));
 #if UPSAMPLE
-        let line = (n * (params.h_in / 2u) + u32(row) / 2u) * (params.w_in / 2u);
+        let line$r = (n * u32(h_in / 2) + y$r / 2u) * u32(w_in / 2);
 #else
-        let line = (n * params.h_in + u32(row)) * params.w_in;
+        let line$r = (n * u32(h_in) + y$r) * u32(w_in);
 #endif
-        // Weights of tap (ky, 0), channel 0 of the source; the other taps follow at `tap` apart.
-        var w = ky * K * c_in * 4u * co;
-        let tap = c_in * 4u * co;
+#end
+#endif
+        // Weights of tap (ky, 0), channel 0 of the source.
+        var first = ky * K * tap;
 #for s in 0..SOURCES
+        let channels$s = params.c$s;
+#if !LOOPED
+#for r in 0..ROWS
 #for i in 0..COLS
+        let here$s_$r_$i = there$r & inside$i;
 #if UPSAMPLE
-        let at$s_$i = (line + column$i / 2u) * params.c$s;
+        let at$s_$r_$i = (line$r + column$i / 2u) * channels$s;
 #else
-        let at$s_$i = (line + column$i) * params.c$s;
+        let at$s_$r_$i = (line$r + column$i) * channels$s;
 #endif
 #end
-        for (var c = 0u; c < params.c$s; c++) {
-            var v: array<vec4<f32>, COLS>;
+#end
+#endif
+        for (var c = 0u; c < channels$s; c++) {
 #if PROLOGUE
             let mean = n * 2u * c_in + c + $s * params.c0;
             let a = affine[mean];
             let b = affine[mean + c_in];
 #endif
-#for i in 0..COLS
-#if PROLOGUE
-            v[$i] = select(vec4<f32>(0.0), pre_act(a * x$s[at$s_$i + c] + b), inside$i);
+#if LOOPED
+            for (var t = 0u; t < pixels; t++) {
+                let row = top + i32(ky + t / COLS * STRIDE);
+                let column = left + i32(t % COLS);
+                let here = (row >= 0) & (row < h_in) & (column >= 0) & (column < w_in);
+                let y = u32(clamp(row, 0, h_in - 1));
+                let x = u32(clamp(column, 0, w_in - 1));
+#if UPSAMPLE
+                let at = ((n * u32(h_in / 2) + y / 2u) * u32(w_in / 2) + x / 2u) * channels$s + c;
 #else
-            v[$i] = select(vec4<f32>(0.0), x$s[at$s_$i + c], inside$i);
+                let at = ((n * u32(h_in) + y) * u32(w_in) + x) * channels$s + c;
+#endif
+                v[t] = select(
+                    vec4<f32>(0.0),
+#if PROLOGUE
+                    pre_act(a * x$s[at] + b),
+#else
+                    x$s[at],
+#endif
+                    here,
+                );
+            }
+            for (var t = 0u; t < taps; t++) {
+                w[t] = weights[first + t / (4u * OC) * tap + t / OC % 4u * co + min(group + t % OC, co - 1u)];
+            }
+#else
+            let v = array<vec4<f32>, ROWS * COLS>(
+#for r in 0..ROWS
+#for i in 0..COLS
+                select(
+                    vec4<f32>(0.0),
+#if PROLOGUE
+                    pre_act(a * x$s[at$s_$r_$i + c] + b),
+#else
+                    x$s[at$s_$r_$i + c],
+#endif
+                    here$s_$r_$i,
+                ),
+#end
+#end
+            );
+#if SUBGROUPS
+            let w = array<vec4<f32>, LOADS>(
+#for i in 0..LOADS
+                weights[first + from$i],
+#end
+            );
+#endif
+#endif
+#for kx in 0..K
+#for j in 0..OC
+            {
+                let m = mat4x4<f32>(
+#for k in 0..4
+#if SUBGROUPS
+                    subgroupBroadcast(w[(($kx * 4 + $k) * OC + $j) / 8], (($kx * 4 + $k) * OC + $j) % 8),
+#else
+#if LOOPED
+                    w[($kx * 4 + $k) * OC + $j],
+#else
+                    weights[first + $kx * tap + $k * co + o$j],
+#endif
 #endif
 #end
-#for kx in 0..K
-#for k in 0..4
-#for j in 0..OC
-            let w$kx_$k_$j = weights[w + $kx * tap + $k * co + o$j];
+                );
+#for r in 0..ROWS
 #for i in 0..PX
-            acc$i_$j += v[$i * STRIDE + $kx][$k] * w$kx_$k_$j;
+                acc$r_$i_$j += m * v[$r * COLS + $i * STRIDE + $kx];
 #end
 #end
+            }
 #end
 #end
-            w += 4u * co;
+            first += 4u * co;
         }
 #end
-        }
-        // Each row of taps is summed apart: the error of f32 grows with the number of terms.
-#for i in 0..PX
 #for j in 0..OC
-        sum$i_$j += acc$i_$j;
-        acc$i_$j = vec4<f32>(0.0);
+#for r in 0..ROWS
+#for i in 0..PX
+        sum[($j * ROWS + $r) * PX + $i] += acc$r_$i_$j;
+#end
 #end
 #end
     }
 
-#for j in 0..OC
-    if (group * OC + $j < co) {
+    let outputs = params.outputs;
+    let oc = params.oc;
+    for (var j = 0u; j < oc; j++) {
+        let o = min(group + j, co - 1u);
         var constant = vec4<f32>(0.0);
 #if BIAS
-        constant += bias[o$j];
+        constant += bias[o];
 #endif
 #if ADD
-        constant += add[n * params.add_stride + params.add_offset + o$j];
+        constant += add[n * params.add_stride + params.add_offset + o];
 #endif
-        var to = ((n * params.h_out + y) * params.w_out + x) * co + o$j;
-#for i in 0..PX
-        if (x + $i < params.w_out) {
-            var result = sum$i_$j + constant;
+        for (var i = 0u; i < outputs; i++) {
+            let py = y + i / PX;
+            let px = x + i % PX;
+            if ((image < images) & (group + j < co) & (py < params.h_out) & (px < params.w_out)) {
+                let to = ((n * params.h_out + py) * params.w_out + px) * co + o;
+                var result = sum[j * outputs + i] + constant;
 #if RESIDUAL
-            result += residual[to];
+                result += residual[to];
 #endif
-            out[to] = act(result * params.scale);
+                out[to] = act(result * params.scale);
+            }
         }
-        to += co;
-#end
     }
-#end
 }

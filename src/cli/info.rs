@@ -164,7 +164,7 @@ pub fn adapter_line(adapter: &AdapterSummary) -> String {
 
 pub fn class_name(class: Class) -> &'static str {
     match class {
-        Class::Software => "software",
+        Class::Software | Class::SwiftShader | Class::SoftwareSubgroups => "software",
         Class::Integrated => "integrated",
         Class::Apple => "apple",
         Class::Discrete => "discrete",

@@ -86,7 +86,7 @@ impl Attention {
         let count = n * tokens.div_ceil(4) * self.output().c4();
         let places = [v.stride4, v.offset4, o.stride4, o.offset4];
         let mut params = words([count, heads, head_dim, tokens]);
-        params.extend(words(places));
+        params.extend_from_slice(&words(places));
         self.product(name, count, params)
     }
 
@@ -99,7 +99,7 @@ impl Attention {
         if !head_dim.is_multiple_of(4) || head_dim > 64 {
             return None;
         }
-        let (flags, count, grid) = if class == Class::Software {
+        let (flags, count, grid) = if class.is_software() {
             let count = n * heads * tokens;
             (vec!["SERIAL"], count, grid_1d(count, WORKGROUP))
         } else {
@@ -108,7 +108,7 @@ impl Attention {
         };
         let places = [q.stride4, q.offset4, k.stride4, k.offset4, v.stride4, v.offset4];
         let mut params = words([count, heads, tokens]);
-        params.extend(words(places));
+        params.extend_from_slice(&words(places));
         params.push(self.scale().to_bits());
         let softmax = 4 * (n * heads) as u64 * (tokens as u64).pow(2);
         Some(Call {
@@ -128,7 +128,7 @@ impl Attention {
     /// software it takes 2.5 times as long as the three kernels (measured), so there only where the
     /// matrices might not fit a binding. A matter of the image only, not of the batch.
     pub fn is_large(&self, class: Class) -> bool {
-        let limit = if class == Class::Software { 1 << 24 } else { 1 << 22 };
+        let limit = if class.is_software() { 1 << 24 } else { 1 << 22 };
         self.heads as u64 * (self.tokens as u64).pow(2) > limit
     }
 
@@ -171,7 +171,7 @@ pub struct Softmax {
 impl Softmax {
     /// One dispatch: an invocation per row on software adapters, else 4 to 64 invocations.
     pub fn call(&self, class: Class) -> Call {
-        let (flags, consts, lanes) = if class == Class::Software {
+        let (flags, consts, lanes) = if class.is_software() {
             (vec!["SERIAL"], Vec::new(), 1)
         } else {
             let lanes = self.c.div_ceil(4).next_power_of_two().clamp(4, WORKGROUP as usize) as u32;

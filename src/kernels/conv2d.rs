@@ -8,8 +8,11 @@ use super::{Access, Call, Class, Const, FOLD, Shader, act, grid_1d};
 use crate::config::unet::Activation;
 use crate::shape::Shape;
 
+mod patch;
 mod tile;
 
+pub use patch::Fetch;
+use patch::{LANES, Patch};
 pub use tile::Tile;
 
 pub use super::ChannelAdd;
@@ -54,7 +57,7 @@ pub struct Conv2d {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Family {
     /// No workgroup memory, no barrier: for software adapters.
-    Direct,
+    Direct(Fetch),
     /// Implicit matrix product through workgroup memory: for GPUs.
     Tiled(Tile),
 }
@@ -81,43 +84,62 @@ impl Conv2d {
 
     /// The dispatch for this class of adapter.
     pub fn call(&self, class: Class) -> Call {
-        self.call_with(match class {
-            Class::Software => Family::Direct,
-            _ => Family::Tiled(Tile::choose(class, self.output)),
+        self.call_with(if class.is_software() {
+            Family::Direct(Fetch::of(class))
+        } else {
+            Family::Tiled(Tile::choose(class, self.output))
         })
     }
 
-    /// The dispatch of one family. Every family is correct on every adapter.
+    /// The dispatch of one family. Every family but [`Fetch::Subgroups`] is correct on every adapter.
     pub fn call_with(&self, family: Family) -> Call {
         debug_assert!(self.second.is_none() || self.input.c.is_multiple_of(4));
         let mut shader = self.shader();
         let (last, grid) = match family {
-            Family::Direct => return self.direct(shader),
+            Family::Direct(fetch) => return self.direct(fetch, shader),
             Family::Tiled(tile) => self.tiled(tile, &mut shader),
         };
-        Call { params: self.params(self, last), shader, grid, flops: self.flops() }
+        Call { params: self.params(self, &last), shader, grid, flops: self.flops() }
     }
 
-    fn direct(&self, mut shader: Shader) -> Call {
+    fn direct(&self, fetch: Fetch, mut shader: Shader) -> Call {
         let op = self.flattened();
-        // From one image's shape, so that a batch of another size runs the same code.
-        let row = if op.output.h == 1 { self.output.pixels() } else { op.output.w };
-        let px = if row.next_multiple_of(8) <= row.next_multiple_of(4) { 8 } else { 4 };
-        let oc = if op.output.c4() == 1 { 1 } else { 2 };
+        let width = if op.output.h == 1 { self.output.pixels() } else { op.output.w };
+        let Patch { rows, px, oc } = Patch::choose(fetch, &op, width);
         shader.name = "nn/conv2d_direct";
         let columns = (px - 1) * op.stride + op.k;
-        let sources = 1 + usize::from(op.second.is_some());
-        for (name, value) in [("PX", px), ("OC", oc), ("COLS", columns), ("SOURCES", sources)] {
+        let taps = op.k * 4 * oc;
+        for (name, value) in [
+            ("ROWS", rows),
+            ("PX", px),
+            ("OC", oc),
+            ("COLS", columns),
+            ("SOURCES", 1 + usize::from(op.second.is_some())),
+        ] {
             shader.consts.push((name, Const::U32(word(value))));
         }
-        let (groups, tiles) = (op.output.c4().div_ceil(oc), op.output.w.div_ceil(px));
-        let grid = grid_1d(groups * tiles * op.output.h * op.output.n, super::WORKGROUP);
-        Call { params: self.params(&op, [groups, tiles]), shader, grid, flops: self.flops() }
+        match fetch {
+            Fetch::Looped => shader.flags.push("LOOPED"),
+            Fetch::Unrolled => {}
+            Fetch::Subgroups => {
+                shader.flags.push("SUBGROUPS");
+                shader.consts.push(("LOADS", Const::U32(word(taps.div_ceil(LANES)))));
+            }
+        }
+        let groups = op.output.c4().div_ceil(oc);
+        let (tiles_x, tiles_y) = (op.output.w.div_ceil(px), op.output.h.div_ceil(rows));
+        let tiles = tiles_x * tiles_y * op.output.n;
+        let grid = match fetch {
+            Fetch::Subgroups => grid_1d(groups * tiles.div_ceil(LANES), 1),
+            _ => grid_1d(groups * tiles, word(LANES)),
+        };
+        let last = [groups, tiles_x, tiles_y, rows * px, oc, rows * columns, taps];
+        Call { params: self.params(&op, &last), shader, grid, flops: self.flops() }
     }
 
     fn tiled(&self, tile: Tile, shader: &mut Shader) -> ([usize; 2], [u32; 3]) {
         shader.name = "nn/conv2d_tiled";
-        shader.consts.extend(tile.consts());
+        shader.consts.extend_from_slice(&tile.consts());
         let groups = self.output.c4().div_ceil(tile.bn4);
         let rows = self.output.n * self.output.pixels();
         let blocks = self.input.c4().div_ceil(4) + self.second_c4().div_ceil(4);
@@ -159,22 +181,23 @@ impl Conv2d {
             if on {
                 binding += 1;
                 consts.push((constant, Const::U32(binding)));
-                flags.extend((!flag.is_empty()).then_some(flag));
+                flags.push(flag);
             }
         }
-        flags.extend(self.upsample.then_some("UPSAMPLE"));
-        flags.extend(self.prologue.flatten().map(act::pre_flag));
-        flags.extend(self.act.map(act::flag));
+        flags.push(if self.upsample { "UPSAMPLE" } else { "" });
+        flags.push(self.prologue.flatten().map_or("", act::pre_flag));
+        flags.push(self.act.map_or("", act::flag));
+        flags.retain(|flag| !flag.is_empty());
         let mut bindings = vec![Access::Read; binding as usize];
         bindings[binding as usize - 1] = Access::Write;
         Shader { name: "", flags, consts, bindings }
     }
 
     /// `struct Params` of either shader for `op`, which is `self` or its flattened form.
-    fn params(&self, op: &Self, last: [usize; 2]) -> Vec<u32> {
+    fn params(&self, op: &Self, last: &[usize]) -> Vec<u32> {
         let zoom = 1 + usize::from(op.upsample);
         let add = self.channel_add.unwrap_or(ChannelAdd { stride4: 0, offset4: 0 });
-        let mut words: Vec<u32> = [
+        let mut words = super::words([
             op.input.h * zoom,
             op.input.w * zoom,
             op.output.h,
@@ -186,11 +209,9 @@ impl Conv2d {
             op.pad,
             add.stride4,
             add.offset4,
-        ]
-        .map(word)
-        .to_vec();
+        ]);
         words.push(self.scale.to_bits());
-        words.extend(last.map(word));
+        last.iter().for_each(|&size| words.push(word(size)));
         words
     }
 

@@ -53,7 +53,7 @@ impl GroupNorm {
             flags.push("SECOND");
         }
         let count = self.input.n * self.groups;
-        let grid = if class == Class::Software {
+        let grid = if class.is_software() {
             flags.push("SERIAL");
             grid_1d(count, SERIAL_WORKGROUP)
         } else {
@@ -68,7 +68,7 @@ impl GroupNorm {
     /// a picture does not depend on its company.
     pub fn partials_shape(&self, class: Class) -> Option<Shape> {
         let pixels = self.input.pixels();
-        (class != Class::Software && pixels >= LARGE)
+        (!class.is_software() && pixels >= LARGE)
             .then(|| Shape::new(self.input.n, pixels.div_ceil(CHUNK), 2, self.c()))
     }
 

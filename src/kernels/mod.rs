@@ -21,6 +21,8 @@ pub mod sampler_step;
 pub mod scale_items;
 pub mod select;
 pub mod sources;
+#[cfg(test)]
+mod squeeze;
 pub mod threshold;
 #[cfg(feature = "train")]
 pub mod train;
@@ -99,19 +101,40 @@ pub struct ChannelAdd {
 
 /// Sizes as uniform words. A plan that fits a device has none beyond `u32`.
 fn words<const N: usize>(sizes: [usize; N]) -> Vec<u32> {
-    sizes.iter().map(|&size| u32::try_from(size).unwrap_or(u32::MAX)).collect()
+    let mut words = vec![0; N];
+    fill(&mut words, &sizes);
+    words
+}
+
+fn fill(words: &mut [u32], sizes: &[usize]) {
+    for (word, &size) in words.iter_mut().zip(sizes) {
+        *word = u32::try_from(size).unwrap_or(u32::MAX);
+    }
 }
 
 /// What kind of machine runs the kernels. Found once per adapter (`gpu::context`); kernels may have a
 /// variant per class, all correct everywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Class {
-    /// llvmpipe, SwiftShader, WARP: a CPU. Workgroup memory and barriers cost, scalar registers are free.
+    /// A CPU: WARP, or any that a browser does not name. Workgroup memory and barriers cost, and so do
+    /// loads; scalar registers are free.
     Software,
+    /// Chromium's CPU, which compiles soon but hardly optimises.
+    SwiftShader,
+    /// A CPU whose subgroups have 8 invocations at least: llvmpipe, natively. The one class whose
+    /// kernels run on no other.
+    SoftwareSubgroups,
     /// Shares memory with the CPU.
     Integrated,
     /// Apple's tile-based GPUs.
     Apple,
     /// A card of its own.
     Discrete,
+}
+
+impl Class {
+    /// Whether the adapter is a CPU.
+    pub const fn is_software(self) -> bool {
+        matches!(self, Self::Software | Self::SwiftShader | Self::SoftwareSubgroups)
+    }
 }

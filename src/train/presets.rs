@@ -23,8 +23,8 @@ pub const NAMES: &[&str] = &[
 /// The preset that gives pictures one can recognise soonest on an adapter of this class.
 pub fn for_class(class: Class) -> &'static str {
     match class {
-        Class::Software | Class::Integrated => "emoji-tiny",
         Class::Apple | Class::Discrete => "emoji",
+        _ => "emoji-tiny",
     }
 }
 

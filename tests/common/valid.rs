@@ -2,7 +2,7 @@
 
 use unnoise::kernels::Call;
 
-/// Asserts that a call's shader passes naga without any capability, and that `Params` and the storage
+/// Asserts that a call's shader passes naga without any capability but what it says it needs, and that `Params` and the storage
 /// bindings are what the call says.
 ///
 /// # Panics
@@ -14,7 +14,10 @@ pub fn assert_valid(call: &Call) {
         .unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(&source)));
     let mut validator = naga::valid::Validator::new(
         naga::valid::ValidationFlags::all(),
-        naga::valid::Capabilities::empty(),
+        match call.shader.flags.contains(&"SUBGROUPS") {
+            true => naga::valid::Capabilities::SUBGROUP,
+            false => naga::valid::Capabilities::empty(),
+        },
     );
     let info = validator.validate(&module);
     info.unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(&source)));

@@ -366,12 +366,15 @@ describe("trouble", () => {
   visit("a device lost in the middle: the run starts again and ends the same", { hash: "n=4&steps=40&seed=3" }, async (page) => {
     await state(page, "ready");
     const unbroken = await generate(page);
-    await begin(page);
-    await page.waitForFunction(() => /\b([5-9]|[12]\d) of 40/.test(document.getElementById("status").textContent), { timeout: 180_000, polling: 20 });
-    await page.evaluate(async () => (await import(new URL("www/client.js", document.baseURI).href)).loseDevice());
-    await state(page, "done");
-    assert.equal(await digests(page), unbroken);
-    assert.equal(await page.$eval("body", (body) => body.dataset.restarts), "1");
+    // LOSSES=20 for a longer look (docs/testing.md).
+    for (let loss = 1; loss <= Number(process.env.LOSSES ?? 2); loss++) {
+      await begin(page);
+      await page.waitForFunction(() => /\b([5-9]|[12]\d) of 40/.test(document.getElementById("status").textContent), { timeout: 180_000, polling: 20 });
+      await page.evaluate(async () => (await import(new URL("www/client.js", document.baseURI).href)).loseDevice());
+      await state(page, "done");
+      assert.equal(await digests(page), unbroken);
+      assert.equal(await page.$eval("body", (body) => body.dataset.restarts), String(loss));
+    }
   });
 
   visit("a device lost while nothing runs: the next run is the same", {}, async (page) => {

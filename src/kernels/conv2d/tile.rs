@@ -23,7 +23,7 @@ impl Tile {
         match class {
             Class::Discrete => Self { bm: 128, bn4: 16, tm: 8 },
             Class::Apple => Self { bm: 64, bn4: 16, tm: 8 },
-            Class::Integrated | Class::Software => Self { bm: 32, bn4: 16, tm: 8 },
+            _ => Self { bm: 32, bn4: 16, tm: 8 },
         }
     }
 
@@ -33,7 +33,7 @@ impl Tile {
         let enough = match class {
             Class::Discrete => 192,
             Class::Apple => 48,
-            Class::Integrated | Class::Software => 24,
+            _ => 24,
         };
         let mut tile = Self::largest(class);
         while tile.bn4 / 2 >= output.c4() {

@@ -83,7 +83,7 @@ pub struct SoftmaxGrad {
 impl SoftmaxGrad {
     /// One dispatch: an invocation per row on software adapters, else 4 to 64 invocations.
     pub fn call(&self, class: Class) -> Call {
-        let (flags, consts, lanes) = if class == Class::Software {
+        let (flags, consts, lanes) = if class.is_software() {
             (vec!["SERIAL"], Vec::new(), 1)
         } else {
             let lanes = self.c.div_ceil(4).next_power_of_two().clamp(4, WORKGROUP as usize) as u32;

@@ -32,6 +32,8 @@ pub struct Conv2dWeight {
 pub enum Family {
     /// No workgroup memory, no barrier: for software adapters.
     Direct,
+    /// The same with loads shared by 8 invocations. Only on [`Class::SoftwareSubgroups`].
+    Subgroups,
     /// A matrix product through workgroup memory: for GPUs.
     Tiled(Tile),
 }
@@ -62,15 +64,18 @@ impl Tile {
 /// Invocations that keep any software adapter's cores busy.
 const SOFTWARE_INVOCATIONS: usize = 512;
 
-/// Pixels of a row that an invocation of the direct family loads together, and vec4s of output channels.
+/// Pixels of a row that an invocation of the direct family loads together.
 const PX: usize = 4;
-const OC: usize = 2;
+
+/// Invocations of its workgroups, which with [`Family::Subgroups`] share what they load.
+const LANES: usize = 8;
 
 impl Conv2dWeight {
     /// The family for a class of adapter.
     pub fn family(&self, class: Class) -> Family {
         match class {
-            Class::Software => Family::Direct,
+            Class::SoftwareSubgroups => Family::Subgroups,
+            _ if class.is_software() => Family::Direct,
             _ => Family::Tiled(Tile::choose(self.output.c4())),
         }
     }
@@ -88,8 +93,8 @@ impl Conv2dWeight {
     fn splits_of(&self, family: Family, class: Class) -> usize {
         let op = self.flattened();
         match family {
-            Family::Direct => {
-                let units = op.output.c4().div_ceil(OC) * op.input.c4() * op.k;
+            Family::Direct | Family::Subgroups => {
+                let units = op.output.c4().div_ceil(op.oc(family)) * op.rows(family);
                 let wanted = SOFTWARE_INVOCATIONS.div_ceil(units).min(op.output.n);
                 op.output.n.div_ceil(op.output.n.div_ceil(wanted))
             }
@@ -98,7 +103,7 @@ impl Conv2dWeight {
                 let enough: usize = match class {
                     Class::Discrete => 384,
                     Class::Apple => 96,
-                    Class::Integrated | Class::Software => 48,
+                    _ => 48,
                 };
                 let pixels = op.pixels();
                 // A part of fewer than 256 pixels costs more to add up than it saves.
@@ -114,35 +119,40 @@ impl Conv2dWeight {
     }
 
     /// The dispatch of one family in this many parts, at most as many as there are images (direct) or
-    /// groups of 16 pixels (tiled). Every family is correct on every adapter.
+    /// groups of 16 pixels (tiled). Every family but [`Family::Subgroups`] is correct on every adapter.
     pub fn call_with(&self, family: Family, splits: usize) -> Call {
         let op = self.flattened();
+        let mut flags = if splits == 1 { vec!["ADD"] } else { Vec::new() };
         let mut consts = vec![("FOLD", FOLD as usize), ("K", op.k), ("STRIDE", op.stride)];
         let (name, last, grid) = match family {
-            Family::Direct => {
-                let columns = (PX - 1) * op.stride + op.k;
-                consts.extend([("PX", PX), ("OC", OC), ("COLS", columns)]);
-                let groups = op.output.c4().div_ceil(OC);
+            Family::Direct | Family::Subgroups => {
+                let oc = op.oc(family);
+                consts.extend([("OC", oc), ("COLS", (PX - 1) * op.stride + op.k)]);
+                if family == Family::Subgroups {
+                    flags.push("SUBGROUPS");
+                    consts.push(("LOADS", (PX * oc).div_ceil(LANES)));
+                }
+                let groups = op.output.c4().div_ceil(oc);
                 let images = op.output.n.div_ceil(splits);
-                let grid = grid_1d(groups * op.input.c4() * op.k * splits, WORKGROUP);
-                ("grad/conv2d_weight_direct", [groups, images, splits], grid)
+                let grid = grid_1d(groups * op.rows(family) * splits, words([LANES])[0]);
+                ("grad/conv2d_weight_direct", vec![groups, images, splits, op.k * 4 * oc], grid)
             }
             Family::Tiled(tile) => {
                 consts.extend([("BM4", tile.bm4), ("BN4", tile.bn4), ("TM", tile.tm)]);
                 let groups = op.output.c4().div_ceil(tile.bn4);
                 let pixels = op.pixels().div_ceil(splits).next_multiple_of(16);
                 let grid = grid_1d(groups * op.row_tiles(tile) * splits, 1);
-                ("grad/conv2d_weight_tiled", [groups, pixels, splits], grid)
+                ("grad/conv2d_weight_tiled", vec![groups, pixels, splits], grid)
             }
         };
         let [i, o] = [op.input, op.output];
         let mut params = words([i.h, i.w, o.h, o.w, i.c4(), o.c4(), o.n, op.pad]);
-        params.extend(words(last));
+        params.extend(last.into_iter().map(|size| words([size])[0]));
         let consts = consts.into_iter().map(|(name, v)| (name, Const::U32(words([v])[0])));
         Call {
             shader: Shader {
                 name,
-                flags: if splits == 1 { vec!["ADD"] } else { Vec::new() },
+                flags,
                 consts: consts.collect(),
                 bindings: vec![Access::Read, Access::Read, Access::Write],
             },
@@ -170,6 +180,22 @@ impl Conv2dWeight {
             }
         }
         op
+    }
+
+    /// `vec4`s of output channels of an invocation of the direct family.
+    fn oc(&self, family: Family) -> usize {
+        let most = match (family, self.k) {
+            (Family::Subgroups, 1) => 8,
+            (Family::Subgroups, _) => 4,
+            _ => 2,
+        };
+        self.output.c4().div_ceil(self.output.c4().div_ceil(most))
+    }
+
+    /// Invocations of the direct family side by side on (ky, c).
+    fn rows(&self, family: Family) -> usize {
+        let rows = self.k * self.input.c4();
+        if family == Family::Subgroups { rows.next_multiple_of(LANES) } else { rows }
     }
 
     /// Pixels that the sum runs over.

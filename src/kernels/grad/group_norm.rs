@@ -42,7 +42,7 @@ impl GroupNormGrad {
         let size = self.input.c / self.groups;
         let width = size.div_ceil(4) + usize::from(!size.is_multiple_of(4));
         let mut flags: Vec<_> = self.act.map(act::flag).into_iter().collect();
-        let (lanes, grid) = if class == Class::Software {
+        let (lanes, grid) = if class.is_software() {
             flags.push("SERIAL");
             (1, grid_1d(count, SERIAL_WORKGROUP))
         } else {

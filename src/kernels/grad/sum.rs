@@ -24,7 +24,7 @@ impl ImageSum {
     pub fn call(&self, class: Class) -> Call {
         let Self { input, at, scale } = *self;
         let c4 = input.c4();
-        let (flags, lanes, count, workgroup) = if class == Class::Software {
+        let (flags, lanes, count, workgroup) = if class.is_software() {
             (vec!["SERIAL"], 1, input.n * c4, WORKGROUP)
         } else {
             let lanes = c4.next_power_of_two().min(8);

@@ -24,7 +24,7 @@ impl GradNorm {
     /// One dispatch: a workgroup per part, or on software adapters an invocation.
     pub fn call(&self, class: Class) -> Call {
         let parts = Self::parts(self.len4);
-        let (flags, grid) = if class == Class::Software {
+        let (flags, grid) = if class.is_software() {
             (vec!["SERIAL"], grid_1d(parts, SERIAL_WORKGROUP))
         } else {
             (Vec::new(), grid_1d(parts, 1))
@@ -57,7 +57,7 @@ impl GradNormFinish {
     pub fn call(&self, class: Class) -> Call {
         let mut params = words([self.parts]);
         params.push(self.max_norm.to_bits());
-        let flags = if class == Class::Software { vec!["SERIAL"] } else { Vec::new() };
+        let flags = if class.is_software() { vec!["SERIAL"] } else { Vec::new() };
         let bindings = vec![Access::Read, Access::Write];
         Call {
             shader: Shader { name: "optim/grad_norm_finish", flags, consts: Vec::new(), bindings },

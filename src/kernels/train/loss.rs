@@ -54,7 +54,7 @@ impl Loss {
                 delta
             }
         };
-        let grid = if class == Class::Software {
+        let grid = if class.is_software() {
             flags.push("SERIAL");
             grid_1d(shape.n, SERIAL_WORKGROUP)
         } else {

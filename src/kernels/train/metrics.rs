@@ -25,7 +25,7 @@ impl Metrics {
     /// Bindings: state (of the micro-steps), items `[n][2]` vec4, item_loss `[n]` vec4, ring
     /// `[capacity][4]` vec4 (one row of it written).
     pub fn losses(&self, class: Class) -> Call {
-        let flags = if class == Class::Software { vec!["SERIAL"] } else { Vec::new() };
+        let flags = if class.is_software() { vec!["SERIAL"] } else { Vec::new() };
         self.dispatch(flags, vec![Access::Read, Access::Read, Access::Read, Access::Write])
     }
 
