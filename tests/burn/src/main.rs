@@ -56,7 +56,7 @@ fn predict(model: &str, input: &str, out: &str) -> Result<()> {
     let timesteps = io.values("timesteps")?.1;
     let output = unet.forward(sample, &timesteps);
     let shape = output.dims().to_vec();
-    let values = output.into_data().to_vec::<f32>()?;
+    let values = output.into_data().try_to_vec::<f32>()?;
     tensors::write(Path::new(out), vec![("output".to_owned(), shape, values)])
 }
 
@@ -71,7 +71,7 @@ fn gradients(model: &str, batch: &str, out: &str) -> Result<()> {
     let gradients = GradientsParams::from_grads(loss.backward(), &unet);
     let mut named = Named { path: Vec::new(), gradients, tensors: Vec::new() };
     unet.visit(&mut named);
-    named.tensors.push(("loss".to_owned(), vec![1], loss.into_data().to_vec::<f32>()?));
+    named.tensors.push(("loss".to_owned(), vec![1], loss.into_data().try_to_vec::<f32>()?));
     tensors::write(Path::new(out), named.tensors)
 }
 
@@ -105,7 +105,7 @@ impl ModuleVisitor for Named {
             gradient = gradient.transpose();
         }
         let shape = gradient.dims().to_vec();
-        let values = gradient.into_data().to_vec::<f32>().expect("f32");
+        let values = gradient.into_data().try_to_vec::<f32>().expect("f32");
         self.tensors.push((name, shape, values));
     }
 }
