@@ -1,5 +1,8 @@
-//! Collects `shaders/**/*.wgsl` into one table, comments and blank lines removed: the text travels
-//! inside the wasm module, where every kilobyte counts, and a new shader needs no registration.
+//! Collects `shaders/**/*.wgsl` into one table, comments and blank lines removed: a new shader needs no
+//! registration. For the page's module, where every kilobyte counts, the text is made as short as it gets.
+
+#[path = "src/kernels/squeeze.rs"]
+mod squeeze;
 
 use std::{env, fs, io, path::Path};
 
@@ -12,24 +15,30 @@ fn main() -> io::Result<()> {
     let train = env::var_os("CARGO_FEATURE_TRAIN").is_some();
     let page = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "wasm32");
     for path in &files {
-        if !train
-            && ["shaders/grad/", "shaders/optim/", "shaders/train/"]
-                .iter()
-                .any(|f| path.starts_with(f))
+        let inside = |folders: &[&str]| folders.iter().any(|f| path.starts_with(f));
+        if !train && inside(&["shaders/grad/", "shaders/optim/", "shaders/train/"])
+            || page && inside(&["shaders/bench/"])
         {
             continue;
         }
         let name = path.trim_start_matches("shaders/").trim_end_matches(".wgsl");
         let text = fs::read_to_string(path)?;
-        let mut text: Vec<&str> = text
+        let text: Vec<&str> = text
             .lines()
             .map(|line| line.split("//").next().unwrap_or("").trim())
             .filter(|line| !line.is_empty())
             .collect();
-        if page {
-            text = without_subgroups(&text);
-        }
-        table.push_str(&format!("    ({name:?}, {:?}),\n", text.join("\n")));
+        let text = match page {
+            true => squeeze::squeeze(&without_subgroups(&text)),
+            false => text.join(
+                "
+",
+            ),
+        };
+        table.push_str(&format!(
+            "    ({name:?}, {text:?}),
+"
+        ));
     }
     table.push_str("];\n");
     fs::write(Path::new(&env::var("OUT_DIR").unwrap_or_default()).join("shaders.rs"), table)?;

@@ -71,8 +71,11 @@ impl Checkpoint {
         } else if has("config.json") {
             ""
         } else {
-            let found =
-                if paths.is_empty() { "nothing".to_owned() } else { shorten(&paths.join(", ")) };
+            let found = if paths.is_empty() {
+                "nothing".to_owned()
+            } else {
+                shorten(&lean::join(&paths, ", "))
+            };
             return Err(CheckpointError::NotAModel { folder: "/".to_owned(), found });
         };
         let path = format!("{folder}config.json");
@@ -112,39 +115,43 @@ fn text(files: &mut dyn Files, path: &str) -> Result<Option<String>, CheckpointE
 /// The weights beside a config.json in `folder` ("" or ending in `/`): diffusers' name, else a variant
 /// of it (f16 first), else the only safetensors file there is.
 fn weights_file(paths: &[String], folder: &str) -> Result<String, CheckpointError> {
-    let beside = |path: &&String| {
-        path.strip_prefix(folder).is_some_and(|name| !name.is_empty() && !name.contains('/'))
-    };
-    let here: Vec<&String> = paths.iter().filter(beside).collect();
-    let exact =
-        |name: &str| here.iter().find(|p| p[folder.len()..] == *name).map(|p| p.to_string());
-    for variant in ["", ".fp16", ".bf16"] {
-        if let Some(path) = exact(&format!("diffusion_pytorch_model{variant}.safetensors")) {
-            return Ok(path);
+    let mut names = Vec::new();
+    for path in paths {
+        match path.strip_prefix(folder) {
+            Some(name) if !name.is_empty() && !name.contains('/') => names.push(name),
+            _ => {}
         }
     }
-    let ends = |suffix: &str| here.iter().find(|p| p.ends_with(suffix)).map(|p| p.to_string());
+    let full = |name: &str| format!("{folder}{name}");
+    for name in [
+        "diffusion_pytorch_model.safetensors",
+        "diffusion_pytorch_model.fp16.safetensors",
+        "diffusion_pytorch_model.bf16.safetensors",
+    ] {
+        if names.contains(&name) {
+            return Ok(full(name));
+        }
+    }
+    let ends = |suffix: &str| names.iter().find(|name| name.ends_with(suffix)).map(|n| full(n));
     if let Some(file) = ends(".safetensors.index.json") {
         return Err(CheckpointError::Sharded { file, remedy: MERGE });
     }
-    let mut tensors = here.iter().filter(|p| p.ends_with(".safetensors"));
+    let mut tensors = names.iter().filter(|name| name.ends_with(".safetensors"));
     match (tensors.next(), tensors.next()) {
         (Some(shard), _) if lean::has(shard, "-of-") => {
-            Err(CheckpointError::Sharded { file: shard.to_string(), remedy: MERGE })
+            Err(CheckpointError::Sharded { file: full(shard), remedy: MERGE })
         }
-        (Some(only), None) => Ok(only.to_string()),
+        (Some(only), None) => Ok(full(only)),
         // Several variants, such as ema and non_ema: whichever diffusers names, in order.
-        (Some(first), Some(_)) if first[folder.len()..].starts_with("diffusion_pytorch_model.") => {
-            Ok(first.to_string())
-        }
+        (Some(first), Some(_)) if first.starts_with("diffusion_pytorch_model.") => Ok(full(first)),
         _ => {
-            let pickles = [".bin", ".pt", ".pth", ".ckpt", ".pkl"];
-            match pickles.iter().find_map(|suffix| ends(suffix)) {
-                Some(file) => Err(CheckpointError::Pickle { file, remedy: CONVERT }),
-                None => Err(CheckpointError::NoWeights {
-                    folder: if folder.is_empty() { "/" } else { folder }.to_owned(),
-                }),
+            for suffix in [".bin", ".pt", ".pth", ".ckpt", ".pkl"] {
+                if let Some(file) = ends(suffix) {
+                    return Err(CheckpointError::Pickle { file, remedy: CONVERT });
+                }
             }
+            let folder = if folder.is_empty() { "/" } else { folder }.to_owned();
+            Err(CheckpointError::NoWeights { folder })
         }
     }
 }

@@ -1,14 +1,30 @@
 //! What keeps the page's module small: one copy of what generic code would repeat, and the browser's
 //! own routines where it has them (`docs/wasm-size.md`). Natively the standard library's are used.
 
-use serde_json::Value;
 use std::cmp::Ordering;
 
-/// Positions `0..count` in the order of `compare`; equal ones keep theirs. One sort for all callers:
-/// each further type would cost 3 to 5 kB.
+/// Positions `0..count` in the order of `compare`; equal ones keep theirs. One sort for all callers, by
+/// merging: the standard library's costs 2 kB, and as much for each further type.
 pub(crate) fn order(count: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
-    order.sort_unstable_by(|&a, &b| compare(a, b).then(a.cmp(&b)));
+    let mut merged = Vec::with_capacity(count);
+    // Merges neighbouring runs into runs of twice the length.
+    let mut run = 1;
+    while run < count {
+        for pair in order.chunks(2 * run) {
+            let (mut left, mut right) = pair.split_at(run.min(pair.len()));
+            while let ([a, ..], [b, ..]) = (left, right) {
+                let next = if compare(*a, *b).is_gt() { &mut right } else { &mut left };
+                merged.push(next[0]);
+                *next = &next[1..];
+            }
+            merged.extend_from_slice(left);
+            merged.extend_from_slice(right);
+        }
+        std::mem::swap(&mut order, &mut merged);
+        merged.clear();
+        run *= 2;
+    }
     order
 }
 
@@ -22,15 +38,45 @@ pub(crate) fn has(text: &str, part: &str) -> bool {
     find(text, part).is_some()
 }
 
+/// What stands before and after the first `part` of `text`.
+pub(crate) fn split<'t>(text: &'t str, part: &str) -> Option<(&'t str, &'t str)> {
+    let at = find(text, part)?;
+    // Not by indexing, which cannot fail here and brings the words for when it does.
+    Some((text.get(..at)?, text.get(at + part.len()..)?))
+}
+
+/// What stands before and after the last `byte` of `text`.
+pub(crate) fn split_last(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().rposition(|b| b == byte)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
 /// `text` with `by` for every `part`.
 pub(crate) fn replace(mut text: &str, part: &str, by: &str) -> String {
     let mut out = String::new();
-    while let Some(at) = find(text, part) {
-        out += &text[..at];
+    while let Some((before, after)) = split(text, part) {
+        out += before;
         out += by;
-        text = &text[at + part.len()..];
+        text = after;
     }
     out + text
+}
+
+/// Sizes as a list, `[3, 1]`.
+pub(crate) fn list(sizes: &[usize]) -> String {
+    let mut texts = Vec::with_capacity(sizes.len());
+    sizes.iter().for_each(|size| texts.push(size.to_string()));
+    format!("[{}]", join(&texts, ", "))
+}
+
+/// The texts with `by` between them.
+pub(crate) fn join(texts: &[String], by: &str) -> String {
+    let mut out = String::new();
+    for (i, text) in texts.iter().enumerate() {
+        out += if i > 0 { by } else { "" };
+        out += text;
+    }
+    out
 }
 
 /// The shortest decimal that reads back as `x`.
@@ -58,6 +104,42 @@ pub(crate) fn float32(x: f32) -> String {
     digits.map_or_else(|_| String::new(), |d| float(js_sys::Number::parse_float(&String::from(d))))
 }
 
+/// The f64 nearest to a number as JSON writes it; infinity where it is too large.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn parse_float(text: &str) -> f64 {
+    text.parse().unwrap_or(f64::NAN)
+}
+
+/// The f64 nearest to a number as JSON writes it; infinity where it is too large.
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn parse_float(text: &str) -> f64 {
+    js_sys::Number::parse_float(text)
+}
+
+/// e^x, within an ulp.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn exp(x: f64) -> f64 {
+    x.exp()
+}
+
+/// e^x, within an ulp.
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn exp(x: f64) -> f64 {
+    js_sys::Math::exp(x)
+}
+
+/// The natural logarithm of x, within an ulp.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn ln(x: f64) -> f64 {
+    x.ln()
+}
+
+/// The natural logarithm of x, within an ulp.
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn ln(x: f64) -> f64 {
+    js_sys::Math::log(x)
+}
+
 /// sin(x) and cos(x), within an ulp.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn sin_cos(x: f64) -> (f64, f64) {
@@ -70,144 +152,9 @@ pub(crate) fn sin_cos(x: f64) -> (f64, f64) {
     (js_sys::Math::sin(x), js_sys::Math::cos(x))
 }
 
-/// A JSON value on one line.
-pub(crate) fn json(value: &Value) -> String {
-    let mut out = String::new();
-    write(&mut out, value, None);
-    out
-}
-
-/// A JSON object with its keys in the order given: two spaces for each level, or all on one line.
-pub(crate) fn object(entries: &[(&str, Value)], pretty: bool) -> String {
-    let mut out = String::new();
-    let mut list = List::new(&mut out, '{', pretty.then_some(1));
-    for (key, value) in entries {
-        list.pair(key, value);
-    }
-    list.end('}');
-    out
-}
-
-/// The items of a list or object, `depth` levels in.
-struct List<'o> {
-    out: &'o mut String,
-    depth: Option<usize>,
-    empty: bool,
-}
-
-impl<'o> List<'o> {
-    fn new(out: &'o mut String, open: char, depth: Option<usize>) -> Self {
-        out.push(open);
-        Self { out, depth, empty: true }
-    }
-
-    fn begin(&mut self) {
-        if !self.empty {
-            self.out.push(',');
-        }
-        self.empty = false;
-        self.line(0);
-    }
-
-    fn line(&mut self, less: usize) {
-        if let Some(depth) = self.depth {
-            self.out.push('\n');
-            (less..depth).for_each(|_| self.out.push_str("  "));
-        }
-    }
-
-    fn pair(&mut self, key: &str, value: &Value) {
-        self.begin();
-        quote(self.out, key);
-        self.out.push(':');
-        if self.depth.is_some() {
-            self.out.push(' ');
-        }
-        self.item(value);
-    }
-
-    fn item(&mut self, value: &Value) {
-        write(self.out, value, self.depth.map(|depth| depth + 1));
-    }
-
-    fn end(mut self, close: char) {
-        if !self.empty {
-            self.line(1);
-        }
-        self.out.push(close);
-    }
-}
-
-fn write(out: &mut String, value: &Value, depth: Option<usize>) {
-    match value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(true) => out.push_str("true"),
-        Value::Bool(false) => out.push_str("false"),
-        Value::String(text) => quote(out, text),
-        Value::Number(number) => {
-            if let Some(n) = number.as_u64() {
-                out.push_str(&n.to_string());
-            } else if let Some(n) = number.as_i64() {
-                out.push_str(&n.to_string());
-            } else if cfg!(target_arch = "wasm32") {
-                out.push_str(&float(number.as_f64().unwrap_or(f64::NAN)));
-            } else {
-                #[cfg(not(target_arch = "wasm32"))]
-                out.push_str(&number.to_string());
-            }
-        }
-        Value::Array(items) => {
-            let mut list = List::new(out, '[', depth);
-            for item in items {
-                list.begin();
-                list.item(item);
-            }
-            list.end(']');
-        }
-        Value::Object(map) => {
-            let mut list = List::new(out, '{', depth);
-            for (key, value) in map {
-                list.pair(key, value);
-            }
-            list.end('}');
-        }
-    }
-}
-
-fn quote(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c < ' ' => {
-                let digit = |n: u32| char::from_digit(n, 16).unwrap_or('0');
-                out.extend(['\\', 'u', '0', '0', digit(c as u32 / 16), digit(c as u32 % 16)]);
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn json_is_serde_jsons() {
-        let text = r#"{"a":[],"b":{},"c":[1,-2,1.5,1e-7,18446744073709551615,[true,false,null]],"d":{"e":"\"\\\n\r\tü"}}"#;
-        let value: Value = serde_json::from_str(text).unwrap();
-        assert_eq!(json(&value), text);
-        assert_eq!(json(&"\u{1}\u{1f}".into()), "\"\\u0001\\u001f\"");
-        let Value::Object(map) = &value else { unreachable!() };
-        let entries: Vec<(&str, Value)> =
-            map.iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
-        assert_eq!(object(&entries, true), format!("{value:#}"));
-        assert_eq!(object(&entries, false), text);
-    }
 
     #[test]
     fn texts() {
@@ -216,11 +163,22 @@ mod tests {
         assert!(has("AttnDownBlock2D", "Down") && !has("", "a"));
         assert_eq!(replace("$i + $i", "$i", "3"), "3 + 3");
         assert_eq!(replace("none", "$i", "3"), "none");
+        assert_eq!(split("a..b..c", ".."), Some(("a", "b..c")));
+        assert_eq!(split_last("a.b.\u{fc}", b'.'), Some(("a.b", "\u{fc}")));
+        assert_eq!(split_last("ab", b'.'), None);
+        assert_eq!(join(&["a".to_owned(), "b".to_owned()], ", "), "a, b");
+        assert_eq!((list(&[3, 1]), list(&[])), ("[3, 1]".to_owned(), "[]".to_owned()));
     }
 
     #[test]
     fn order_is_stable() {
         let values = [3, 1, 3, 0, 1];
         assert_eq!(order(5, &|a, b| values[a].cmp(&values[b])), [3, 1, 4, 0, 2]);
+        for count in 0..40 {
+            let values: Vec<usize> = (0..count).map(|i| i * 7 % 11 % 5).collect();
+            let mut expected: Vec<usize> = (0..count).collect();
+            expected.sort_by_key(|&i| values[i]);
+            assert_eq!(order(count, &|a, b| values[a].cmp(&values[b])), expected);
+        }
     }
 }

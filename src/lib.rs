@@ -1,5 +1,5 @@
-//! unnoise runs denoising diffusion models (DDPM, DDIM) on wgpu, natively and in a web page, from
-//! the checkpoints that Hugging Face diffusers writes.
+//! unnoise runs denoising diffusion models (DDPM, DDIM) on WebGPU, natively (wgpu) and in a web page,
+//! from the checkpoints that Hugging Face diffusers writes.
 //!
 //! ```text
 //! config.json + *.safetensors ─► config, weights ─► model ─► graph ─► plan ─► gpu::Executor ─┐
@@ -37,6 +37,7 @@ pub mod diffusion;
 pub mod error;
 pub mod generate;
 pub mod gpu;
+mod json;
 pub mod kernels;
 mod lean;
 pub mod model;
@@ -50,3 +51,9 @@ pub mod web;
 pub mod weights;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod words;
+
+// A list of free blocks: 3 kB less of the page's module than the standard library's allocator.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: lol_alloc::LockedAllocator<lol_alloc::FreeListAllocator> =
+    lol_alloc::LockedAllocator::new(lol_alloc::FreeListAllocator::new());

@@ -67,7 +67,7 @@ impl fmt::Display for Shape {
 /// If `nchw.len() != n * c * h * w`.
 pub fn nchw_to_nhwc4(nchw: &[f32], shape: Shape) -> Vec<f32> {
     let Shape { n, h, w, c } = shape;
-    assert_eq!(nchw.len(), n * c * h * w, "NCHW data for {shape}");
+    assert!(nchw.len() == n * c * h * w, "NCHW data for {shape}");
     let stride = shape.c4() * 4;
     let mut out = vec![0.0; shape.len4() * 4];
     for i in 0..n {
@@ -87,7 +87,7 @@ pub fn nchw_to_nhwc4(nchw: &[f32], shape: Shape) -> Vec<f32> {
 /// If `nhwc4.len() != shape.len4() * 4`.
 pub fn nhwc4_to_nchw(nhwc4: &[f32], shape: Shape) -> Vec<f32> {
     let Shape { n, h, w, c } = shape;
-    assert_eq!(nhwc4.len(), shape.len4() * 4, "padded NHWC data for {shape}");
+    assert!(nhwc4.len() == shape.len4() * 4, "padded NHWC data for {shape}");
     let stride = shape.c4() * 4;
     let mut out = vec![0.0; n * c * h * w];
     for i in 0..n {

@@ -289,17 +289,9 @@ async function once(id, job, { wasm, device: opened, info }, wanted, raw, signal
       await breathe();
     }
   } finally {
-    // A read-back under way borrows the run: it must land first, and the caller need not wait for that.
     end();
-    const free = () => {
-      try {
-        run.free();
-      } catch {
-        // Borrowed by a call on a lost device that never returns.
-      }
-    };
-    if (looking) looking.then(free, free);
-    else free();
+    // A read-back under way keeps what it needs of the run.
+    run.free();
   }
 }
 

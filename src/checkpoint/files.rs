@@ -1,6 +1,7 @@
 //! Where a model's files come from: a folder on disk, or files handed over in memory (the page).
 
 use super::CheckpointError;
+use crate::lean;
 
 /// Largest JSON file read: `trained_betas` may hold thousands of numbers.
 pub const MAX_JSON: u64 = 1 << 20;
@@ -36,18 +37,16 @@ impl MemoryFiles {
     /// Takes files with their paths. Folders that all of them share are stripped (a dropped folder
     /// comes as `my-model/unet/config.json`), hidden files are left out.
     pub fn new(files: Vec<(String, Vec<u8>)>) -> Self {
-        let mut files: Vec<(String, Vec<u8>)> = files
-            .into_iter()
-            .map(|(path, bytes)| (path.replace('\\', "/"), bytes))
-            .map(|(path, bytes)| {
-                let mut path = path.as_str();
-                while let Some(rest) = path.strip_prefix("./") {
-                    path = rest;
-                }
-                (path.trim_start_matches('/').to_owned(), bytes)
-            })
-            .filter(|(path, _)| !path.split('/').any(|p| p.starts_with('.') || p == "__MACOSX"))
-            .collect();
+        let mut files = files;
+        for (path, _) in &mut files {
+            let slashed = lean::replace(path, "\\", "/");
+            let mut clean = slashed.as_str();
+            while let Some(rest) = clean.strip_prefix("./") {
+                clean = rest;
+            }
+            *path = clean.trim_start_matches('/').to_owned();
+        }
+        files.retain(|(path, _)| !path.split('/').any(|p| p.starts_with('.') || p == "__MACOSX"));
         let mut name = None;
         while let Some(folder) = shared_folder(&files) {
             for (path, _) in &mut files {
@@ -73,7 +72,9 @@ fn shared_folder(files: &[(String, Vec<u8>)]) -> Option<String> {
 
 impl Files for MemoryFiles {
     fn list(&self) -> Vec<String> {
-        self.files.iter().map(|(path, _)| path.clone()).collect()
+        let mut paths = Vec::with_capacity(self.files.len());
+        self.files.iter().for_each(|(path, _)| paths.push(path.clone()));
+        paths
     }
 
     fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, CheckpointError> {

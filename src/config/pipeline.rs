@@ -1,9 +1,10 @@
 //! `model_index.json`: which pipeline a folder is, and of which parts.
 
 use super::ConfigError;
-use super::json::Keys;
+use super::json::{Keys, named};
 use super::scheduler::SchedulerKind;
-use serde_json::Value;
+use super::scheduler_json::SCHEDULERS;
+use crate::json::Value;
 
 /// What `model_index.json` settles.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,34 +25,41 @@ impl PipelineConfig {
     /// [`ConfigError`]; other pipelines are refused by name.
     pub fn from_json(text: &str, file: &str) -> Result<Self, ConfigError> {
         let k = Keys::parse(text, file)?;
-        let ddim = match k.text("_class_name", "missing")? {
-            "DDPMPipeline" => false,
+        let ddim = match k.text("_class_name", "missing") {
             "DDIMPipeline" => true,
-            "missing" => return Err(k.wrong("_class_name", "\"DDPMPipeline\" or \"DDIMPipeline\"")),
-            other @ ("PNDMPipeline" | "ScoreSdeVePipeline" | "KarrasVePipeline") => {
-                return Err(k.unsupported("_class_name", other, RESAVE));
+            "DDPMPipeline" => false,
+            other => {
+                match other {
+                    "missing" => k.wrong("_class_name", "\"DDPMPipeline\" or \"DDIMPipeline\""),
+                    "PNDMPipeline" | "ScoreSdeVePipeline" | "KarrasVePipeline" => {
+                        k.unsupported("_class_name", other, RESAVE);
+                    }
+                    _ => k.unsupported("_class_name", other, UNCONDITIONAL),
+                }
+                false
             }
-            other => return Err(k.unsupported("_class_name", other, UNCONDITIONAL)),
         };
-        match class(&k, "unet")? {
+        match class(&k, "unet") {
             Some("UNet2DModel" | "UNetUnconditionalModel" | "UNetModel") => {}
-            Some(other) => return Err(k.unsupported("unet", other, UNCONDITIONAL)),
-            None => return Err(k.wrong("unet", "[\"diffusers\", \"UNet2DModel\"]")),
+            Some(other) => k.unsupported("unet", other, UNCONDITIONAL),
+            None => k.wrong("unet", "[\"diffusers\", \"UNet2DModel\"]"),
         }
-        let scheduler = match class(&k, "scheduler")? {
-            None | Some("DDPMScheduler" | "DDPMParallelScheduler") => SchedulerKind::Ddpm,
-            Some("DDIMScheduler" | "DDIMParallelScheduler") => SchedulerKind::Ddim,
-            Some(other) => return Err(k.unsupported("scheduler", other, RESAVE)),
-        };
+        let scheduler = class(&k, "scheduler").unwrap_or("DDPMScheduler");
+        let scheduler = named(SCHEDULERS, scheduler).unwrap_or_else(|| {
+            k.unsupported("scheduler", scheduler, RESAVE);
+            SchedulerKind::Ddpm
+        });
         // Parts beside these two would be left out: say so rather than draw something else.
         let part = |(key, value): &(&String, &Value)| {
             let known = matches!(key.as_str(), "unet" | "scheduler") || key.starts_with('_');
             !known && value.as_array().is_some_and(|pair| pair.iter().any(|v| !v.is_null()))
         };
         if let Some((key, value)) = k.iter().find(part) {
-            let class = value.get(1).and_then(Value::as_str).unwrap_or("another part");
-            return Err(k.unsupported(key, class, UNCONDITIONAL));
+            let class =
+                value.as_array().and_then(|pair| pair.get(1)?.as_str()).unwrap_or("another part");
+            k.unsupported(key, class, UNCONDITIONAL);
         }
+        k.check()?;
         // DDIMPipeline turns any scheduler it is given into a DDIMScheduler.
         Ok(Self { sampler: if ddim { SchedulerKind::Ddim } else { scheduler } })
     }
@@ -72,14 +80,17 @@ impl PipelineConfig {
 }
 
 /// The class of a part: `["diffusers", class]`, or `[null, null]` for none.
-fn class<'k>(k: &'k Keys, key: &str) -> Result<Option<&'k str>, ConfigError> {
+fn class<'k>(k: &'k Keys, key: &str) -> Option<&'k str> {
     match k.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Array(pair)) if pair.iter().all(Value::is_null) => Ok(None),
-        Some(Value::Array(pair)) => match pair.as_slice() {
-            [_, Value::String(class)] => Ok(Some(class)),
-            _ => Err(k.wrong(key, "[library, class]")),
-        },
-        Some(_) => Err(k.wrong(key, "[library, class]")),
+        None | Some(Value::Null) => return None,
+        Some(Value::Array(pair)) if pair.iter().all(Value::is_null) => return None,
+        Some(Value::Array(pair)) => {
+            if let [_, Value::String(class)] = pair.as_slice() {
+                return Some(class);
+            }
+        }
+        Some(_) => {}
     }
+    k.wrong(key, "[library, class]");
+    None
 }

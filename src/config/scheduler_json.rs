@@ -3,12 +3,11 @@
 //! The keys of both schedulers are read whichever wrote the file: either sampler can be chosen.
 
 use super::ConfigError;
-use super::json::Keys;
+use super::json::{Keys, name_of, named};
 use super::scheduler::{
     BetaSchedule, PredictionType, SchedulerConfig, SchedulerKind, TimestepSpacing, VarianceType,
 };
-use crate::lean;
-use serde_json::Value;
+use crate::json::Value;
 
 /// Largest T; Improved DDPM has 4,000.
 pub const MAX_TIMESTEPS: usize = 100_000;
@@ -26,54 +25,55 @@ impl SchedulerConfig {
     pub fn from_json(text: &str, file: &str) -> Result<Self, ConfigError> {
         let k = Keys::parse(text, file)?;
         let d = Self::default();
-        let kind = match k.text("_class_name", "DDPMScheduler")? {
-            "DDPMScheduler" | "DDPMParallelScheduler" => SchedulerKind::Ddpm,
-            "DDIMScheduler" | "DDIMParallelScheduler" => SchedulerKind::Ddim,
-            other => return Err(k.unsupported("_class_name", other, OTHER_SCHEDULER)),
-        };
+        let class = k.text("_class_name", SCHEDULERS[0].0);
+        let kind = named(SCHEDULERS, class).unwrap_or_else(|| {
+            k.unsupported("_class_name", class, OTHER_SCHEDULER);
+            SchedulerKind::Ddpm
+        });
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let share = |x: f64| (0.0..=1.0).contains(&x);
         let timesteps = k.name("num_train_timesteps", "timesteps");
-        let num_train_timesteps = k.integer(timesteps, d.num_train_timesteps, 1, MAX_TIMESTEPS)?;
-        let beta_schedule = schedule(&k)?;
+        let num_train_timesteps = k.integer(timesteps, d.num_train_timesteps, 1, MAX_TIMESTEPS);
+        let beta_schedule = schedule(&k);
         if kind == SchedulerKind::Ddim && beta_schedule == BetaSchedule::Sigmoid {
-            let other = "DDIMScheduler has no such schedule in diffusers";
-            return Err(k.contradiction("beta_schedule", other.to_owned()));
+            let (key, other) = ("beta_schedule", "DDIMScheduler has no such schedule in diffusers");
+            k.contradiction(key, k.found(key), other.to_owned());
         }
         let config = Self {
             kind,
             num_train_timesteps,
-            beta_start: k.number("beta_start", d.beta_start, share, "a number from 0 to 1")?,
-            beta_end: k.number("beta_end", d.beta_end, share, "a number from 0 to 1")?,
+            beta_start: k.number("beta_start", d.beta_start, share, "a number from 0 to 1"),
+            beta_end: k.number("beta_end", d.beta_end, share, "a number from 0 to 1"),
             beta_schedule,
-            trained_betas: trained_betas(&k, num_train_timesteps)?,
-            variance_type: variance(&k)?,
-            clip_sample: k.flag("clip_sample", d.clip_sample)?,
+            trained_betas: trained_betas(&k, num_train_timesteps),
+            variance_type: variance(&k),
+            clip_sample: k.flag("clip_sample", d.clip_sample),
             clip_sample_range: k.number(
                 "clip_sample_range",
                 d.clip_sample_range,
                 positive,
                 "a number above 0",
-            )?,
-            prediction_type: prediction(&k)?,
-            thresholding: k.flag("thresholding", d.thresholding)?,
+            ),
+            prediction_type: prediction(&k),
+            thresholding: k.flag("thresholding", d.thresholding),
             dynamic_thresholding_ratio: k.number(
                 "dynamic_thresholding_ratio",
                 d.dynamic_thresholding_ratio,
                 share,
                 "a number from 0 to 1",
-            )?,
+            ),
             sample_max_value: k.number(
                 "sample_max_value",
                 d.sample_max_value,
                 positive,
                 "a number above 0",
-            )?,
-            timestep_spacing: spacing(&k)?,
-            steps_offset: k.integer("steps_offset", d.steps_offset, 0, num_train_timesteps)?,
-            rescale_betas_zero_snr: k.flag("rescale_betas_zero_snr", d.rescale_betas_zero_snr)?,
-            set_alpha_to_one: k.flag("set_alpha_to_one", d.set_alpha_to_one)?,
+            ),
+            timestep_spacing: spacing(&k),
+            steps_offset: k.integer("steps_offset", d.steps_offset, 0, num_train_timesteps),
+            rescale_betas_zero_snr: k.flag("rescale_betas_zero_snr", d.rescale_betas_zero_snr),
+            set_alpha_to_one: k.flag("set_alpha_to_one", d.set_alpha_to_one),
         };
+        k.check()?;
         Ok(config)
     }
 
@@ -113,135 +113,121 @@ impl SchedulerConfig {
     }
 }
 
+/// diffusers' classes; the parallel ones differ in batching only.
+pub(super) const SCHEDULERS: &[(&str, SchedulerKind)] = &[
+    ("DDPMScheduler", SchedulerKind::Ddpm),
+    ("DDPMParallelScheduler", SchedulerKind::Ddpm),
+    ("DDIMScheduler", SchedulerKind::Ddim),
+    ("DDIMParallelScheduler", SchedulerKind::Ddim),
+];
+
+// Names, each list beginning with diffusers' default.
+const SCHEDULES: &[(&str, BetaSchedule)] = &[
+    ("linear", BetaSchedule::Linear),
+    ("scaled_linear", BetaSchedule::ScaledLinear),
+    ("squaredcos_cap_v2", BetaSchedule::SquaredcosCapV2),
+    ("sigmoid", BetaSchedule::Sigmoid),
+];
+const PREDICTIONS: &[(&str, PredictionType)] = &[
+    ("epsilon", PredictionType::Epsilon),
+    ("sample", PredictionType::Sample),
+    ("v_prediction", PredictionType::VPrediction),
+];
+const VARIANCES: &[(&str, VarianceType)] = &[
+    ("fixed_small", VarianceType::FixedSmall),
+    ("fixed_small_log", VarianceType::FixedSmallLog),
+    ("fixed_large", VarianceType::FixedLarge),
+    ("fixed_large_log", VarianceType::FixedLargeLog),
+    ("learned", VarianceType::Learned),
+    ("learned_range", VarianceType::LearnedRange),
+];
+const SPACINGS: &[(&str, TimestepSpacing)] = &[
+    ("leading", TimestepSpacing::Leading),
+    ("trailing", TimestepSpacing::Trailing),
+    ("linspace", TimestepSpacing::Linspace),
+    ("quadratic", TimestepSpacing::Quadratic),
+];
+
 impl BetaSchedule {
     /// diffusers' name.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Linear => "linear",
-            Self::ScaledLinear => "scaled_linear",
-            Self::SquaredcosCapV2 => "squaredcos_cap_v2",
-            Self::Sigmoid => "sigmoid",
-        }
+        name_of(SCHEDULES, self)
     }
 }
 
 impl PredictionType {
     /// diffusers' name.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Epsilon => "epsilon",
-            Self::Sample => "sample",
-            Self::VPrediction => "v_prediction",
-        }
+        name_of(PREDICTIONS, self)
     }
 }
 
 impl VarianceType {
     /// diffusers' name.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::FixedSmall => "fixed_small",
-            Self::FixedSmallLog => "fixed_small_log",
-            Self::FixedLarge => "fixed_large",
-            Self::FixedLargeLog => "fixed_large_log",
-            Self::Learned => "learned",
-            Self::LearnedRange => "learned_range",
-        }
+        name_of(VARIANCES, self)
     }
 }
 
 impl TimestepSpacing {
     /// diffusers' name, or `quadratic`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Leading => "leading",
-            Self::Trailing => "trailing",
-            Self::Linspace => "linspace",
-            Self::Quadratic => "quadratic",
-        }
+        name_of(SPACINGS, self)
+    }
+
+    /// The spacing of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        named(SPACINGS, name)
     }
 }
 
-fn schedule(k: &Keys) -> Result<BetaSchedule, ConfigError> {
-    Ok(match k.text("beta_schedule", "linear")? {
-        "linear" => BetaSchedule::Linear,
-        "scaled_linear" => BetaSchedule::ScaledLinear,
-        "squaredcos_cap_v2" => BetaSchedule::SquaredcosCapV2,
-        "sigmoid" => BetaSchedule::Sigmoid,
-        "laplace" => return Err(k.unsupported("beta_schedule", "laplace", SCHEDULE)),
-        _ => {
-            let expected = "\"linear\", \"scaled_linear\", \"squaredcos_cap_v2\" or \"sigmoid\"";
-            return Err(k.wrong("beta_schedule", expected));
-        }
-    })
+fn schedule(k: &Keys) -> BetaSchedule {
+    let key = "beta_schedule";
+    if k.get(key).and_then(Value::as_str) == Some("laplace") {
+        k.unsupported(key, "laplace", SCHEDULE);
+    }
+    let expected = "\"linear\", \"scaled_linear\", \"squaredcos_cap_v2\" or \"sigmoid\"";
+    k.choice(key, SCHEDULES, expected)
 }
 
-fn variance(k: &Keys) -> Result<VarianceType, ConfigError> {
-    Ok(match k.text("variance_type", "fixed_small")? {
-        "fixed_small" => VarianceType::FixedSmall,
-        "fixed_small_log" => VarianceType::FixedSmallLog,
-        "fixed_large" => VarianceType::FixedLarge,
-        "fixed_large_log" => VarianceType::FixedLargeLog,
-        "learned" => VarianceType::Learned,
-        "learned_range" => VarianceType::LearnedRange,
-        _ => {
-            let expected = "\"fixed_small\", \"fixed_small_log\", \"fixed_large\", \
-                            \"fixed_large_log\", \"learned\" or \"learned_range\"";
-            return Err(k.wrong("variance_type", expected));
-        }
-    })
+fn variance(k: &Keys) -> VarianceType {
+    let expected = "\"fixed_small\", \"fixed_small_log\", \"fixed_large\", \"fixed_large_log\", \
+                    \"learned\" or \"learned_range\"";
+    k.choice("variance_type", VARIANCES, expected)
 }
 
-fn prediction(k: &Keys) -> Result<PredictionType, ConfigError> {
+fn prediction(k: &Keys) -> PredictionType {
     // Before 0.8 a flag said whether the output is epsilon or x_0.
-    if !k.has("prediction_type") && !k.flag("predict_epsilon", true)? {
-        return Ok(PredictionType::Sample);
+    if !k.has("prediction_type") && !k.flag("predict_epsilon", true) {
+        return PredictionType::Sample;
     }
-    Ok(match k.text("prediction_type", "epsilon")? {
-        "epsilon" => PredictionType::Epsilon,
-        "sample" => PredictionType::Sample,
-        "v_prediction" => PredictionType::VPrediction,
-        _ => {
-            let expected = "\"epsilon\", \"sample\" or \"v_prediction\"";
-            return Err(k.wrong("prediction_type", expected));
-        }
-    })
+    k.choice("prediction_type", PREDICTIONS, "\"epsilon\", \"sample\" or \"v_prediction\"")
 }
 
-fn spacing(k: &Keys) -> Result<TimestepSpacing, ConfigError> {
-    Ok(match k.text("timestep_spacing", "leading")? {
-        "leading" => TimestepSpacing::Leading,
-        "trailing" => TimestepSpacing::Trailing,
-        "linspace" => TimestepSpacing::Linspace,
-        "quadratic" => TimestepSpacing::Quadratic,
-        _ => {
-            return Err(k.wrong("timestep_spacing", "\"leading\", \"trailing\" or \"linspace\""));
-        }
-    })
+fn spacing(k: &Keys) -> TimestepSpacing {
+    k.choice("timestep_spacing", SPACINGS, "\"leading\", \"trailing\" or \"linspace\"")
 }
 
-fn trained_betas(k: &Keys, count: usize) -> Result<Option<Vec<f32>>, ConfigError> {
+fn trained_betas(k: &Keys, count: usize) -> Option<Vec<f32>> {
     let key = "trained_betas";
     if matches!(k.get(key), Some(Value::Null)) {
-        return Ok(None);
+        return None;
     }
     let expected = "a list of numbers from 0 to 1, or null";
-    let Some(items) = k.list(key, expected)? else { return Ok(None) };
+    let items = k.list(key, expected)?;
     if items.len() != count {
         let other = format!("`num_train_timesteps` is {count}");
-        let (file, key, found) = (k.file(), key.to_owned(), format!("{} betas", items.len()));
-        return Err(ConfigError::Contradiction { file, key, found, other });
+        k.contradiction(key, format!("{} betas", items.len()), other);
     }
-    let mut betas = Vec::with_capacity(count);
+    let mut betas = Vec::with_capacity(items.len());
     for (i, item) in items.iter().enumerate() {
         match item.as_f64() {
             Some(beta) if (0.0..=1.0).contains(&beta) => betas.push(beta as f32),
             _ => {
-                let (file, key) = (k.file(), format!("{key}[{i}]"));
-                let (found, expected) = (super::shorten(&lean::json(item)), expected.to_owned());
-                return Err(ConfigError::Value { file, key, found, expected });
+                k.wrong_item(key, i, item, expected);
+                break;
             }
         }
     }
-    Ok(Some(betas))
+    Some(betas)
 }

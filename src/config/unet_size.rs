@@ -158,14 +158,21 @@ impl UNetConfig {
     /// Channels of every attention there is.
     pub(super) fn attention_channels(&self) -> Vec<usize> {
         let widths = &self.block_out_channels;
-        let down = self.down_block_types.iter().zip(widths.iter());
-        let up = self.up_block_types.iter().zip(widths.iter().rev());
-        let mid = self.mid_block && self.add_attention;
-        down.filter(|(b, _)| **b == DownBlock::Attention)
-            .map(|(_, &c)| c)
-            .chain(up.filter(|(b, _)| **b == UpBlock::Attention).map(|(_, &c)| c))
-            .chain(widths.last().copied().filter(|_| mid))
-            .collect()
+        let mut found = Vec::new();
+        for (block, &c) in self.down_block_types.iter().zip(widths) {
+            if *block == DownBlock::Attention {
+                found.push(c);
+            }
+        }
+        for (block, &c) in self.up_block_types.iter().zip(widths.iter().rev()) {
+            if *block == UpBlock::Attention {
+                found.push(c);
+            }
+        }
+        if let Some(&c) = widths.last().filter(|_| self.mid_block && self.add_attention) {
+            found.push(c);
+        }
+        found
     }
 }
 

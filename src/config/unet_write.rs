@@ -1,7 +1,9 @@
 //! `UNet2DModel`'s `config.json`, written as diffusers writes it.
 
-use super::unet::{ClassEmbedding, DownBlock, Resample, TimeEmbedding, UNetConfig, UpBlock};
-use serde_json::Value;
+use super::json::name_of;
+use super::unet::{ClassEmbedding, Resample, UNetConfig};
+use super::unet_json::{DOWN_BLOCKS, TIME_EMBEDDINGS, UP_BLOCKS};
+use crate::json::Value;
 
 impl UNetConfig {
     /// `config.json` as diffusers writes it.
@@ -9,16 +11,8 @@ impl UNetConfig {
         let names = |list: Vec<&str>| Value::from(list);
         let optional = |n: Option<usize>| n.map_or(Value::Null, Value::from);
         let resample = |r| if r == Resample::Conv { "conv" } else { "resnet" };
-        let down = self.down_block_types.iter().map(|b| match b {
-            DownBlock::Plain => "DownBlock2D",
-            DownBlock::Attention => "AttnDownBlock2D",
-            DownBlock::Resnet => "ResnetDownsampleBlock2D",
-        });
-        let up = self.up_block_types.iter().map(|b| match b {
-            UpBlock::Plain => "UpBlock2D",
-            UpBlock::Attention => "AttnUpBlock2D",
-            UpBlock::Resnet => "ResnetUpsampleBlock2D",
-        });
+        let down = self.down_block_types.iter().map(|&b| name_of(DOWN_BLOCKS, b));
+        let up = self.up_block_types.iter().map(|&b| name_of(UP_BLOCKS, b));
         let (class_type, class_rows) = match self.class_embedding {
             None => (Value::Null, None),
             Some(ClassEmbedding::Table(rows)) => (Value::Null, Some(rows)),
@@ -63,15 +57,7 @@ impl UNetConfig {
                 },
             ),
             ("time_embedding_dim", optional(self.time_embedding_dim)),
-            (
-                "time_embedding_type",
-                match self.time_embedding_type {
-                    TimeEmbedding::Positional => "positional",
-                    TimeEmbedding::Fourier => "fourier",
-                    TimeEmbedding::Learned => "learned",
-                }
-                .into(),
-            ),
+            ("time_embedding_type", name_of(TIME_EMBEDDINGS, self.time_embedding_type).into()),
             ("up_block_types", names(up.collect())),
             ("upsample_type", resample(self.upsample_type).into()),
         ];

@@ -7,7 +7,7 @@ use std::f64::consts::FRAC_PI_2;
 use super::error::DiffusionError;
 use crate::config::SchedulerConfig;
 use crate::config::scheduler::BetaSchedule;
-use crate::lean::sin_cos;
+use crate::lean::{exp, sin_cos};
 
 /// More training timesteps than any model has; a limit on what a hostile configuration can make us
 /// allocate.
@@ -97,15 +97,22 @@ fn betas(schedule: BetaSchedule, start: f64, end: f64, count: usize) -> Vec<f32>
     match schedule {
         BetaSchedule::Linear => linspace(start as f32, end as f32, count),
         BetaSchedule::ScaledLinear => {
-            let roots = linspace(start.sqrt() as f32, end.sqrt() as f32, count);
-            roots.into_iter().map(|root| root * root).collect()
+            let mut roots = linspace(start.sqrt() as f32, end.sqrt() as f32, count);
+            roots.iter_mut().for_each(|root| *root *= *root);
+            roots
         }
-        BetaSchedule::SquaredcosCapV2 => (0..count).map(|i| cosine_beta(i, count)).collect(),
+        BetaSchedule::SquaredcosCapV2 => {
+            let mut betas = vec![0.0; count];
+            betas.iter_mut().enumerate().for_each(|(i, beta)| *beta = cosine_beta(i, count));
+            betas
+        }
         BetaSchedule::Sigmoid => {
             // torch's scalar operands take part in f32 arithmetic rounded to f32.
             let (start, range) = (start as f32, (end - start) as f32);
-            let sigmoid = |x: f32| 1.0 / (1.0 + (-f64::from(x)).exp() as f32);
-            linspace(-6.0, 6.0, count).into_iter().map(|x| sigmoid(x) * range + start).collect()
+            let sigmoid = |x: f32| 1.0 / (1.0 + exp(-f64::from(x)) as f32);
+            let mut betas = linspace(-6.0, 6.0, count);
+            betas.iter_mut().for_each(|x| *x = sigmoid(*x) * range + start);
+            betas
         }
     }
 }
@@ -133,33 +140,35 @@ fn linspace(start: f32, end: f32, count: usize) -> Vec<f32> {
             (f64::from(end) - step * (count - 1 - i) as f64) as f32
         }
     };
-    (0..count).map(at).collect()
+    let mut values = vec![0.0; count];
+    values.iter_mut().enumerate().for_each(|(i, value)| *value = at(i));
+    values
 }
 
 /// `torch.cumprod` of the f32 values 1 - beta: accumulated in f64, each result rounded to f32.
 fn running_product(betas: &[f32]) -> Vec<f32> {
     let mut product = 1.0_f64;
-    let step = |beta: &f32| {
-        product *= f64::from(1.0 - beta);
-        product as f32
-    };
-    betas.iter().map(step).collect()
+    let mut products = betas.to_vec();
+    for value in &mut products {
+        product *= f64::from(1.0 - *value);
+        *value = product as f32;
+    }
+    products
 }
 
 /// Lin et al. 2023, algorithm 1: shifts and scales sqrt(a_t) so that the last is 0 and the first
 /// stays. All in f32, as diffusers does it (whose own rounding differs in the last bits).
 fn rescale_zero_terminal_snr(betas: &[f32]) -> Vec<f32> {
-    let roots: Vec<f32> = running_product(betas).into_iter().map(f32::sqrt).collect();
-    let (first, last) = (roots[0], roots[roots.len() - 1]);
+    let mut values = running_product(betas);
+    let (first, last) = (values[0].sqrt(), values[values.len() - 1].sqrt());
     let scale = first / (first - last);
     let mut previous = 1.0;
-    let beta = |root: f32| {
-        let root = (root - last) * scale;
+    for value in &mut values {
+        let root = (value.sqrt() - last) * scale;
         let alpha_bar = root * root;
         // The first alpha is alpha_bar itself: dividing by 1 is exact.
-        let beta = 1.0 - alpha_bar / previous;
+        *value = 1.0 - alpha_bar / previous;
         previous = alpha_bar;
-        beta
-    };
-    roots.into_iter().map(beta).collect()
+    }
+    values
 }

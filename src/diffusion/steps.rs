@@ -95,9 +95,10 @@ impl Steps {
         let schedule = Schedule::new(config)?;
         check_settings(config, options)?;
         let timesteps = list(config, options)?;
-        let rows = (0..timesteps.len())
-            .map(|i| row(&schedule, config, options, &timesteps, i))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut rows = Vec::with_capacity(timesteps.len());
+        for i in 0..timesteps.len() {
+            rows.push(row(&schedule, config, options, &timesteps, i)?);
+        }
         let deviation = match options.kind {
             SamplerKind::Ddpm => ddpm::deviation(config.variance_type),
             SamplerKind::Ddim | SamplerKind::DdimInverse => Deviation::Fixed,
@@ -127,7 +128,9 @@ impl Steps {
 
     /// All rows, for the GPU: [`StepCoefficients::VEC4`] `vec4<f32>`s a step.
     pub fn table(&self) -> Vec<f32> {
-        self.rows.iter().flat_map(StepCoefficients::to_words).collect()
+        let mut table = Vec::with_capacity(self.rows.len() * StepCoefficients::VEC4 * 4);
+        self.rows.iter().for_each(|row| table.extend_from_slice(&row.to_words()));
+        table
     }
 
     /// Checks that a network with `out_channels` can drive these steps on images of `channels`.

@@ -29,25 +29,23 @@ pub fn timesteps(config: &SchedulerConfig, count: usize) -> Result<Vec<usize>, D
     if count == 0 || count > total {
         return Err(DiffusionError::StepCount { have: count, max: total });
     }
-    let mut list: Vec<usize> = match config.timestep_spacing {
-        TimestepSpacing::Leading => {
-            let stride = total / count;
-            (0..count).map(|i| i * stride + config.steps_offset).collect()
-        }
-        TimestepSpacing::Trailing => trailing(total, count),
-        TimestepSpacing::Linspace => {
-            let last = (total - 1) as f64;
-            linspace(last, count).map(|t| t.round_ties_even() as usize).collect()
-        }
-        TimestepSpacing::Quadratic => {
-            let end = (total as f64 * 0.8).sqrt();
-            let mut list: Vec<usize> =
-                linspace(end, count).map(|root| (root * root) as usize).collect();
-            list.dedup();
-            list
-        }
-    };
-    list.reverse();
+    let mut list = Vec::with_capacity(count);
+    for i in (0..count).rev() {
+        list.push(match config.timestep_spacing {
+            TimestepSpacing::Leading => i * (total / count) + config.steps_offset,
+            TimestepSpacing::Trailing => trailing(total, count, count - 1 - i),
+            TimestepSpacing::Linspace => {
+                linspace((total - 1) as f64, count, i).round_ties_even() as usize
+            }
+            TimestepSpacing::Quadratic => {
+                let root = linspace((total as f64 * 0.8).sqrt(), count, i);
+                (root * root) as usize
+            }
+        });
+    }
+    if config.timestep_spacing == TimestepSpacing::Quadratic {
+        list.dedup();
+    }
     check_range(&list, config)?;
     Ok(list)
 }
@@ -77,17 +75,16 @@ fn check_range(list: &[usize], config: &SchedulerConfig) -> Result<(), Diffusion
     }
 }
 
-/// round(arange(T, 0, -T/S)) - 1, ascending. The increment is the rounded difference of the first two
-/// values, as numpy has it.
-fn trailing(total: usize, count: usize) -> Vec<usize> {
+/// round(arange(T, 0, -T/S))[i] - 1. The increment is the rounded difference of the first two values, as
+/// numpy has it.
+fn trailing(total: usize, count: usize, i: usize) -> usize {
     let start = total as f64;
     let delta = (start - start / count as f64) - start;
-    let at = |i: usize| ((start + i as f64 * delta).round_ties_even() as usize).saturating_sub(1);
-    (0..count).rev().map(at).collect()
+    ((start + i as f64 * delta).round_ties_even() as usize).saturating_sub(1)
 }
 
-/// numpy's linspace(0, end, count).
-fn linspace(end: f64, count: usize) -> impl Iterator<Item = f64> {
+/// numpy's linspace(0, end, count)[i].
+fn linspace(end: f64, count: usize, i: usize) -> f64 {
     let step = end / (count.max(2) - 1) as f64;
-    (0..count).map(move |i| if i > 0 && i + 1 == count { end } else { i as f64 * step })
+    if i > 0 && i + 1 == count { end } else { i as f64 * step }
 }

@@ -11,6 +11,7 @@ use crate::gpu::Gpu;
 use crate::lean::float;
 use crate::model::embedding;
 use crate::plan::Plan;
+use crate::plan::graph::Param;
 use crate::shape::{Shape, nchw_to_nhwc4, nhwc4_to_nchw};
 use crate::weights::{ParamSpec, Weights};
 use std::cell::RefCell;
@@ -36,9 +37,11 @@ pub(crate) struct Inner {
 impl Inner {
     /// A weight of the checkpoint as a plan wants it.
     pub(crate) fn packed(&self, weight: &crate::plan::PackedWeight) -> Result<Vec<f32>, Error> {
-        let parts: Result<Vec<_>, _> =
-            weight.names.iter().map(|name| self.weights.read(name)).collect();
-        Ok(weight.packing.pack(&parts?))
+        let mut parts = Vec::with_capacity(weight.names.len());
+        for name in &weight.names {
+            parts.push(self.weights.read(name)?);
+        }
+        Ok(weight.packing.pack(&parts))
     }
 }
 
@@ -62,11 +65,13 @@ impl Model {
         // Parameters do not depend on the size: the smallest picture that halves evenly will do.
         let side = 1 << (unet.block_out_channels.len() - 1);
         let graph = crate::model::build(&unet, 1, side, side)?.graph;
-        let expected: Vec<ParamSpec> =
-            graph.params.into_iter().map(|p| ParamSpec { name: p.name, shape: p.shape }).collect();
+        let mut expected = Vec::with_capacity(graph.params.len());
+        let mut parameters = 0;
+        for Param { name, shape } in graph.params {
+            parameters += shape.iter().product::<usize>() as u64;
+            expected.push(ParamSpec { name, shape });
+        }
         weights.check(&expected)?;
-        let parameters =
-            expected.iter().map(|p| p.shape.iter().product::<usize>() as u64).sum::<u64>();
         Ok(Self {
             inner: Rc::new(Inner {
                 gpu: gpu.clone(),
@@ -144,13 +149,12 @@ impl Model {
         let session = self.session(Key::network(n, h, w), &|_, _| ()).await?;
         let outcome = async {
             session.write("sample", &nchw_to_nhwc4(sample, Shape::new(n, h, w, c)))?;
-            let rows = self.time_rows(&timesteps)?;
-            session.write("time", &padded(&rows))?;
+            session.write("time", &self.time_rows(&timesteps)?)?;
             if inner.unet.time_embedding_type == TimeEmbedding::Fourier {
-                session.write("inv_t", &padded(&self.inv_t_rows(&timesteps)))?;
+                session.write("inv_t", &inv_t_rows(&timesteps))?;
             }
             if let Some(rows) = self.class_rows(labels, n)? {
-                session.write("class", &padded(&rows))?;
+                session.write("class", &rows)?;
             }
             let output = session.run_network().await?;
             Ok(nhwc4_to_nchw(&output, Shape::new(n, h, w, inner.unet.out_channels)))
@@ -180,7 +184,7 @@ impl Model {
     pub fn labels(&self, values: Vec<f32>, n: usize) -> Labels {
         match self.inner.unet.class_embedding {
             Some(ClassEmbedding::Identity) => Labels::Vector(values),
-            _ if values.len() == n => Labels::Index(values.into_iter().map(f64::from).collect()),
+            _ if values.len() == n => Labels::Index(wide(&values)),
             _ => Labels::Index(vec![f64::from(values.first().copied().unwrap_or(0.0)); n]),
         }
     }
@@ -212,49 +216,49 @@ impl Model {
         *self.inner.idle.borrow_mut() = Some(session);
     }
 
-    /// Rows of the input `time`, one per timestep.
-    pub(crate) fn time_rows(&self, timesteps: &[f64]) -> Result<Vec<Vec<f32>>, Error> {
+    /// The input `time`, a row per timestep.
+    pub(crate) fn time_rows(&self, timesteps: &[f64]) -> Result<Vec<f32>, Error> {
         let unet = &self.inner.unet;
         let frequencies = match unet.time_embedding_type {
             TimeEmbedding::Fourier => self.inner.weights.read("time_proj.weight")?,
             _ => Vec::new(),
         };
-        timesteps
-            .iter()
-            .map(|&t| match unet.time_embedding_type {
-                TimeEmbedding::Positional => Ok(embedding::positional(unet, t)),
+        let mut rows = Vec::new();
+        for &t in timesteps {
+            match unet.time_embedding_type {
+                TimeEmbedding::Positional => push_row(&mut rows, &embedding::positional(unet, t)),
                 // Its logarithm feeds the embedding, and the output is divided by it.
-                TimeEmbedding::Fourier if t <= 0.0 => Err(Error::Request(format!(
-                    "timestep {}: this model's fourier time embedding takes timesteps above 0 only",
-                    float(t)
-                ))),
-                TimeEmbedding::Fourier => Ok(embedding::fourier(&frequencies, t)),
+                TimeEmbedding::Fourier if t <= 0.0 => {
+                    return Err(Error::Request(format!(
+                        "timestep {}: this model's fourier time embedding takes timesteps above 0 only",
+                        float(t)
+                    )));
+                }
+                TimeEmbedding::Fourier => {
+                    push_row(&mut rows, &embedding::fourier(&frequencies, t));
+                }
                 TimeEmbedding::Learned => {
-                    let rows = unet.num_train_timesteps.unwrap_or(0);
-                    if t < 0.0 || t >= rows as f64 || t.fract() != 0.0 {
+                    let count = unet.num_train_timesteps.unwrap_or(0);
+                    if t < 0.0 || t >= count as f64 || t.fract() != 0.0 {
                         return Err(Error::Request(format!(
                             "timestep {}: this model's learned time embedding has rows 0 to {}",
                             float(t),
-                            rows.saturating_sub(1)
+                            count.saturating_sub(1)
                         )));
                     }
-                    Ok(vec![t as f32])
+                    push_row(&mut rows, &[t as f32]);
                 }
-            })
-            .collect()
+            }
+        }
+        Ok(rows)
     }
 
-    /// Rows of the input `inv_t` of fourier models.
-    pub(crate) fn inv_t_rows(&self, timesteps: &[f64]) -> Vec<Vec<f32>> {
-        timesteps.iter().map(|t| vec![(1.0 / t) as f32]).collect()
-    }
-
-    /// Rows of the input `class`, one per image; none if the model takes no labels.
+    /// The input `class`, a row per image; none if the model takes no labels.
     pub(crate) fn class_rows(
         &self,
         labels: Option<&Labels>,
         n: usize,
-    ) -> Result<Option<Vec<Vec<f32>>>, Error> {
+    ) -> Result<Option<Vec<f32>>, Error> {
         let unet = &self.inner.unet;
         let Some(kind) = unet.class_embedding else {
             return match labels {
@@ -272,23 +276,22 @@ impl Model {
             };
             return Err(Error::Request(format!("this model is class-conditional: give {what}")));
         };
+        let mut rows = Vec::new();
         match (kind, labels) {
-            (ClassEmbedding::Table(rows), Labels::Index(index)) if index.len() == n => index
-                .iter()
-                .map(|&i| {
-                    if i < 0.0 || i >= rows as f64 || i.fract() != 0.0 {
+            (ClassEmbedding::Table(count), Labels::Index(index)) if index.len() == n => {
+                for &i in index {
+                    if i < 0.0 || i >= count as f64 || i.fract() != 0.0 {
                         return Err(Error::Request(format!(
                             "class label {}: this model has classes 0 to {}",
                             float(i),
-                            rows - 1
+                            count - 1
                         )));
                     }
-                    Ok(vec![i as f32])
-                })
-                .collect::<Result<_, _>>()
-                .map(Some),
+                    push_row(&mut rows, &[i as f32]);
+                }
+            }
             (ClassEmbedding::Timestep, Labels::Index(index)) if index.len() == n => {
-                self.label_projection(index).map(Some)
+                rows = self.label_projection(index)?;
             }
             (ClassEmbedding::Identity, Labels::Vector(values)) => {
                 let width = unet.time_embed_dim();
@@ -298,39 +301,60 @@ impl Model {
                         values.len()
                     )));
                 }
-                Ok(Some(values.chunks_exact(width).map(<[f32]>::to_vec).collect()))
+                values.chunks_exact(width).for_each(|row| push_row(&mut rows, row));
             }
-            (ClassEmbedding::Identity, Labels::Index(_)) => Err(Error::Request(
-                "this model's class labels are vectors (class_embed_type identity)".into(),
-            )),
-            _ => Err(Error::Request(format!("class labels do not match {n} images"))),
+            (ClassEmbedding::Identity, Labels::Index(_)) => {
+                return Err(Error::Request(
+                    "this model's class labels are vectors (class_embed_type identity)".into(),
+                ));
+            }
+            _ => {
+                return Err(Error::Request(format!("class labels do not match {n} images")));
+            }
         }
+        Ok(Some(rows))
     }
 
     /// `time_proj(labels)`, by the same projection as the timesteps'.
-    fn label_projection(&self, labels: &[f64]) -> Result<Vec<Vec<f32>>, Error> {
+    fn label_projection(&self, labels: &[f64]) -> Result<Vec<f32>, Error> {
         if self.inner.unet.time_embedding_type != TimeEmbedding::Learned {
             return self.time_rows(labels);
         }
         let width = embedding::width(&self.inner.unet);
         let table = self.inner.weights.read("time_proj.weight")?;
-        let row = |&label: &f64| {
+        let mut rows = Vec::new();
+        for &label in labels {
             let at = label as usize * width;
-            table.get(at..at + width).map(<[f32]>::to_vec).ok_or_else(|| {
+            let Some(row) = table.get(at..at + width) else {
                 let label = float(label);
-                Error::Request(format!("class label {label} is outside the embedding's table"))
-            })
-        };
-        labels.iter().map(row).collect()
+                return Err(Error::Request(format!(
+                    "class label {label} is outside the embedding's table"
+                )));
+            };
+            push_row(&mut rows, row);
+        }
+        Ok(rows)
     }
 }
 
-/// Rows one after another, each padded to whole vec4s.
-pub(crate) fn padded(rows: &[Vec<f32>]) -> Vec<f32> {
-    let mut out = Vec::new();
-    for row in rows {
-        out.extend_from_slice(row);
-        out.resize(out.len().next_multiple_of(4), 0.0);
-    }
+/// The same numbers as f64.
+pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
+    let mut out = Vec::with_capacity(values.len());
+    values.iter().for_each(|&value| out.push(f64::from(value)));
     out
+}
+
+/// The input `inv_t` of fourier models, a row per timestep.
+pub(crate) fn inv_t_rows(timesteps: &[f64]) -> Vec<f32> {
+    let mut rows = Vec::new();
+    for t in timesteps {
+        push_row(&mut rows, &[(1.0 / t) as f32]);
+    }
+    rows
+}
+
+/// Appends a row, padded to whole vec4s.
+fn push_row(rows: &mut Vec<f32>, row: &[f32]) {
+    rows.extend_from_slice(row);
+    rows.resize(rows.len().next_multiple_of(4), 0.0);
 }

@@ -1,6 +1,6 @@
 //! A run of the step loop, batch after batch.
 
-use super::model::{Labels, Model, padded};
+use super::model::{Labels, Model, inv_t_rows};
 use super::request::Request;
 use super::session::{self, Key, Sampling, Session};
 use crate::config::scheduler::SchedulerKind;
@@ -72,17 +72,18 @@ impl Run {
         check_noise(&request, shape, steps.len())?;
         let labels = request.class.map(|class| Labels::Index(vec![class as f64; shape.n]));
         let class_rows = model.class_rows(labels.as_ref(), shape.n)?;
-        let as_f64: Vec<f64> = steps.timesteps.iter().map(|&t| t as f64).collect();
+        let mut as_f64 = Vec::with_capacity(steps.len());
+        steps.timesteps.iter().for_each(|&t| as_f64.push(t as f64));
         let time_rows = model.time_rows(&as_f64)?;
 
         let session = model.session(key, &|_, _| ()).await?;
         session.write("coefficients", &steps.table())?;
-        session.write("time per step", &padded(&time_rows))?;
+        session.write("time per step", &time_rows)?;
         if session.executor.plan().tensor("inv_t per step").is_some() {
-            session.write("inv_t per step", &padded(&model.inv_t_rows(&as_f64)))?;
+            session.write("inv_t per step", &inv_t_rows(&as_f64))?;
         }
         if let Some(rows) = class_rows {
-            session.write("class", &padded(&rows))?;
+            session.write("class", &rows)?;
         }
         let state = RefCell::new(State {
             image: 0,
@@ -163,7 +164,7 @@ impl Run {
         let one = Shape { n: 1, ..self.shape };
         let mut x_t = Vec::with_capacity(self.shape.len4() * 4);
         for i in 0..self.shape.n {
-            x_t.extend(self.x_t_of(state.image + i, one));
+            x_t.extend_from_slice(&self.x_t_of(state.image + i, one));
         }
         session.write("sample", &x_t)?;
         if let Some(variance) = self.request.noise.as_ref().and_then(|n| n.variance.as_ref()) {
@@ -203,7 +204,7 @@ impl Run {
             for i in image..image + self.shape.n {
                 let at = (step * count + i) * len;
                 if i < count {
-                    out.extend(nchw_to_nhwc4(&variance[at..at + len], one));
+                    out.extend_from_slice(&nchw_to_nhwc4(&variance[at..at + len], one));
                 } else {
                     out.resize(out.len() + one.len4() * 4, 0.0);
                 }

@@ -6,7 +6,7 @@ use crate::diffusion::{Deviation, StepCoefficients, Thresholding};
 use crate::error::Error;
 use crate::gpu::pacer::{NATIVE_TARGET_MS, WEB_TARGET_MS};
 use crate::gpu::{Executor, Loading, Pacer, ReadRing, plan_fits};
-use crate::kernels::{self, Access, Class, advance, rgba, sampler_step, select, threshold};
+use crate::kernels::{Access, Class, advance, rgba, sampler_step, select, threshold};
 use crate::model::UNet;
 use crate::plan::{self, Binding, External, Plan, Role, Slice};
 use crate::shape::Shape;
@@ -73,15 +73,12 @@ pub fn network_plan(
     let UNet { mut graph, sample, output } = crate::model::build(unet, n, h, w)?;
     graph.tensors[output.0 as usize].name = "output".to_owned();
     // In a step loop x_t is updated in place, so it is state.
-    let externals: Vec<External> = graph
-        .inputs
-        .iter()
-        .map(|&tensor| External {
-            tensor,
-            role: if tensor == sample { Role::State } else { Role::Input },
-        })
-        .chain([External { tensor: output, role: Role::State }])
-        .collect();
+    let mut externals = Vec::with_capacity(graph.inputs.len() + 1);
+    for &tensor in &graph.inputs {
+        let role = if tensor == sample { Role::State } else { Role::Input };
+        externals.push(External { tensor, role });
+    }
+    externals.push(External { tensor: output, role: Role::State });
     Ok(plan::compile(graph, class, &externals))
 }
 
@@ -101,20 +98,16 @@ fn sampling_plan(
     let class = inner.gpu.class();
     let mut loops = LoopParts::new(&mut plan, sampling.capacity);
 
-    let mut before: Vec<(String, kernels::Call, Vec<Binding>)> = Vec::new();
+    let mut network = std::mem::take(&mut plan.dispatches);
     for name in ["time", "inv_t"] {
         let Some((shape, slice)) = plan.tensor(name) else { continue };
         let bytes = (sampling.capacity * shape.c4() * 16) as u64;
         let table = loops.tensor(&mut plan, &format!("{name} per step"), bytes, Role::Input);
         let call = select::Select { n: key.n, row4: shape.c4() }.call(class);
         let bindings = vec![read(loops.state), read(table), write(slice)];
-        before.push((format!("select {name}"), call, bindings));
+        plan.push(&format!("select {name}"), call, bindings);
     }
-    let network = std::mem::take(&mut plan.dispatches);
-    for (label, call, bindings) in before {
-        plan.push(&label, call, bindings);
-    }
-    plan.dispatches.extend(network);
+    plan.dispatches.append(&mut network);
 
     let (Some((shape, x_t)), Some((output_shape, output))) =
         (plan.tensor("sample"), plan.tensor("output"))
@@ -138,7 +131,7 @@ fn sampling_plan(
         plan.push("threshold", call, bindings);
         step.push(read(limits));
     }
-    step.extend([write(x_t), write(pred_x0)]);
+    step.extend_from_slice(&[write(x_t), write(pred_x0)]);
     let call = sampler_step::SamplerStep {
         shape,
         out_channels: output_shape.c,

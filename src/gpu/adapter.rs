@@ -2,7 +2,7 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 use super::Gpu;
-use super::GpuError;
+use super::{GpuError, wgpu};
 use crate::kernels::Class;
 use crate::lean::has;
 use crate::plan::Limits;
@@ -48,11 +48,67 @@ impl Gpu {
     }
 }
 
-pub(super) async fn choose(
+/// A device and what it came from.
+pub(super) struct Opened {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub adapter: AdapterSummary,
+    /// What the device grants.
+    pub limits: Limits,
+}
+
+/// Opens a device.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) async fn open(options: &GpuOptions) -> Result<Opened, GpuError> {
+    let chosen = choose(&wgpu::Instance::default(), options).await?;
+    let adapter = summary(&chosen);
+    let limits = wanted_limits(&chosen.limits(), options.default_limits);
+    let plan_limits = plan_limits(&limits);
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("unnoise"),
+        // Timestamps are for the profiler, subgroups for [`Class::SoftwareSubgroups`].
+        required_features: chosen.features()
+            & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP),
+        required_limits: limits,
+        memory_hints: wgpu::MemoryHints::MemoryUsage,
+        ..Default::default()
+    };
+    match chosen.request_device(&descriptor).await {
+        Ok((device, queue)) => Ok(Opened { device, queue, adapter, limits: plan_limits }),
+        Err(e) => Err(GpuError::NoDevice { adapter: adapter.name, reason: e.to_string() }),
+    }
+}
+
+/// Opens a device.
+#[cfg(target_arch = "wasm32")]
+pub(super) async fn open(options: &GpuOptions) -> Result<Opened, GpuError> {
+    let none = || GpuError::NoAdapter { wanted: None, available: Vec::new() };
+    let chosen = wgpu::Adapter::request().await.ok_or_else(none)?;
+    let (name, fallback) = chosen.describe();
+    let class = match class_of(&name) {
+        Some(Class::SwiftShader) => Class::SwiftShader,
+        _ if fallback => Class::Software,
+        named => named.unwrap_or(Class::Discrete),
+    };
+    let adapter = AdapterSummary {
+        name,
+        backend: "webgpu".to_owned(),
+        driver: String::new(),
+        class,
+        limits: plan_limits(&chosen.limits()),
+    };
+    let limits = wanted_limits(&chosen.limits(), options.default_limits);
+    match chosen.request_device(&limits).await {
+        Ok((device, queue)) => Ok(Opened { device, queue, adapter, limits: plan_limits(&limits) }),
+        Err(reason) => Err(GpuError::NoDevice { adapter: adapter.name, reason }),
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+async fn choose(
     instance: &wgpu::Instance,
     options: &GpuOptions,
 ) -> Result<wgpu::Adapter, GpuError> {
-    #[cfg(not(target_arch = "wasm32"))]
     if let Some(wanted) = &options.adapter {
         let mut adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
         let names: Vec<String> = adapters.iter().map(|a| a.get_info().name).collect();
@@ -66,8 +122,6 @@ pub(super) async fn choose(
             None => Err(GpuError::NoAdapter { wanted: Some(wanted.clone()), available: names }),
         };
     }
-    #[cfg(target_arch = "wasm32")]
-    let _ = options;
     let request = wgpu::RequestAdapterOptions {
         power_preference: wgpu::PowerPreference::HighPerformance,
         ..Default::default()
@@ -78,19 +132,13 @@ pub(super) async fn choose(
         .map_err(|_| GpuError::NoAdapter { wanted: None, available: Vec::new() })
 }
 
-/// Timestamps are for the profiler, subgroups for [`Class::SoftwareSubgroups`]. Both are native.
-pub(super) fn wanted_features() -> wgpu::Features {
-    if cfg!(target_arch = "wasm32") {
-        wgpu::Features::empty()
-    } else {
-        wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP
-    }
-}
-
 /// WebGPU's defaults, raised to what the adapter has where a plan can use it.
-pub(super) fn wanted_limits(adapter: &wgpu::Limits, default_limits: bool) -> wgpu::Limits {
+fn wanted_limits(adapter: &wgpu::Limits, default_limits: bool) -> wgpu::Limits {
     // An adapter below the defaults is no WebGPU adapter, but natively it can still be used.
+    #[cfg(not(target_arch = "wasm32"))]
     let mut limits = wgpu::Limits::default().or_worse_values_from(adapter);
+    #[cfg(target_arch = "wasm32")]
+    let mut limits = wgpu::Limits::default();
     if !default_limits {
         limits.max_storage_buffer_binding_size = adapter.max_storage_buffer_binding_size;
         limits.max_buffer_size = adapter.max_buffer_size;
@@ -104,7 +152,7 @@ pub(super) fn wanted_limits(adapter: &wgpu::Limits, default_limits: bool) -> wgp
     limits
 }
 
-pub(super) fn plan_limits(limits: &wgpu::Limits) -> Limits {
+fn plan_limits(limits: &wgpu::Limits) -> Limits {
     Limits {
         binding_bytes: limits.max_storage_buffer_binding_size,
         buffer_bytes: limits.max_buffer_size,
@@ -115,7 +163,8 @@ pub(super) fn plan_limits(limits: &wgpu::Limits) -> Limits {
     }
 }
 
-pub(super) fn summary(adapter: &wgpu::Adapter) -> AdapterSummary {
+#[cfg(not(target_arch = "wasm32"))]
+fn summary(adapter: &wgpu::Adapter) -> AdapterSummary {
     let info = adapter.get_info();
     let subgroup = match adapter.features().contains(wgpu::Features::SUBGROUP) {
         true => info.subgroup_min_size,
@@ -132,50 +181,33 @@ pub(super) fn summary(adapter: &wgpu::Adapter) -> AdapterSummary {
 
 /// The class of an adapter, from whatever it tells of itself; `subgroup` is the least size of its
 /// subgroups.
+#[cfg(not(target_arch = "wasm32"))]
 fn classify(kind: wgpu::DeviceType, backend: wgpu::Backend, name: &str, subgroup: u32) -> Class {
-    const SWIFTSHADER: [&str; 2] = ["swiftshader", "google"];
-    const SOFTWARE: [&str; 4] = ["llvmpipe", "lavapipe", "microsoft basic render", "warp"];
-    const SHARED_MEMORY: [&str; 6] = ["intel", "adreno", "qualcomm", "mali", "arm", "img"];
-    let name = name.to_ascii_lowercase();
-    let any = |words: &[&str]| words.iter().any(|word| has(&name, word));
-    match kind {
-        _ if any(&SWIFTSHADER) => Class::SwiftShader,
-        _ if kind == wgpu::DeviceType::Cpu || any(&SOFTWARE) => match subgroup {
-            8.. => Class::SoftwareSubgroups,
-            _ => Class::Software,
-        },
-        _ if backend == wgpu::Backend::Metal || has(&name, "apple") => Class::Apple,
-        wgpu::DeviceType::IntegratedGpu => Class::Integrated,
+    match class_of(name) {
+        Some(Class::SwiftShader) => Class::SwiftShader,
+        named if kind == wgpu::DeviceType::Cpu || named == Some(Class::Software) => {
+            if subgroup < 8 { Class::Software } else { Class::SoftwareSubgroups }
+        }
+        Some(Class::Apple) => Class::Apple,
+        _ if backend == wgpu::Backend::Metal => Class::Apple,
+        _ if kind == wgpu::DeviceType::IntegratedGpu => Class::Integrated,
         // Native drivers say what they are; only browsers leave it to the vendor's name.
-        wgpu::DeviceType::Other if any(&SHARED_MEMORY) => Class::Integrated,
+        Some(Class::Integrated) if kind == wgpu::DeviceType::Other => Class::Integrated,
         _ => Class::Discrete,
     }
 }
 
-/// wgpu passes on only the description, which browsers mostly leave empty: the vendor and
-/// architecture are read from the device itself.
-#[cfg(target_arch = "wasm32")]
-pub(super) fn web_names(device: &wgpu::Device, summary: &mut AdapterSummary) {
-    use wasm_bindgen::JsValue;
-    let Some(device) = device.as_webgpu() else { return };
-    let get = |object: &JsValue, key: &str| {
-        js_sys::Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
-    };
-    let info = get(device.as_ref(), "adapterInfo");
-    let mut name = String::new();
-    for key in ["vendor", "architecture", "device", "description"] {
-        if let Some(word) = get(&info, key).as_string().filter(|word| !word.is_empty()) {
-            if !name.is_empty() {
-                name.push(' ');
-            }
-            name.push_str(&word);
-        }
-    }
-    let fallback = get(&info, "isFallbackAdapter").as_bool() == Some(true);
-    let cpu = fallback || summary.class.is_software();
-    let kind = if cpu { wgpu::DeviceType::Cpu } else { wgpu::DeviceType::Other };
-    summary.class = classify(kind, wgpu::Backend::BrowserWebGpu, &name, 1);
-    summary.name = name;
+/// The class that an adapter's name tells, if it does.
+fn class_of(name: &str) -> Option<Class> {
+    const WORDS: [(&[&str], Class); 4] = [
+        (&["swiftshader", "google"], Class::SwiftShader),
+        (&["llvmpipe", "lavapipe", "microsoft basic render", "warp"], Class::Software),
+        (&["apple"], Class::Apple),
+        (&["intel", "adreno", "qualcomm", "mali", "arm", "img"], Class::Integrated),
+    ];
+    let name = name.to_ascii_lowercase();
+    let named = |(words, _): &&(&[&str], Class)| words.iter().any(|word| has(&name, word));
+    WORDS.iter().find(named).map(|(_, class)| *class)
 }
 
 #[cfg(test)]

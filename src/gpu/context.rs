@@ -1,14 +1,17 @@
 //! A device whose errors are values.
 
-#[cfg(target_arch = "wasm32")]
-use super::adapter::web_names;
-use super::adapter::{choose, plan_limits, summary, wanted_features, wanted_limits};
+use super::adapter::{Opened, open};
+use super::backend::ErrorScope;
 use super::pipelines::PipelineCache;
-use super::{AdapterSummary, GpuError, GpuOptions};
+use super::{AdapterSummary, GpuError, GpuOptions, wgpu};
 use crate::kernels::Class;
 use crate::plan::Limits;
 use futures_channel::oneshot;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+
+/// A future that many wait for in many places: its code is not repeated in theirs.
+pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, GpuError>> + 'a>>;
 
 /// A device, its queue and its compiled pipelines. Clones share all of it.
 #[derive(Clone)]
@@ -59,40 +62,13 @@ impl Gpu {
     /// # Errors
     /// [`GpuError::NoAdapter`], [`GpuError::NoDevice`].
     pub async fn request(options: &GpuOptions) -> Result<Self, GpuError> {
-        let instance = wgpu::Instance::default();
-        let adapter = choose(&instance, options).await?;
-        let mut adapter_summary = summary(&adapter);
-        let features = adapter.features() & wanted_features();
-        let limits = wanted_limits(&adapter.limits(), options.default_limits);
-        let plan_limits = plan_limits(&limits);
-        let (device, queue) = adapter
-            .request_device(&wgpu::DeviceDescriptor {
-                label: Some("unnoise"),
-                required_features: features,
-                required_limits: limits,
-                memory_hints: wgpu::MemoryHints::MemoryUsage,
-                ..Default::default()
-            })
-            .await
-            .map_err(|error| GpuError::NoDevice {
-                adapter: adapter_summary.name.clone(),
-                reason: error.to_string(),
-            })?;
+        let Opened { device, queue, mut adapter, limits } = open(options).await?;
         let health = Arc::new(Mutex::new(Health::default()));
         watch(&device, &health);
-        #[cfg(target_arch = "wasm32")]
-        web_names(&device, &mut adapter_summary);
         if let Some(class) = options.class.filter(|&class| class != Class::SoftwareSubgroups) {
-            adapter_summary.class = class;
+            adapter.class = class;
         }
-        let inner = Inner {
-            device,
-            queue,
-            pipelines: Mutex::default(),
-            health,
-            adapter: adapter_summary,
-            limits: plan_limits,
-        };
+        let inner = Inner { device, queue, pipelines: Mutex::default(), health, adapter, limits };
         #[expect(clippy::allow_attributes, reason = "the lint fires on wasm only")]
         #[allow(clippy::arc_with_non_send_sync, reason = "Send on native; wasm has one thread")]
         let inner = Arc::new(inner);
@@ -154,21 +130,29 @@ impl Gpu {
 /// wgpu panics on an error that nobody caught: these handlers come before any other use.
 fn watch(device: &wgpu::Device, health: &Arc<Mutex<Health>>) {
     let state = Arc::clone(health);
-    device.on_uncaptured_error(Arc::new(move |error| {
-        let mut state = lock(&state);
-        if state.error.is_none() {
-            state.error = Some(GpuError::from_wgpu(error, "a GPU command"));
-        }
-    }));
+    let report = move |error| {
+        lock(&state).error.get_or_insert(error);
+    };
     let state = Arc::clone(health);
-    device.set_device_lost_callback(move |reason, message| {
-        let text = match (reason, message.is_empty()) {
-            (wgpu::DeviceLostReason::Destroyed, _) => "destroyed",
-            (_, true) => "unknown reason",
-            (_, false) => &message,
-        };
-        lock(&state).lose(text);
-    });
+    let lose = move |reason: &str| lock(&state).lose(reason);
+    #[cfg(target_arch = "wasm32")]
+    {
+        device.on_uncaptured_error(report);
+        device.on_lost(lose);
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        device.on_uncaptured_error(Arc::new(move |error| {
+            report(GpuError::from_wgpu(error, "a GPU command"));
+        }));
+        device.set_device_lost_callback(move |reason, message| {
+            lose(match (reason, message.is_empty()) {
+                (wgpu::DeviceLostReason::Destroyed, _) => "destroyed",
+                (_, true) => "unknown reason",
+                (_, false) => &message,
+            });
+        });
+    }
 }
 
 /// Makes objects inside error scopes; `what` is named if memory runs out.
@@ -177,15 +161,7 @@ pub(super) async fn created<T>(
     what: &str,
     make: impl FnOnce(&wgpu::Device) -> T,
 ) -> Result<T, GpuError> {
-    gpu.check()?;
-    let device = &gpu.inner.device;
-    let invalid = device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-    let made = make(device);
-    let (memory, invalid) = (memory.pop(), invalid.pop());
-    let (memory, invalid) = (memory.await, invalid.await);
-    match memory.or(invalid) {
-        Some(error) => Err(GpuError::from_wgpu(error, what)),
-        None => gpu.check().map(|()| made),
-    }
+    let scope = ErrorScope::open(gpu)?;
+    let made = make(&gpu.inner.device);
+    scope.close(what).await.map(|()| made)
 }

@@ -66,12 +66,13 @@ fn wanted_text(wanted: &Option<String>) -> String {
 }
 
 fn available_text(available: &[String]) -> String {
-    if available.is_empty() { "none".into() } else { available.join(", ") }
+    if available.is_empty() { "none".into() } else { crate::lean::join(available, ", ") }
 }
 
 impl GpuError {
     /// From what an error scope or the uncaptured-error handler caught; `what` says what was being
     /// done, for out-of-memory errors, which carry no text of their own.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn from_wgpu(error: wgpu::Error, what: &str) -> Self {
         match error {
             wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory { what: what.to_owned() },

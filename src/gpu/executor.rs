@@ -3,7 +3,7 @@
 use super::buffer::{Buffer, STAGING};
 use super::context::created;
 use super::transfer::{Ticket, start_map};
-use super::{Gpu, GpuError};
+use super::{Gpu, GpuError, wgpu};
 use crate::plan::{Plan, Slice};
 use std::ops::Range;
 
@@ -111,7 +111,7 @@ impl Executor {
     /// [`GpuError::OutOfMemory`]; see [`Gpu::check`]. A failed read is an error, never zeros.
     pub async fn read(&self, slice: Slice) -> Result<Vec<f32>, GpuError> {
         let bytes = self.read_bytes(slice).await?;
-        Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+        Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 
     /// Reads `slice` as bytes; see [`Self::read`].

@@ -1,13 +1,15 @@
 //! From a plan to an executor: every buffer, pipeline and bind group, made once.
 
+use super::backend::bind_group;
 use super::buffer::{Buffer, STORAGE, UNIFORM};
 use super::context::created;
 use super::executor::{Executor, Launch};
 use super::fits::{ALIGN, plan_fits};
-use super::pipelines::bind_group;
+use super::pipelines::Pipeline;
 use super::{Gpu, GpuError};
 use crate::kernels::Shader;
-use crate::plan::{PackedWeight, Plan, Role};
+use crate::lean::join;
+use crate::plan::{self, PackedWeight, Plan, Role};
 use std::ops::Range;
 
 /// How far loading has come.
@@ -62,9 +64,10 @@ impl Executor {
         progress: &mut dyn FnMut(Loading),
     ) -> Result<Self, E> {
         let gpu = self.gpu.clone();
-        let held = |plan: &Plan| {
-            plan.buffers.iter().take_while(|b| b.role == Role::Weights).cloned().collect::<Vec<_>>()
-        };
+        fn held(plan: &Plan) -> &[plan::Buffer] {
+            let others = plan.buffers.iter().position(|b| b.role != Role::Weights);
+            &plan.buffers[..others.unwrap_or(plan.buffers.len())]
+        }
         let common = held(&plan);
         let same = self.plan.weights == plan.weights && held(&self.plan) == common;
         let mut kept = self.buffers;
@@ -90,7 +93,7 @@ impl Executor {
         for weight in &executor.plan.weights {
             let values = weights(weight)?;
             if values.len() as u64 * 4 != weight.slice.bytes {
-                let (names, got) = (weight.names.join(" + "), values.len());
+                let (names, got) = (join(&weight.names, " + "), values.len());
                 let what = format!("{got} values of {names} for {} bytes", weight.slice.bytes);
                 return Err(GpuError::Plan { what }.into());
             }
@@ -126,10 +129,12 @@ impl Executor {
 
         let (shaders, shader_of) = distinct_shaders(&plan);
         let of = shaders.len();
-        let mut compiled = Vec::new();
+        let (mut pipelines, mut layouts) = (Vec::new(), Vec::new());
         for shader in shaders {
-            compiled.push(gpu.pipeline(shader).await?);
-            progress(Loading::Pipelines { done: compiled.len(), of });
+            let Pipeline { pipeline, layout } = gpu.pipeline(shader).await?;
+            pipelines.push(pipeline);
+            layouts.push(layout);
+            progress(Loading::Pipelines { done: pipelines.len(), of });
         }
 
         let launches = created(gpu, "bind groups", |device| {
@@ -140,14 +145,13 @@ impl Executor {
                     .iter()
                     .map(|b| (&*buffers[b.slice.buffer.0 as usize], b.slice.offset, b.slice.bytes));
                 let params = (&*uniforms, blocks[i].start, blocks[i].end - blocks[i].start);
-                let layout = &compiled[shader_of[i]].layout;
+                let layout = &layouts[shader_of[i]];
                 let group = bind_group(device, &dispatch.label, layout, params, bound);
                 launches.push(Launch { pipeline: shader_of[i], group, grid: dispatch.grid });
             }
             launches
         })
         .await?;
-        let pipelines = compiled.into_iter().map(|c| c.pipeline).collect();
         Ok(Self {
             gpu: gpu.clone(),
             plan,

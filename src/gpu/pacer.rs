@@ -27,14 +27,15 @@ const GROWTH: f64 = 4.0;
 impl Pacer {
     /// For a body whose dispatches do `flops` operations each.
     pub fn new(target_ms: f64, flops: impl Iterator<Item = u64>) -> Self {
-        let flops: Vec<f64> = flops.map(|f| f as f64).collect();
-        // Launching counts too: as a twentieth of the average dispatch, and never as nothing.
-        let launch = flops.iter().sum::<f64>() / (20 * flops.len().max(1)) as f64 + 1.0;
-        let mut prefix = vec![0.0];
-        let mut sum = 0.0;
+        let (mut prefix, mut sum) = (vec![0.0], 0.0);
         for f in flops {
-            sum += f + launch;
+            sum += f as f64;
             prefix.push(sum);
+        }
+        // Launching counts too: as a twentieth of the average dispatch, and never as nothing.
+        let launch = sum / (20 * (prefix.len() - 1).max(1)) as f64 + 1.0;
+        for (i, cost) in prefix.iter_mut().enumerate() {
+            *cost += i as f64 * launch;
         }
         Self { target_ms, prefix, rate: None, proven: 0.0 }
     }

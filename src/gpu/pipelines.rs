@@ -1,9 +1,10 @@
 //! Compiled shaders, one per variant, with layouts made from [`Shader::bindings`] rather than from
 //! what the compiler kept: a binding the compiler found unused stays bindable.
 
+use super::backend::compile;
 use super::context::{created, lock};
-use super::{Gpu, GpuError};
-use crate::kernels::{Access, Shader};
+use super::{Gpu, GpuError, wgpu};
+use crate::kernels::Shader;
 
 /// A compiled shader variant.
 #[derive(Clone)]
@@ -36,80 +37,12 @@ impl Gpu {
 
     async fn compile(&self, shader: &Shader) -> Result<Pipeline, GpuError> {
         let source = shader.source()?;
-        let made = created(self, shader.name, |device| make(device, shader, source)).await;
+        let made = created(self, shader.name, |device| compile(device, shader, source)).await;
         made.map_err(|error| match error {
             GpuError::Validation { message } => {
                 GpuError::Validation { message: format!("shader {}: {message}", shader.name) }
             }
             other => other,
         })
-    }
-}
-
-fn make(device: &wgpu::Device, shader: &Shader, source: String) -> Pipeline {
-    let label = Some(shader.name);
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-        label,
-        source: wgpu::ShaderSource::Wgsl(source.into()),
-    });
-    let uniform = entry(0, wgpu::BufferBindingType::Uniform);
-    let storage = shader.bindings.iter().zip(1..).map(|(access, binding)| {
-        let read_only = *access == Access::Read;
-        entry(binding, wgpu::BufferBindingType::Storage { read_only })
-    });
-    let entries: Vec<_> = std::iter::once(uniform).chain(storage).collect();
-    let layout = device
-        .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label,
-        bind_group_layouts: &[Some(&layout)],
-        immediate_size: 0,
-    });
-    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label,
-        layout: Some(&pipeline_layout),
-        module: &module,
-        entry_point: Some("main"),
-        compilation_options: wgpu::PipelineCompilationOptions {
-            // Kernels write workgroup memory before they read it.
-            zero_initialize_workgroup_memory: false,
-            ..Default::default()
-        },
-        cache: None,
-    });
-    Pipeline { pipeline, layout }
-}
-
-/// A bind group of `params` and of `storage` as (buffer, offset, bytes), all by the given layout.
-pub(super) fn bind_group<'a>(
-    device: &wgpu::Device,
-    label: &str,
-    layout: &wgpu::BindGroupLayout,
-    params: (&'a wgpu::Buffer, u64, u64),
-    storage: impl Iterator<Item = (&'a wgpu::Buffer, u64, u64)>,
-) -> wgpu::BindGroup {
-    let entries: Vec<_> = std::iter::once(params)
-        .chain(storage)
-        .zip(0..)
-        .map(|((buffer, offset, bytes), binding)| {
-            let size = wgpu::BufferSize::new(bytes);
-            let resource =
-                wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
-            wgpu::BindGroupEntry { binding, resource }
-        })
-        .collect();
-    device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some(label),
-        layout,
-        entries: &entries,
-    })
-}
-
-fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntry {
-    wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-        count: None,
     }
 }

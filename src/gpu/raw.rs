@@ -1,8 +1,8 @@
 //! One call on fresh buffers, without a plan: how the kernel tests and small probes run a kernel.
 
+use super::backend::bind_group;
 use super::buffer::{Buffer, STAGING, STORAGE, UNIFORM};
 use super::context::created;
-use super::pipelines::bind_group;
 use super::transfer::start_map;
 use super::{Gpu, GpuError};
 use crate::kernels::Call;

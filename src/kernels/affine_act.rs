@@ -45,7 +45,9 @@ impl AffineAct {
             bindings.push(Access::Read);
             consts.push(("AFFINE", Const::U32(bindings.len() as u32)));
         }
-        flags.extend(self.act.map(act::flag));
+        if let Some(act) = self.act {
+            flags.push(act::flag(act));
+        }
         bindings.push(Access::Write);
         consts.push(("OUT", Const::U32(bindings.len() as u32)));
         let output = self.output();

@@ -86,7 +86,7 @@ impl Attention {
         let count = n * tokens.div_ceil(4) * self.output().c4();
         let places = [v.stride4, v.offset4, o.stride4, o.offset4];
         let mut params = words([count, heads, head_dim, tokens]);
-        params.extend(words(places));
+        params.extend_from_slice(&words(places));
         self.product(name, count, params)
     }
 
@@ -108,7 +108,7 @@ impl Attention {
         };
         let places = [q.stride4, q.offset4, k.stride4, k.offset4, v.stride4, v.offset4];
         let mut params = words([count, heads, tokens]);
-        params.extend(words(places));
+        params.extend_from_slice(&words(places));
         params.push(self.scale().to_bits());
         let softmax = 4 * (n * heads) as u64 * (tokens as u64).pow(2);
         Some(Call {

@@ -139,7 +139,7 @@ impl Conv2d {
 
     fn tiled(&self, tile: Tile, shader: &mut Shader) -> ([usize; 2], [u32; 3]) {
         shader.name = "nn/conv2d_tiled";
-        shader.consts.extend(tile.consts());
+        shader.consts.extend_from_slice(&tile.consts());
         let groups = self.output.c4().div_ceil(tile.bn4);
         let rows = self.output.n * self.output.pixels();
         let blocks = self.input.c4().div_ceil(4) + self.second_c4().div_ceil(4);
@@ -181,12 +181,13 @@ impl Conv2d {
             if on {
                 binding += 1;
                 consts.push((constant, Const::U32(binding)));
-                flags.extend((!flag.is_empty()).then_some(flag));
+                flags.push(flag);
             }
         }
-        flags.extend(self.upsample.then_some("UPSAMPLE"));
-        flags.extend(self.prologue.flatten().map(act::pre_flag));
-        flags.extend(self.act.map(act::flag));
+        flags.push(if self.upsample { "UPSAMPLE" } else { "" });
+        flags.push(self.prologue.flatten().map_or("", act::pre_flag));
+        flags.push(self.act.map_or("", act::flag));
+        flags.retain(|flag| !flag.is_empty());
         let mut bindings = vec![Access::Read; binding as usize];
         bindings[binding as usize - 1] = Access::Write;
         Shader { name: "", flags, consts, bindings }
@@ -196,7 +197,7 @@ impl Conv2d {
     fn params(&self, op: &Self, last: &[usize]) -> Vec<u32> {
         let zoom = 1 + usize::from(op.upsample);
         let add = self.channel_add.unwrap_or(ChannelAdd { stride4: 0, offset4: 0 });
-        let mut words: Vec<u32> = [
+        let mut words = super::words([
             op.input.h * zoom,
             op.input.w * zoom,
             op.output.h,
@@ -208,11 +209,9 @@ impl Conv2d {
             op.pad,
             add.stride4,
             add.offset4,
-        ]
-        .map(word)
-        .to_vec();
+        ]);
         words.push(self.scale.to_bits());
-        words.extend(last.iter().map(|&size| word(size)));
+        last.iter().for_each(|&size| words.push(word(size)));
         words
     }
 

@@ -21,6 +21,8 @@ pub mod sampler_step;
 pub mod scale_items;
 pub mod select;
 pub mod sources;
+#[cfg(test)]
+mod squeeze;
 pub mod threshold;
 #[cfg(feature = "train")]
 pub mod train;
@@ -99,7 +101,15 @@ pub struct ChannelAdd {
 
 /// Sizes as uniform words. A plan that fits a device has none beyond `u32`.
 fn words<const N: usize>(sizes: [usize; N]) -> Vec<u32> {
-    sizes.iter().map(|&size| u32::try_from(size).unwrap_or(u32::MAX)).collect()
+    let mut words = vec![0; N];
+    fill(&mut words, &sizes);
+    words
+}
+
+fn fill(words: &mut [u32], sizes: &[usize]) {
+    for (word, &size) in words.iter_mut().zip(sizes) {
+        *word = u32::try_from(size).unwrap_or(u32::MAX);
+    }
 }
 
 /// What kind of machine runs the kernels. Found once per adapter (`gpu::context`); kernels may have a

@@ -54,7 +54,7 @@ impl SamplerStep {
         match self.deviation {
             Deviation::Fixed => {}
             Deviation::Learned => flags.push("LEARNED"),
-            Deviation::LearnedRange => flags.extend(["LEARNED", "LEARNED_RANGE"]),
+            Deviation::LearnedRange => flags.extend_from_slice(&["LEARNED", "LEARNED_RANGE"]),
         }
         for name in ["X_T", "PRED_X0"] {
             bindings.push(Access::Write);

@@ -29,7 +29,7 @@ impl Threshold {
         let (below, weight) = quantile_rank(self.ratio, elements);
         let mut params =
             words([shape.pixels(), shape.c, shape.c4(), self.out_channels.div_ceil(4), below]);
-        params.extend([weight.to_bits(), (self.max as f32).to_bits()]);
+        params.extend_from_slice(&[weight.to_bits(), (self.max as f32).to_bits()]);
         let bindings = vec![Access::Read, Access::Read, Access::Read, Access::Read, Access::Write];
         let shader =
             Shader { name: "diffusion/threshold", flags: Vec::new(), consts: Vec::new(), bindings };

@@ -55,72 +55,63 @@ struct Expander<'a> {
 
 impl Expander<'_> {
     fn file(&mut self, name: &str, out: &mut String) -> Result<(), ExpandError> {
-        let Some(text) = sources::find(name) else {
-            return Err(error(name, 0, "no such shader"));
-        };
-        let lines: Vec<(usize, String)> =
-            text.lines().enumerate().map(|(i, l)| (i + 1, l.to_owned())).collect();
-        self.lines(name, &lines, out)
+        match sources::find(name) {
+            Some(text) => self.lines(name, 0, text, out),
+            None => Err(error(name, 0, "no such shader")),
+        }
     }
 
+    /// Expands `text`, which follows line `number`.
     fn lines(
         &mut self,
         file: &str,
-        lines: &[(usize, String)],
+        mut number: usize,
+        mut text: &str,
         out: &mut String,
     ) -> Result<(), ExpandError> {
         // One entry per open `#if`: whether its current branch is kept.
         let mut kept: Vec<bool> = Vec::new();
-        let mut i = 0;
-        while i < lines.len() {
-            let (number, line) = &lines[i];
-            let trimmed = line.trim();
-            i += 1;
-            if let Some(flag) = trimmed.strip_prefix("#if ") {
-                kept.push(self.holds(flag.trim()));
-            } else if trimmed == "#else" {
-                let top =
-                    kept.last_mut().ok_or_else(|| error(file, *number, "#else without #if"))?;
+        while !text.is_empty() {
+            let line;
+            (line, text) = first_line(text);
+            number += 1;
+            let wrong = |what: &str| error(file, number, what);
+            if let Some(flag) = line.strip_prefix("#if ") {
+                kept.push(self.holds(flag));
+            } else if line == "#else" {
+                let top = kept.last_mut().ok_or_else(|| wrong("#else without #if"))?;
                 *top = !*top;
-            } else if trimmed == "#endif" {
-                kept.pop().ok_or_else(|| error(file, *number, "#endif without #if"))?;
+            } else if line == "#endif" {
+                kept.pop().ok_or_else(|| wrong("#endif without #if"))?;
             } else if kept.contains(&false) {
                 // Dropped by an enclosing #if; a #for inside it needs no balancing here.
-            } else if let Some(import) = trimmed.strip_prefix("#import ") {
-                let import = import.trim();
+            } else if let Some(import) = line.strip_prefix("#import ") {
                 if !self.imported.iter().any(|done| done == import) {
                     self.imported.push(import.to_owned());
                     self.file(import, out).map_err(|e| {
-                        if e.line == 0 {
-                            error(file, *number, &format!("{}: {}", e.file, e.what))
-                        } else {
-                            e
-                        }
+                        if e.line == 0 { wrong(&format!("{}: {}", e.file, e.what)) } else { e }
                     })?;
                 }
-            } else if let Some(range) = trimmed.strip_prefix("#for ") {
-                let (variable, from, to) = self
-                    .range(range)
-                    .ok_or_else(|| error(file, *number, "a #for reads `#for i in 0..8`"))?;
-                let end = matching_end(&lines[i..])
-                    .ok_or_else(|| error(file, *number, "#for without #end"))?;
-                let body = &lines[i..i + end];
-                i += end + 1;
+            } else if let Some(range) = line.strip_prefix("#for ") {
+                let (variable, from, to) =
+                    self.range(range).ok_or_else(|| wrong("a #for reads `#for i in 0..8`"))?;
+                let (body, count, rest) =
+                    loop_body(text).ok_or_else(|| wrong("#for without #end"))?;
                 let key = format!("${variable}");
                 for value in from..to {
-                    let value = value.to_string();
-                    let round: Vec<_> =
-                        body.iter().map(|(n, l)| (*n, lean::replace(l, &key, &value))).collect();
-                    self.lines(file, &round, out)?;
+                    let round = lean::replace(body, &key, &value.to_string());
+                    self.lines(file, number, &round, out)?;
                 }
-            } else if trimmed == "#end" {
-                return Err(error(file, *number, "#end without #for"));
+                text = rest;
+                number += count;
+            } else if line == "#end" {
+                return Err(wrong("#end without #for"));
             } else {
                 out.push_str(line);
                 out.push('\n');
             }
         }
-        if kept.is_empty() { Ok(()) } else { Err(error(file, lines.len(), "#if without #endif")) }
+        if kept.is_empty() { Ok(()) } else { Err(error(file, number, "#if without #endif")) }
     }
 
     fn holds(&self, flag: &str) -> bool {
@@ -132,12 +123,8 @@ impl Expander<'_> {
 
     /// `i in 0..8` or `i in 0..TILE`.
     fn range<'t>(&self, text: &'t str) -> Option<(&'t str, u32, u32)> {
-        let split = |text: &'t str, by: &str| {
-            let at = lean::find(text, by)?;
-            Some((&text[..at], &text[at + by.len()..]))
-        };
-        let (variable, range) = split(text, " in ")?;
-        let (from, to) = split(range.trim(), "..")?;
+        let (variable, range) = lean::split(text, " in ")?;
+        let (from, to) = lean::split(range, "..")?;
         let to = match to.parse() {
             Ok(number) => number,
             Err(_) => {
@@ -145,19 +132,30 @@ impl Expander<'_> {
                 *number
             }
         };
-        Some((variable.trim(), from.parse().ok()?, to))
+        Some((variable, from.parse().ok()?, to))
     }
 }
 
-/// Index of the `#end` that closes the `#for` just before `lines`.
-fn matching_end(lines: &[(usize, String)]) -> Option<usize> {
-    let mut depth = 0;
-    for (i, (_, line)) in lines.iter().enumerate() {
-        match line.trim() {
-            "#end" if depth == 0 => return Some(i),
-            "#end" => depth -= 1,
-            l if l.starts_with("#for ") => depth += 1,
-            _ => {}
+/// A line and what comes after it.
+fn first_line(text: &str) -> (&str, &str) {
+    lean::split(text, "\n").unwrap_or((text, ""))
+}
+
+/// Of what follows a `#for`: its body, the body's lines and one for the `#end`, and the rest.
+fn loop_body(text: &str) -> Option<(&str, usize, &str)> {
+    let (mut depth, mut count, mut rest) = (0, 0, text);
+    while !rest.is_empty() {
+        let end = text.len() - rest.len();
+        let line;
+        (line, rest) = first_line(rest);
+        count += 1;
+        if line == "#end" {
+            if depth == 0 {
+                return Some((text.get(..end)?, count, rest));
+            }
+            depth -= 1;
+        } else if line.starts_with("#for ") {
+            depth += 1;
         }
     }
     None

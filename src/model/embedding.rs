@@ -3,7 +3,7 @@
 
 use crate::config::UNetConfig;
 use crate::config::unet::{Activation, ClassEmbedding, TimeEmbedding};
-use crate::lean::sin_cos;
+use crate::lean::{exp, ln, sin_cos};
 use crate::plan::graph::{Graph, GraphError, Op, TensorId};
 use crate::shape::Shape;
 
@@ -26,24 +26,27 @@ pub fn positional(config: &UNetConfig, t: f64) -> Vec<f32> {
     let width = config.block_out_channels[0];
     let half = width / 2;
     let angle = |i: usize| {
-        let exponent = -(10000f64.ln()) as f32 * i as f32;
+        let exponent = -ln(10000.0) as f32 * i as f32;
         let exponent = exponent / (half as f64 - config.freq_shift) as f32;
-        f64::from(t as f32 * f64::from(exponent).exp() as f32)
+        f64::from(t as f32 * exp(f64::from(exponent)) as f32)
     };
-    let sin = (0..half).map(|i| sin_cos(angle(i)).0 as f32);
-    let cos = (0..half).map(|i| sin_cos(angle(i)).1 as f32);
-    let mut row: Vec<f32> =
-        if config.flip_sin_to_cos { cos.chain(sin).collect() } else { sin.chain(cos).collect() };
-    row.resize(width, 0.0);
+    let mut row = vec![0.0; width];
+    let (sin_at, cos_at) = if config.flip_sin_to_cos { (half, 0) } else { (0, half) };
+    for i in 0..half {
+        let (sin, cos) = sin_cos(angle(i));
+        (row[sin_at + i], row[cos_at + i]) = (sin as f32, cos as f32);
+    }
     row
 }
 
 /// `[sin, cos](ln(t) W 2 pi)` with the checkpoint's frequencies `time_proj.weight` (parity 2.11).
 pub fn fourier(weight: &[f32], t: f64) -> Vec<f32> {
-    let angle = |&w: &f32| t.ln() * f64::from(w) * std::f64::consts::TAU;
-    let sin = weight.iter().map(|w| sin_cos(angle(w)).0 as f32);
-    let cos = weight.iter().map(|w| sin_cos(angle(w)).1 as f32);
-    sin.chain(cos).collect()
+    let mut row = vec![0.0; 2 * weight.len()];
+    for (i, &w) in weight.iter().enumerate() {
+        let (sin, cos) = sin_cos(ln(t) * f64::from(w) * std::f64::consts::TAU);
+        (row[i], row[weight.len() + i]) = (sin as f32, cos as f32);
+    }
+    row
 }
 
 /// The network's input `time`: a row per image, or its index for a learned table.

@@ -76,7 +76,7 @@ impl Uses {
         }
         for output in &g.outputs {
             // Read by the outside too: never fused away.
-            uses.readers[output.0 as usize].extend([usize::MAX; 2]);
+            uses.readers[output.0 as usize].extend_from_slice(&[usize::MAX; 2]);
         }
         uses
     }
@@ -152,6 +152,10 @@ fn split_norms(g: &mut Graph) {
                 let x = norm.inputs[0];
                 let shape = crate::shape::Shape { h: 1, w: 2, ..g.shape(x.tensor) };
                 let affine = g.new_tensor(&format!("{}.affine", norm.name), shape);
+                let mut inputs = vec![x];
+                if let Some(vector) = vector {
+                    inputs.push(vector);
+                }
                 let statistics = Node {
                     name: norm.name.clone(),
                     op: Op::NormAffine {
@@ -160,7 +164,7 @@ fn split_norms(g: &mut Graph) {
                         two_sources: false,
                         scale_shift: vector.is_some(),
                     },
-                    inputs: std::iter::once(x).chain(vector).collect(),
+                    inputs,
                     params: norm.params,
                     output: affine,
                 };
@@ -209,18 +213,16 @@ fn merge_products(g: &mut Graph) {
             continue;
         }
         let x = g.nodes[i].inputs[0];
-        let siblings: Vec<usize> = (i..g.nodes.len())
-            .filter(|&j| {
-                let node = &g.nodes[j];
-                !dead[j] && is_product(node) && node.inputs == [x] && {
-                    let readers = uses.readers(node.output);
-                    !readers.is_empty()
-                        && readers
-                            .iter()
-                            .all(|&r| r != usize::MAX && reads_slices(&g.nodes[r], node.output))
+        let mut siblings = Vec::new();
+        for (j, node) in g.nodes.iter().enumerate().skip(i) {
+            if !dead[j] && is_product(node) && node.inputs == [x] {
+                let readers = uses.readers(node.output);
+                let slices = |&r: &usize| r != usize::MAX && reads_slices(&g.nodes[r], node.output);
+                if !readers.is_empty() && readers.iter().all(slices) {
+                    siblings.push(j);
                 }
-            })
-            .collect();
+            }
+        }
         if siblings.len() < 2 || siblings[0] != i {
             continue;
         }
@@ -333,7 +335,9 @@ fn epilogues(g: &mut Graph, activations: bool) {
         if let Some((i, conv, extra)) = fused {
             let mut node = g.nodes[i].clone();
             node.op = Op::Conv2d(conv);
-            node.inputs.extend(extra);
+            if let Some(extra) = extra {
+                node.inputs.push(extra);
+            }
             node.output = g.nodes[j].output;
             g.nodes[j] = node;
             dead[i] = true;
@@ -391,7 +395,7 @@ fn prologues(g: &mut Graph) {
     for (i, dead) in dead.iter_mut().enumerate() {
         let Op::AffineAct { two_sources, affine: true, act } = g.nodes[i].op else { continue };
         let Some(reader) = uses.only_reader(g, i) else { continue };
-        let (sources, output) = (g.nodes[i].inputs.clone(), g.nodes[i].output);
+        let (mut inputs, output) = (g.nodes[i].inputs.clone(), g.nodes[i].output);
         let node = &mut g.nodes[reader];
         let Op::Conv2d(conv) = &mut node.op else { continue };
         // With everything fused a convolution binds exactly the eight storage buffers that every
@@ -401,7 +405,8 @@ fn prologues(g: &mut Graph) {
         }
         conv.prologue = Some(act);
         conv.two_sources = two_sources;
-        node.inputs.splice(0..1, sources);
+        inputs.extend_from_slice(&node.inputs[1..]);
+        node.inputs = inputs;
         *dead = true;
     }
     sweep(g, &dead);

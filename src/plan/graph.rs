@@ -240,8 +240,9 @@ impl Graph {
         shape: Shape,
     ) -> TensorId {
         let output = self.new_tensor(name, shape);
-        let inputs = inputs.iter().map(|&t| t.into()).collect();
-        self.nodes.push(Node { name: name.to_owned(), op, inputs, params, output });
+        let mut operands = Vec::with_capacity(inputs.len());
+        inputs.iter().for_each(|&t| operands.push(t.into()));
+        self.nodes.push(Node { name: name.to_owned(), op, inputs: operands, params, output });
         output
     }
 

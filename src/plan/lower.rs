@@ -2,6 +2,8 @@
 //! operation, and in which order it binds what.
 
 use super::graph::{Conv2d, Graph, Node, Op, Operand, TensorId};
+use crate::kernels::add::Add;
+use crate::kernels::resample::{Kind, Resample};
 use crate::kernels::{self, Call, Class};
 use crate::shape::Shape;
 use crate::weights::pack::Packing;
@@ -77,10 +79,10 @@ impl Lowering {
         if let Some(bound) = self.bound(node, params.clone()) {
             return Arg::Weight(bound);
         }
-        let names = node.params[params]
-            .iter()
-            .map(|p| self.out.graph.params[p.0 as usize].name.clone())
-            .collect();
+        let mut names = Vec::with_capacity(params.len());
+        for p in &node.params[params] {
+            names.push(self.out.graph.params[p.0 as usize].name.clone());
+        }
         self.out.weights.push((names, packing));
         Arg::Weight(self.out.weights.len() - 1)
     }
@@ -95,10 +97,13 @@ impl Lowering {
         let input = self.shape(x);
         let output = self.out.graph.shape(node.output);
         let out = Arg::Tensor(node.output);
-        let operands = || node.inputs.iter().map(|o| Arg::Tensor(o.tensor));
-        let simple = |call: Call| (call, operands().chain([out]).collect::<Vec<_>>());
+        // Bound in this order, unless an operation says otherwise.
+        let mut args = Vec::with_capacity(node.inputs.len() + 3);
+        node.inputs.iter().for_each(|o| args.push(Arg::Tensor(o.tensor)));
+        args.push(out);
         let class = self.class;
-        let (call, args) = match &node.op {
+        let add = Add { shape: output, second: false, channel_add: None, scale: 1.0 };
+        let call = match &node.op {
             Op::Conv2d(conv) => return self.conv2d(node, conv),
             Op::NormAffine { groups, eps, two_sources, scale_shift } => {
                 let second = two_sources.then(|| self.shape(node.inputs[1]).c);
@@ -118,82 +123,54 @@ impl Lowering {
                 let parts = vec![input.c + second.unwrap_or(0)];
                 let gamma = self.weight(node, 0..1, Packing::Vector { parts: parts.clone() });
                 let beta = self.weight(node, 1..2, Packing::Vector { parts });
-                let mut args: Vec<Arg> = operands().collect();
-                args.splice(sources..sources, [gamma, beta]);
-                args.push(out);
+                args.insert(sources, beta);
+                args.insert(sources, gamma);
                 if let Some(shape) = norm.partials_shape(class) {
                     let name = format!("{}.partials", node.name);
                     let partials = Arg::Tensor(self.out.graph.new_tensor(&name, shape));
-                    let inputs = args.splice(..sources, [partials]).chain([partials]).collect();
+                    let mut inputs = args.split_off(sources);
+                    std::mem::swap(&mut args, &mut inputs);
+                    inputs.push(partials);
                     self.step(&node.name, norm.partials(), inputs);
-                    (norm.finish(), args)
+                    args.insert(0, partials);
+                    norm.finish()
                 } else {
-                    (norm.call(class), args)
+                    norm.call(class)
                 }
             }
-            Op::AffineAct { two_sources, affine, act } => simple(
-                kernels::affine_act::AffineAct {
-                    input,
-                    second: two_sources.then(|| self.shape(node.inputs[1]).c),
-                    affine: *affine,
-                    rows: node.inputs.last().filter(|_| *affine).map_or(2, |a| self.shape(*a).w),
-                    act: *act,
-                }
-                .call(class),
-            ),
-            Op::Add => simple(
-                kernels::add::Add { shape: output, second: true, channel_add: None, scale: 1.0 }
-                    .call(class),
-            ),
+            Op::AffineAct { two_sources, affine, act } => kernels::affine_act::AffineAct {
+                input,
+                second: two_sources.then(|| self.shape(node.inputs[1]).c),
+                affine: *affine,
+                rows: node.inputs.last().filter(|_| *affine).map_or(2, |a| self.shape(*a).w),
+                act: *act,
+            }
+            .call(class),
+            Op::Add => Add { second: true, ..add }.call(class),
             Op::AddChannel => {
                 let v = node.inputs[1];
-                let vector =
-                    kernels::ChannelAdd { stride4: self.shape(v).c4(), offset4: v.offset / 4 };
-                simple(
-                    kernels::add::Add {
-                        shape: output,
-                        second: false,
-                        channel_add: Some(vector),
-                        scale: 1.0,
-                    }
-                    .call(class),
-                )
+                let (stride4, offset4) = (self.shape(v).c4(), v.offset / 4);
+                let channel_add = Some(kernels::ChannelAdd { stride4, offset4 });
+                Add { channel_add, ..add }.call(class)
             }
-            Op::Scale(scale) => simple(
-                kernels::add::Add {
-                    shape: output,
-                    second: false,
-                    channel_add: None,
-                    scale: *scale,
-                }
-                .call(class),
-            ),
+            Op::Scale(scale) => Add { scale: *scale, ..add }.call(class),
             Op::Concat => {
                 let second = self.shape(node.inputs[1]).c;
-                simple(kernels::concat::Concat { input, second }.call(class))
+                kernels::concat::Concat { input, second }.call(class)
             }
-            Op::Upsample => simple(
-                kernels::resample::Resample { input, kind: kernels::resample::Kind::Upsample }
-                    .call(class),
-            ),
-            Op::AvgPool => simple(
-                kernels::resample::Resample { input, kind: kernels::resample::Kind::AvgPool }
-                    .call(class),
-            ),
+            Op::Upsample => Resample { input, kind: Kind::Upsample }.call(class),
+            Op::AvgPool => Resample { input, kind: Kind::AvgPool }.call(class),
             Op::Attention { heads, head_dim } => return self.attention(node, *heads, *head_dim),
             Op::Embedding => {
                 let rows = self.out.graph.params[node.params[0].0 as usize].shape[0];
                 let c = output.c;
                 let call = kernels::embedding::Embedding { n: output.n, rows, c }.call(class);
                 let table = self.weight(node, 0..1, Packing::Rows { rows, c });
-                (call, vec![Arg::Tensor(x.tensor), table, out])
+                args.insert(1, table);
+                call
             }
-            Op::CenterInput => {
-                simple(kernels::center_input::CenterInput { shape: output }.call(class))
-            }
-            Op::ScaleItems => {
-                simple(kernels::scale_items::ScaleItems { shape: output }.call(class))
-            }
+            Op::CenterInput => kernels::center_input::CenterInput { shape: output }.call(class),
+            Op::ScaleItems => kernels::scale_items::ScaleItems { shape: output }.call(class),
             #[cfg(feature = "train")]
             Op::Train(op) => return self.train(node, op),
             // `fuse` has rewritten these: no kernel computes them alone.
@@ -215,7 +192,9 @@ impl Lowering {
         let residual = conv.residual.then(&mut next);
 
         let mut sources = vec![self.shape(first).c];
-        sources.extend(second.map(|s| self.shape(s).c));
+        if let Some(second) = second {
+            sources.push(self.shape(second).c);
+        }
         let call = kernels::conv2d::Conv2d {
             input: self.shape(first),
             second: second.map(|s| self.shape(s).c),
@@ -242,13 +221,14 @@ impl Lowering {
         let bias = self.weight(node, stacked..2 * stacked, Packing::Vector { parts });
 
         let tensor = |o: Operand| Arg::Tensor(o.tensor);
-        let mut args = vec![tensor(first)];
-        args.extend(second.map(tensor));
-        args.extend([weights, bias]);
-        args.extend(affine.map(tensor));
-        args.extend(vector.map(tensor));
-        args.extend(residual.map(tensor));
-        args.push(Arg::Tensor(node.output));
+        let [second, affine, vector, residual] =
+            [second, affine, vector, residual].map(|o| o.map(tensor));
+        let output = Arg::Tensor(node.output);
+        let all =
+            [Some(tensor(first)), second, Some(weights), Some(bias), affine, vector, residual];
+        let mut args = Vec::with_capacity(8);
+        all.into_iter().flatten().for_each(|arg| args.push(arg));
+        args.push(output);
         self.step(&node.name, call, args);
     }
 

@@ -3,7 +3,7 @@
 use crate::config::UNetConfig;
 use crate::config::unet::TimeEmbedding;
 use crate::error::Error;
-use crate::generate::{Labels, Model, padded};
+use crate::generate::{Labels, Model, inv_t_rows};
 use crate::gpu::Executor;
 use crate::kernels::Class;
 use crate::kernels::sampler_step::STATE_WORDS;
@@ -135,12 +135,12 @@ pub async fn gradients(model: &Model, batch: &Batch) -> Result<(f32, Vec<ParamGr
     let floats = |name: &str, data: &[f32]| write(name, bytemuck::cast_slice(data));
     floats("sample", &nchw_to_nhwc4(&batch.noisy, shape))?;
     floats("target", &nchw_to_nhwc4(&batch.target, shape))?;
-    floats("time", &padded(&model.time_rows(&batch.timesteps)?))?;
+    floats("time", &model.time_rows(&batch.timesteps)?)?;
     if inner.unet.time_embedding_type == TimeEmbedding::Fourier {
-        floats("inv_t", &padded(&model.inv_t_rows(&batch.timesteps)))?;
+        floats("inv_t", &inv_t_rows(&batch.timesteps))?;
     }
     if let Some(rows) = model.class_rows(batch.labels.as_ref(), n)? {
-        floats("class", &padded(&rows))?;
+        floats("class", &rows)?;
     }
     let item = Item { weight: 1.0, ..Item::default() };
     write("items", bytemuck::cast_slice(&vec![item.to_words(); n]))?;

@@ -6,17 +6,14 @@ use crate::config::unet::ClassEmbedding;
 use crate::error::Error;
 use crate::generate::{Model, Progress, Request};
 use crate::gpu::Gpu;
+use crate::json::{self, Value};
 use crate::kernels::Class;
-use crate::lean;
 use crate::plan::Role;
-use serde_json::{Map, Value};
-use wasm_bindgen::JsValue;
 
-pub(super) fn parse(text: &str) -> Result<Value, JsValue> {
+pub(super) fn parse(text: &str) -> Result<Value, Error> {
     match text {
         "" => Ok(Value::Null),
-        text => serde_json::from_str(text)
-            .map_err(|e| bad_request(&format!("a request must be JSON: {e}"))),
+        text => json::parse(text).map_err(|e| bad_request(&format!("a request must be JSON: {e}"))),
     }
 }
 
@@ -28,21 +25,19 @@ pub(super) fn gpu(gpu: &Gpu) -> String {
         Class::Apple => "apple",
         _ => "discrete",
     };
-    let mut map = Map::new();
-    for (key, value) in [
+    let limits = [
         ("binding_bytes", limits.binding_bytes),
         ("buffer_bytes", limits.buffer_bytes),
         ("storage_buffers", limits.storage_buffers.into()),
-    ] {
-        map.insert(key.to_owned(), value.into());
-    }
+    ];
+    let limits = limits.map(|(key, value)| (key.to_owned(), value.into()));
     let entries = [
         ("name", adapter.name.as_str().into()),
         ("backend", adapter.backend.as_str().into()),
         ("class", class.into()),
-        ("limits", Value::Object(map)),
+        ("limits", Value::Object(limits.into())),
     ];
-    lean::object(&entries, false)
+    json::object(&entries, false)
 }
 
 pub(super) fn model(model: &Model) -> Result<String, Error> {
@@ -57,14 +52,14 @@ pub(super) fn model(model: &Model) -> Result<String, Error> {
         ("channels", unet.in_channels.into()),
         ("height", height.into()),
         ("width", width.into()),
-        ("multiple", (1 << (unet.block_out_channels.len() - 1)).into()),
-        ("num_classes", classes.map_or(Value::Null, Value::from)),
+        ("multiple", (1usize << (unet.block_out_channels.len() - 1)).into()),
+        ("num_classes", classes.into()),
         ("scheduler", model.scheduler().to_json().into()),
         ("gflop_per_image", (plan.flops() as f64 / 1e9).into()),
         ("dispatches", plan.dispatches.len().into()),
         ("weight_bytes", plan.bytes(Role::Weights).into()),
     ];
-    Ok(lean::object(&entries, false))
+    Ok(json::object(&entries, false))
 }
 
 pub(super) fn progress(p: &Progress) -> String {
@@ -76,17 +71,18 @@ pub(super) fn progress(p: &Progress) -> String {
         ("batch", p.batch.into()),
         ("done", p.done.into()),
     ];
-    lean::object(&entries, false)
+    json::object(&entries, false)
 }
 
 /// A run's settings; what is left out has [`Request`]'s default.
-pub(super) fn request(text: &str) -> Result<Request, JsValue> {
+pub(super) fn request(text: &str) -> Result<Request, Error> {
     let value = parse(text)?;
     let mut request = Request::default();
-    let count = |key: &str, to: &mut usize| -> Result<(), JsValue> {
-        match &value[key] {
-            Value::Null => {}
-            number => match number.as_u64() {
+    let get = |key: &str| value.get(key);
+    let count = |key: &str, to: &mut usize| -> Result<(), Error> {
+        match get(key) {
+            None | Some(Value::Null) => {}
+            Some(number) => match number.as_u64() {
                 Some(n) if (1..=100_000).contains(&n) => *to = n as usize,
                 _ => return Err(bad_request(&format!("{key} must be a number from 1 on"))),
             },
@@ -95,32 +91,28 @@ pub(super) fn request(text: &str) -> Result<Request, JsValue> {
     };
     count("steps", &mut request.steps)?;
     count("count", &mut request.count)?;
-    let named = |key: &str| value[key].as_str();
+    let named = |key: &str| get(key)?.as_str();
     request.sampler = match named("sampler") {
         None => None,
         Some("ddim") => Some(SchedulerKind::Ddim),
         Some("ddpm") => Some(SchedulerKind::Ddpm),
         Some(_) => return Err(bad_request("sampler must be \"ddim\" or \"ddpm\"")),
     };
-    request.spacing = match named("spacing") {
-        None => None,
-        Some("leading") => Some(TimestepSpacing::Leading),
-        Some("trailing") => Some(TimestepSpacing::Trailing),
-        Some("linspace") => Some(TimestepSpacing::Linspace),
-        Some("quadratic") => Some(TimestepSpacing::Quadratic),
-        Some(_) => {
-            return Err(bad_request(
-                "spacing must be \"leading\", \"trailing\", \"linspace\" or \"quadratic\"",
-            ));
+    if let Some(name) = named("spacing") {
+        request.spacing = TimestepSpacing::named(name);
+        if request.spacing.is_none() {
+            let what = "spacing must be \"leading\", \"trailing\", \"linspace\" or \"quadratic\"";
+            return Err(bad_request(what));
         }
-    };
-    request.eta = value["eta"].as_f64().unwrap_or(request.eta);
-    request.seed = value["seed"].as_u64().unwrap_or(request.seed);
-    request.class = value["class"].as_u64().map(|class| class as usize);
-    if let Some(first) = value["first"].as_u64() {
+    }
+    let whole = |key: &str| get(key)?.as_u64();
+    request.eta = get("eta").and_then(Value::as_f64).unwrap_or(request.eta);
+    request.seed = whole("seed").unwrap_or(request.seed);
+    request.class = whole("class").map(|class| class as usize);
+    if let Some(first) = whole("first") {
         request.first_image = u32::try_from(first).unwrap_or(u32::MAX);
     }
-    if let (Some(h), Some(w)) = (value["height"].as_u64(), value["width"].as_u64()) {
+    if let (Some(h), Some(w)) = (whole("height"), whole("width")) {
         request.size = Some([h as usize, w as usize]);
     }
     Ok(request)

@@ -11,8 +11,11 @@ use crate::generate::{self, View};
 use crate::gpu::GpuOptions;
 use crate::shape::Shape;
 use crate::{diffusion, picture};
-use js_sys::{Function, Reflect, Uint8Array};
+use js_sys::{Float32Array, Function, Promise, Reflect, Uint8Array};
+use std::pin::Pin;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
 
 /// A JavaScript `Error` with `code`.
 fn throw(error: Error) -> JsValue {
@@ -22,8 +25,16 @@ fn throw(error: Error) -> JsValue {
     thrown.into()
 }
 
-fn bad_request(what: &str) -> JsValue {
-    throw(Error::Request(what.to_owned()))
+fn bad_request(what: &str) -> Error {
+    Error::Request(what.to_owned())
+}
+
+/// What an exported function promises. Not `async fn`: each of those would bring its own copy of the
+/// machinery around it.
+type Answer = Pin<Box<dyn Future<Output = Result<JsValue, Error>>>>;
+
+fn promise(answer: Answer) -> Promise {
+    future_to_promise(async { answer.await.map_err(throw) })
 }
 
 /// x_T of `count` images from number `first` on, as the picture shows it: RGBA8,
@@ -52,15 +63,19 @@ pub struct Gpu(crate::gpu::Gpu);
 
 #[wasm_bindgen]
 impl Gpu {
-    /// Asks the browser for a GPU. `options` is JSON: `{"defaultLimits": bool}` or empty.
+    /// Asks the browser for a GPU. `options` is JSON: `{"defaultLimits": bool}` or empty. Promises a
+    /// [`Gpu`].
     ///
     /// # Errors
     /// `no-adapter`.
-    pub async fn request(options: String) -> Result<Gpu, JsValue> {
-        let options = json::parse(&options)?;
-        let default_limits = options["defaultLimits"].as_bool().unwrap_or(false);
-        let options = GpuOptions { default_limits, ..GpuOptions::default() };
-        Ok(Gpu(crate::gpu::Gpu::request(&options).await.map_err(|e| throw(e.into()))?))
+    pub fn request(options: String) -> Promise {
+        promise(Box::pin(async move {
+            let options = json::parse(&options)?;
+            let default_limits = options.get("defaultLimits").and_then(|v| v.as_bool());
+            let default_limits = default_limits.unwrap_or(false);
+            let options = GpuOptions { default_limits, ..GpuOptions::default() };
+            Ok(Gpu(crate::gpu::Gpu::request(&options).await?).into())
+        }))
     }
 
     /// JSON: name, backend, class, limits.
@@ -70,8 +85,9 @@ impl Gpu {
     }
 
     /// Resolves with the reason when the device is lost.
-    pub async fn lost(&self) -> String {
-        self.0.lost().await
+    pub fn lost(&self) -> Promise {
+        let lost = self.0.lost();
+        promise(Box::pin(async { Ok(lost.await.into()) }))
     }
 
     /// Gives the device up, as a driver reset would.
@@ -87,29 +103,33 @@ pub struct Model(generate::Model);
 #[wasm_bindgen]
 impl Model {
     /// Reads a model folder given as paths and contents, and prepares a first run: buffers, weights,
-    /// shaders. `progress(done, total)` counts compiled shaders.
+    /// shaders. `progress(done, total)` counts compiled shaders. Promises a [`Model`].
     ///
     /// # Errors
     /// `bad-file`, `bad-config`, `unsupported`, `too-large`, `device-lost`, `out-of-memory`.
-    pub async fn load(
+    pub fn load(
         gpu: &Gpu,
         paths: Vec<String>,
         contents: Vec<Uint8Array>,
         progress: Function,
-    ) -> Result<Model, JsValue> {
+    ) -> Promise {
         let gpu = gpu.0.clone();
-        let files = paths.into_iter().zip(contents.iter().map(Uint8Array::to_vec)).collect();
-        // The copies in JavaScript's memory are not needed any more.
-        drop(contents);
-        let checkpoint = Checkpoint::from_memory(files);
-        let checkpoint = checkpoint.map_err(|e| throw(e.into()))?;
-        let model = generate::Model::load(&gpu, checkpoint).map_err(throw)?;
-        let report = |done: usize, total: usize| {
-            // A page that throws in its progress handler does not stop the loading.
-            let _ = progress.call2(&JsValue::NULL, &(done as u32).into(), &(total as u32).into());
-        };
-        model.prepare(&generate::Request::default(), &report).await.map_err(throw)?;
-        Ok(Model(model))
+        promise(Box::pin(async move {
+            let mut files = Vec::with_capacity(paths.len());
+            for (path, bytes) in paths.into_iter().zip(&contents) {
+                files.push((path, bytes.to_vec()));
+            }
+            // The copies in JavaScript's memory are not needed any more.
+            drop(contents);
+            let model = generate::Model::load(&gpu, Checkpoint::from_memory(files)?)?;
+            let report = |done: usize, total: usize| {
+                // A page that throws in its progress handler does not stop the loading.
+                let (done, total) = ((done as u32).into(), (total as u32).into());
+                let _ = progress.call2(&JsValue::NULL, &done, &total);
+            };
+            model.prepare(&generate::Request::default(), &report).await?;
+            Ok(Model(model).into())
+        }))
     }
 
     /// JSON: parameters, channels, size, classes, scheduler, cost.
@@ -118,71 +138,82 @@ impl Model {
         json::model(&self.0).map_err(throw)
     }
 
-    /// One evaluation of the network; `sample` is NCHW.
+    /// One evaluation of the network; `sample` is NCHW. Promises a `Float32Array`.
     ///
     /// # Errors
     /// `bad-request`, `device-lost`, …
-    pub async fn predict(
+    pub fn predict(
         &self,
         sample: Vec<f32>,
         timesteps: Vec<f32>,
         labels: Option<Vec<f32>>,
         height: usize,
         width: usize,
-    ) -> Result<Vec<f32>, JsValue> {
+    ) -> Promise {
         let model = self.0.clone();
-        let c = model.config().in_channels;
-        let n = sample.len().checked_div(c * height * width).unwrap_or(0);
-        let timesteps: Vec<f64> = timesteps.into_iter().map(f64::from).collect();
-        let labels = labels.map(|values| model.labels(values, n));
-        let shape = [n, c, height, width];
-        model.predict(&sample, shape, &timesteps, labels.as_ref()).await.map_err(throw)
+        promise(Box::pin(async move {
+            let c = model.config().in_channels;
+            let n = sample.len().checked_div(c * height * width).unwrap_or(0);
+            let timesteps = generate::wide(&timesteps);
+            let labels = labels.map(|values| model.labels(values, n));
+            let shape = [n, c, height, width];
+            let output = model.predict(&sample, shape, &timesteps, labels.as_ref()).await?;
+            Ok(Float32Array::from(&output[..]).into())
+        }))
     }
 
-    /// Starts a run; `request` is JSON (see `client.d.ts`).
+    /// Starts a run; `request` is JSON (see `client.d.ts`). Promises a [`Run`].
     ///
     /// # Errors
     /// `bad-request`, `too-large`, …
-    pub async fn start(&self, request: String) -> Result<Run, JsValue> {
+    pub fn start(&self, request: String) -> Promise {
         let model = self.0.clone();
-        let request = json::request(&request)?;
-        Ok(Run(model.start(request).await.map_err(throw)?))
+        promise(Box::pin(async move {
+            let run = model.start(json::request(&request)?).await?;
+            Ok(Run(Rc::new(run)).into())
+        }))
     }
 }
 
-/// A run of the step loop. Methods may be called while another one's promise is pending.
+/// A run of the step loop. Methods may be called while another one's promise is pending; a run that is
+/// freed meanwhile ends with the last of them.
 #[wasm_bindgen]
-pub struct Run(generate::Run);
+pub struct Run(Rc<generate::Run>);
 
 #[wasm_bindgen]
 impl Run {
     /// Submits the next slice of work, about 12 ms of the GPU's time, and resolves once at most two
-    /// are under way. JSON: step, steps, t, done.
+    /// are under way. Promises JSON: step, steps, t, done.
     ///
     /// # Errors
     /// `device-lost`, `out-of-memory`.
-    pub async fn advance(&self) -> Result<String, JsValue> {
-        self.0.advance().await.map(|p| json::progress(&p)).map_err(throw)
+    pub fn advance(&self) -> Promise {
+        let run = Rc::clone(&self.0);
+        promise(Box::pin(async move { Ok(json::progress(&run.advance().await?).into()) }))
     }
 
-    /// All pictures as they are now, `"x_t"` or `"pred_x0"`: RGBA8, `count * height * width * 4` bytes.
+    /// All pictures as they are now, `"x_t"` or `"pred_x0"`. Promises RGBA8 in a `Uint8Array` of
+    /// `count * height * width * 4`.
     ///
     /// # Errors
     /// `bad-request`, `device-lost`.
-    pub async fn picture(&self, what: String) -> Result<Vec<u8>, JsValue> {
-        let view = match what.as_str() {
-            "x_t" => View::XT,
-            "pred_x0" => View::PredX0,
-            _ => return Err(bad_request("a picture shows \"x_t\" or \"pred_x0\"")),
-        };
-        self.0.picture(view).await.map_err(throw)
+    pub fn picture(&self, what: String) -> Promise {
+        let run = Rc::clone(&self.0);
+        promise(Box::pin(async move {
+            let view = match what.as_str() {
+                "x_t" => View::XT,
+                "pred_x0" => View::PredX0,
+                _ => return Err(bad_request("a picture shows \"x_t\" or \"pred_x0\"")),
+            };
+            Ok(Uint8Array::from(&run.picture(view).await?[..]).into())
+        }))
     }
 
     /// x_0 of all images, NCHW, when the run is done.
     ///
     /// # Errors
     /// `bad-request` before that.
-    pub async fn x_0(&self) -> Result<Vec<f32>, JsValue> {
+    pub fn x_0(&self) -> Result<Vec<f32>, JsValue> {
         self.0.x_0().map_err(throw)
     }
 }

@@ -3,11 +3,9 @@
 use super::WeightsError;
 use super::safetensors::MAX_HEADER;
 use crate::config::shorten;
+use crate::json::{self, Value};
 use crate::lean;
 use ::safetensors::Dtype;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
 
 /// Most dimensions of a tensor; convolutions have four.
 const MAX_RANK: usize = 8;
@@ -52,82 +50,27 @@ fn look(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A header's object: every pair of it, also those that a map would fold into the last of a name.
-struct Header(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Header {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Not `deserialize_map`: its errors can show any value, floats too, which is code for them.
-        deserializer.deserialize_any(HeaderVisitor)
-    }
-}
-
-struct HeaderVisitor;
-
-/// Whatever is no object.
-fn refused<T, E: Error>() -> Result<T, E> {
-    Err(E::custom("expected an object of tensors"))
-}
-
-impl<'de> Visitor<'de> for HeaderVisitor {
-    type Value = Header;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object of tensors")
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Header, E> {
-        refused()
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Header, E> {
-        refused()
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Header, E> {
-        refused()
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Header, E> {
-        refused()
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Header, E> {
-        refused()
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Header, E> {
-        refused()
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Header, A::Error> {
-        refused()
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some(name) = map.next_key::<String>()? {
-            pairs.push((name, map.next_value()?));
-        }
-        Ok(Header(pairs))
-    }
-}
-
-/// What a header's entry says of a tensor. Its range, counted from the end of the header, lies within
-/// the file.
-pub(super) struct Entry {
+/// What a header's entry says of a tensor.
+pub(super) struct Tensor {
     pub name: String,
     pub dtype: Dtype,
     pub shape: Vec<usize>,
+    /// The range of its bytes, which lies within the file; at first counted from the end of the header.
     pub start: usize,
     pub end: usize,
 }
 
+impl Default for Tensor {
+    fn default() -> Self {
+        Self { name: String::new(), dtype: Dtype::F32, shape: Vec::new(), start: 0, end: 0 }
+    }
+}
+
 /// The tensors of a header, in the order of their bytes, of which they leave none out. `have` is the
 /// length of the file.
-pub(super) fn entries(header: &str, have: usize, file: &str) -> Result<Vec<Entry>, WeightsError> {
+pub(super) fn entries(header: &str, have: usize, file: &str) -> Result<Vec<Tensor>, WeightsError> {
     let error = |detail: String| WeightsError::Header { file: file.to_owned(), detail };
-    let Header(pairs) = serde_json::from_str(header).map_err(|e| error(e.to_string()))?;
+    let pairs = json::pairs(header, "expected an object of tensors").map_err(error)?;
     let by_name = lean::order(pairs.len(), &|a, b| pairs[a].0.cmp(&pairs[b].0));
     if let Some(&[_, twice]) = by_name.windows(2).find(|w| pairs[w[0]].0 == pairs[w[1]].0) {
         return Err(WeightsError::Duplicate {
@@ -138,19 +81,24 @@ pub(super) fn entries(header: &str, have: usize, file: &str) -> Result<Vec<Entry
     let mut found = Vec::with_capacity(pairs.len());
     for (name, value) in pairs {
         if name != "__metadata__" {
-            found.push(Some(check_entry(name, &value, file)?));
+            found.push(check_entry(name, &value, file)?);
             continue;
         }
-        let texts = |map: &Map<String, Value>| map.values().all(Value::is_string);
-        if !(value.is_null() || value.as_object().is_some_and(texts)) {
+        let good = match &value {
+            Value::Null => true,
+            Value::Object(pairs) => pairs.iter().all(|(_, text)| text.as_str().is_some()),
+            _ => false,
+        };
+        if !good {
             return Err(error("`__metadata__` should be an object of strings".to_owned()));
         }
     }
-    let place = |i: usize| found[i].as_ref().map(|e: &Entry| (e.start, e.end));
+    let place = |i: usize| (found[i].start, found[i].end);
     let order = lean::order(found.len(), &|a, b| place(a).cmp(&place(b)));
-    let mut entries: Vec<Entry> = Vec::with_capacity(found.len());
+    let mut entries = Vec::with_capacity(found.len());
     let mut end = 0;
-    for entry in order.into_iter().filter_map(|i| found[i].take()) {
+    for i in order {
+        let entry: Tensor = std::mem::take(&mut found[i]);
         if entry.start != end {
             let (file, name, expected) = (file.to_owned(), shorten(&entry.name), end as u64);
             return Err(WeightsError::Offsets { file, name, expected, found: entry.start as u64 });
@@ -195,7 +143,7 @@ const DTYPES: [Dtype; 22] = {
 };
 
 /// `{"dtype": …, "shape": […], "data_offsets": [start, end]}`, consistent in itself.
-fn check_entry(full: String, entry: &Value, file: &str) -> Result<Entry, WeightsError> {
+fn check_entry(full: String, entry: &Value, file: &str) -> Result<Tensor, WeightsError> {
     let (file, name) = (|| file.to_owned(), || shorten(&full));
     let wrong = |key, expected| {
         let found = match entry.get(key) {
@@ -203,12 +151,17 @@ fn check_entry(full: String, entry: &Value, file: &str) -> Result<Entry, Weights
             Some(Value::Array(items)) if items.len() > MAX_RANK => {
                 format!("a list of {} sizes", items.len())
             }
-            Some(value) => shorten(&lean::json(value)),
+            Some(value) => shorten(&json::text(value)),
         };
         WeightsError::Entry { file: file(), name: name(), key, found, expected }
     };
     let numbers = |key: &str| -> Option<Vec<u64>> {
-        entry.get(key)?.as_array()?.iter().map(Value::as_u64).collect()
+        let items = entry.get(key)?.as_array()?;
+        let mut numbers = Vec::with_capacity(items.len());
+        for item in items {
+            numbers.push(item.as_u64()?);
+        }
+        Some(numbers)
     };
     let dtype = entry.get("dtype").and_then(Value::as_str);
     let dtype = dtype.and_then(|name| DTYPES.into_iter().find(|d| d.to_string() == name));
@@ -231,9 +184,12 @@ fn check_entry(full: String, entry: &Value, file: &str) -> Result<Entry, Weights
         return Err(WeightsError::Bytes { file: file(), name: name(), expected, found });
     }
     let size = |n: u64| usize::try_from(n).ok();
-    let shape_in_memory: Option<Vec<usize>> = shape.iter().map(|&n| size(n)).collect();
-    match (shape_in_memory, size(start), size(end)) {
-        (Some(shape), Some(start), Some(end)) => Ok(Entry { name: full, dtype, shape, start, end }),
+    let mut dims = Vec::with_capacity(shape.len());
+    shape.iter().for_each(|&n| dims.extend(size(n)));
+    match (size(start), size(end)) {
+        (Some(start), Some(end)) if dims.len() == shape.len() => {
+            Ok(Tensor { name: full, dtype, shape: dims, start, end })
+        }
         // On 32 bits, a size that no file in memory has.
         _ => Err(WeightsError::Absurd { file: file(), name: name(), shape }),
     }

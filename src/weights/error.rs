@@ -1,6 +1,7 @@
 //! What can be wrong with a safetensors file.
 
 use crate::config::shorten;
+use crate::lean::{join, list};
 
 /// A weights file that cannot be used: which file, which tensor, what was expected and found.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -66,7 +67,7 @@ pub enum WeightsError {
         expected: &'static str,
     },
     /// A shape whose number of values overflows.
-    #[error("`{file}`: tensor `{name}` has the absurd shape {shape:?}.")]
+    #[error("`{file}`: tensor `{name}` has the absurd shape {}.", wide(.shape))]
     Absurd {
         /// File.
         file: String,
@@ -131,8 +132,8 @@ pub enum WeightsError {
     },
     /// NaN or infinity.
     #[error(
-        "`{file}`: tensor `{name}` holds {value} at {position:?}. The file is damaged, or was saved \
-         after its training had diverged."
+        "`{file}`: tensor `{name}` holds {value} at {}. The file is damaged, or was saved \
+         after its training had diverged.", list(.position)
     )]
     NonFinite {
         /// File.
@@ -157,7 +158,7 @@ pub enum WeightsError {
         extra: Vec<String>,
     },
     /// Values given to be written do not fill their shape.
-    #[error("tensor `{name}` of shape {shape:?} cannot be written from {values} values.")]
+    #[error("tensor `{name}` of shape {} cannot be written from {values} values.", list(.shape))]
     Write {
         /// Tensor.
         name: String,
@@ -188,6 +189,13 @@ pub struct WrongShape {
     pub found: Vec<usize>,
 }
 
+/// The sizes of a shape that memory may not hold.
+fn wide(shape: &[u64]) -> String {
+    let mut sizes = Vec::with_capacity(shape.len());
+    shape.iter().for_each(|size| sizes.push(size.to_string()));
+    format!("[{}]", join(&sizes, ", "))
+}
+
 /// How many tensors a message names before it says "and more".
 const FEW: usize = 3;
 
@@ -195,8 +203,8 @@ const FEW: usize = 3;
 fn differences(wrong: &[WrongShape], missing: &[String], extra: &[String]) -> String {
     let mut text = String::new();
     for w in wrong.iter().take(FEW) {
-        let (name, found, expected) = (&w.name, &w.found, &w.expected);
-        text += &format!("tensor `{name}` has shape {found:?}; config.json says {expected:?}. ");
+        let (name, found, expected) = (&w.name, list(&w.found), list(&w.expected));
+        text += &format!("tensor `{name}` has shape {found}; config.json says {expected}. ");
     }
     if wrong.len() > FEW {
         text += &format!("{} more tensors have another shape. ", wrong.len() - FEW);

@@ -32,13 +32,12 @@ impl Weights {
             }
         }
         let wanted = lean::order(expected.len(), &|a, b| expected[a].name.cmp(&expected[b].name));
-        let extra: Vec<String> = self
-            .names()
-            .filter(|name| {
-                wanted.binary_search_by(|&i| expected[i].name.as_str().cmp(name)).is_err()
-            })
-            .map(str::to_owned)
-            .collect();
+        let mut extra = Vec::new();
+        for name in self.names() {
+            if wanted.binary_search_by(|&i| expected[i].name.as_str().cmp(name)).is_err() {
+                extra.push(name.to_owned());
+            }
+        }
         if !(wrong.is_empty() && missing.is_empty() && extra.is_empty()) {
             let file = self.file().to_owned();
             return Err(WeightsError::Mismatch { file, wrong, missing, extra });
@@ -51,11 +50,11 @@ impl Weights {
 ///
 /// As in diffusers, only directly under an attention: `….attentions.<n>.query.weight`.
 pub(super) fn todays(name: &str) -> Option<String> {
-    let (path, kind) = name.rsplit_once('.')?;
+    let (path, kind) = lean::split_last(name, b'.')?;
     if kind != "weight" && kind != "bias" {
         return None;
     }
-    let (attention, old) = path.rsplit_once('.')?;
+    let (attention, old) = lean::split_last(path, b'.')?;
     let new = match old {
         "query" => "to_q",
         "key" => "to_k",
@@ -63,7 +62,7 @@ pub(super) fn todays(name: &str) -> Option<String> {
         "proj_attn" => "to_out.0",
         _ => return None,
     };
-    let (parent, index) = attention.rsplit_once('.')?;
+    let (parent, index) = lean::split_last(attention, b'.')?;
     let numbered = !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit());
     let listed = parent == "attentions" || parent.ends_with(".attentions");
     (numbered && listed).then(|| format!("{attention}.{new}.{kind}"))

@@ -65,7 +65,9 @@ impl Packing {
         match self {
             Self::Conv { k, sources, parts } => {
                 let c_in: usize = sources.iter().sum();
-                parts.iter().map(|c_out| c_out * c_in * k * k).collect()
+                let mut lens = parts.clone();
+                lens.iter_mut().for_each(|len| *len *= c_in * k * k);
+                lens
             }
             Self::Vector { parts } => parts.clone(),
             Self::Rows { rows, c } => vec![rows * c],
@@ -111,8 +113,8 @@ impl Packing {
     /// # Panics
     /// If the slices are not as long as [`Packing::part_lens`] says.
     pub fn pack(&self, parts: &[impl AsRef<[f32]>]) -> Vec<f32> {
-        let lens: Vec<usize> = parts.iter().map(|p| p.as_ref().len()).collect();
-        assert_eq!(lens, self.part_lens(), "lengths of the stacked parameters");
+        let lens = parts.iter().map(|p| p.as_ref().len());
+        assert!(lens.eq(self.part_lens()), "lengths of the stacked parameters");
         let mut packed = vec![0.0; self.len()];
         self.each(|at, part, i| packed[at] = parts[part].as_ref()[i]);
         packed

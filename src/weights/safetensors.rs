@@ -4,7 +4,8 @@
 //! names, holes, overlaps or overflows. Natively the `safetensors` crate has to agree. Values are
 //! checked to be finite.
 
-use super::{WeightsError, diagnose, names};
+use super::diagnose::{self, Tensor};
+use super::{WeightsError, names};
 use crate::lean;
 use ::safetensors::tensor::TensorView;
 use bytemuck::cast_slice;
@@ -24,15 +25,6 @@ pub struct Weights {
     tensors: Vec<Tensor>,
 }
 
-struct Tensor {
-    name: String,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    /// Range of its bytes in the file.
-    start: usize,
-    end: usize,
-}
-
 impl Weights {
     /// Takes over a file's bytes and reads its header. `file` is the name used in errors. Memory beyond
     /// `bytes` is proportional to the header, which is at most [`MAX_HEADER`].
@@ -42,31 +34,27 @@ impl Weights {
     pub fn from_bytes(bytes: Vec<u8>, file: &str) -> Result<Self, WeightsError> {
         let header = diagnose::header(&bytes, file)?;
         let data = 8 + header.len();
-        let entries = diagnose::entries(header, bytes.len(), file)?;
+        let mut entries = diagnose::entries(header, bytes.len(), file)?;
         // The page goes without the second opinion, which would be a tenth of its module.
         #[cfg(not(target_arch = "wasm32"))]
         SafeTensors::read_metadata(&bytes)
             .map_err(|e| WeightsError::Header { file: file.to_owned(), detail: e.to_string() })?;
-        let found: Vec<(Tensor, bool)> = entries
-            .into_iter()
-            .map(|entry| {
-                let today = names::todays(&entry.name);
-                let old = today.is_some();
-                let (name, dtype, shape) = (today.unwrap_or(entry.name), entry.dtype, entry.shape);
-                let (start, end) = (data + entry.start, data + entry.end);
-                (Tensor { name, dtype, shape, start, end }, old)
-            })
-            .collect();
+        let mut old = vec![false; entries.len()];
+        for (entry, old) in entries.iter_mut().zip(&mut old) {
+            entry.start += data;
+            entry.end += data;
+            if let Some(today) = names::todays(&entry.name) {
+                (entry.name, *old) = (today, true);
+            }
+        }
         // As diffusers does, an old name wins over today's where a file has both.
-        let order = lean::order(found.len(), &|a, b| {
-            let ((a, a_old), (b, b_old)) = (&found[a], &found[b]);
-            a.name.cmp(&b.name).then(b_old.cmp(a_old))
+        let order = lean::order(entries.len(), &|a, b| {
+            entries[a].name.cmp(&entries[b].name).then(old[b].cmp(&old[a]))
         });
-        let mut found: Vec<Option<Tensor>> = found.into_iter().map(|(t, _)| Some(t)).collect();
-        let mut tensors: Vec<Tensor> = Vec::with_capacity(found.len());
-        for tensor in order.into_iter().filter_map(|i| found[i].take()) {
-            if tensors.last().is_none_or(|last| last.name != tensor.name) {
-                tensors.push(tensor);
+        let mut tensors: Vec<Tensor> = Vec::with_capacity(entries.len());
+        for i in order {
+            if tensors.last().is_none_or(|last| last.name != entries[i].name) {
+                tensors.push(std::mem::take(&mut entries[i]));
             }
         }
         Ok(Self { file: file.to_owned(), bytes, tensors })
@@ -103,7 +91,7 @@ impl Weights {
             Dtype::F16 => chunks(bytes, |b| f16::from_le_bytes(b).to_f32()),
             Dtype::BF16 => chunks(bytes, |b| bf16::from_le_bytes(b).to_f32()),
             Dtype::F64 => chunks(bytes, |b| f64::from_le_bytes(b) as f32),
-            _ => chunks(bytes, f32::from_le_bytes),
+            _ => bytemuck::pod_collect_to_vec(bytes),
         };
         match values.iter().position(|v| !v.is_finite()) {
             None => Ok(values),
@@ -239,8 +227,11 @@ fn serialize(views: Vec<(&str, TensorView)>) -> Result<Vec<u8>, WeightsError> {
 }
 
 /// Little-endian elements of `N` bytes each.
-fn chunks<const N: usize, T>(bytes: &[u8], element: impl Fn([u8; N]) -> T) -> Vec<T> {
-    bytes.as_chunks::<N>().0.iter().map(|&chunk| element(chunk)).collect()
+fn chunks<const N: usize, T>(bytes: &[u8], element: fn([u8; N]) -> T) -> Vec<T> {
+    let chunks = bytes.as_chunks::<N>().0;
+    let mut values = Vec::with_capacity(chunks.len());
+    chunks.iter().for_each(|&chunk| values.push(element(chunk)));
+    values
 }
 
 /// Position of a flat index.
