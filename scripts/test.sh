@@ -12,7 +12,7 @@ MAX_WASM_GZIP_BYTES=120000
 # GPU tests of the native suite on the default adapter, and the chosen ones on SwiftShader; a suite that skips silently
 # tests nothing.
 EXPECTED_GPU_TESTS=183
-EXPECTED_SWIFTSHADER_TESTS=90
+EXPECTED_SWIFTSHADER_TESTS=153
 # Page tests, in each browser; Firefox's driver can do a little less.
 EXPECTED_PAGE_TESTS=102
 
