@@ -129,7 +129,8 @@ describe("generating", () => {
     assert.equal(await generate(page), noisy);
   });
 
-  visit("the live view switches between x_t and pred_x0", { hash: "n=4&steps=300&seed=3" }, async (page) => {
+  // So many steps that a fast machine, too, has hardly begun when the views are compared.
+  visit("the live view switches between x_t and pred_x0", { hash: "n=16&steps=1000&seed=3" }, async (page) => {
     await state(page, "ready");
     await begin(page);
     const drawn = () => page.$eval("#grid", (grid) => Number(grid.dataset.drawn));
