@@ -30,15 +30,9 @@ fn main() -> io::Result<()> {
             .collect();
         let text = match page {
             true => squeeze::squeeze(&without_subgroups(&text)),
-            false => text.join(
-                "
-",
-            ),
+            false => text.join("\n"),
         };
-        table.push_str(&format!(
-            "    ({name:?}, {text:?}),
-"
-        ));
+        table.push_str(&format!("    ({name:?}, {text:?}),\n"));
     }
     table.push_str("];\n");
     fs::write(Path::new(&env::var("OUT_DIR").unwrap_or_default()).join("shaders.rs"), table)?;

@@ -45,7 +45,8 @@ struct Report<'a> {
 pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     let gpu = super::open_gpu(global, talk).await?;
     let name = args.preset.clone().unwrap_or_else(|| presets::for_class(gpu.class()).to_owned());
-    let mut layers = Vec::new();
+    // No data set is opened: any bytes will do. But presets without one of their own want it named.
+    let mut layers = vec![Layer::set("data.path=builtin:emoji")?];
     if let Some(batch) = args.batch {
         layers.push(Layer::set(&format!("training.batch_size={batch}"))?);
     }

@@ -129,24 +129,40 @@ describe("generating", () => {
     assert.equal(await generate(page), noisy);
   });
 
-  visit("the live view switches between x_t and pred_x0", { hash: "n=4&steps=300&seed=3" }, async (page) => {
+  visit("the live view switches between x_t and pred_x0", { hash: "n=16&steps=1000&seed=3" }, async (page) => {
     await state(page, "ready");
     await begin(page);
     const drawn = () => page.$eval("#grid", (grid) => Number(grid.dataset.drawn));
-    const watch = async () => {
+    for (const view of ["show-x_t", "show-pred_x0"]) {
+      await choose(page, view);
       const from = await drawn();
       await page.waitForFunction((from) => Number(document.getElementById("grid").dataset.drawn) >= from + 2, { timeout: 180_000 }, from);
-      return pictures(page);
-    };
-    const noisy = await watch();
-    await choose(page, "show-pred_x0");
-    const predicted = await watch();
+    }
     assert.equal(await page.$eval("body", (body) => body.dataset.state), "sampling");
-    // Early in a run x_t is close to noise and the prediction a smooth guess.
-    const spread = (list) => list.reduce((sum, { spread }) => sum + spread, 0) / list.length;
-    assert.ok(spread(noisy) > spread(predicted), `${spread(noisy)} and ${spread(predicted)}`);
     await page.keyboard.press("Escape");
     await state(page, "ready", "done");
+  });
+
+  visit("the timeline goes back through the steps, in either view", { hash: "n=4&steps=50&seed=3" }, async (page) => {
+    await state(page, "ready");
+    const result = await generate(page);
+    /** Mean contrast of the pictures at a moment of the run. */
+    const contrast = async (view, moment) => {
+      await choose(page, view);
+      await page.$eval("#timeline", (timeline, moment) => {
+        timeline.value = moment;
+        timeline.dispatchEvent(new Event("input", { bubbles: true }));
+      }, moment);
+      const list = await pictures(page);
+      return list.reduce((sum, { spread }) => sum + spread, 0) / list.length;
+    };
+    const noise = await contrast("show-x_t", 0);
+    const [noisy, predicted] = [await contrast("show-x_t", 20), await contrast("show-pred_x0", 20)];
+    assert.match(await page.$eval("#timeline", (timeline) => timeline.getAttribute("aria-valuetext")), /^Step 20 of 50 · t = 580$/);
+    // At t = 580 x_t is still noise, and the prediction a smooth guess: 90 and 46 of 255.
+    assert.ok(Math.abs(noisy - noise) < 2 && noisy > 1.5 * predicted, `${noise}, ${noisy} and ${predicted}`);
+    await contrast("show-x_t", Number(await page.$eval("#timeline", (timeline) => timeline.max)));
+    assert.equal(await digests(page), result);
   });
 
   visit("Stop and Esc end a run at once, and the next one is whole", {}, async (page) => {
