@@ -82,7 +82,7 @@ fn emoji_tiny() -> Config {
     }
 }
 
-/// 32x32 emoji, 4.07 M parameters: about 8 MB in f16, a page's worth.
+/// 32x32 emoji, 3.59 M parameters: about 7 MB in f16, a page's worth.
 fn emoji() -> Config {
     Config {
         data: builtin(32),
