@@ -26,15 +26,6 @@ fn compile(config: &UNetConfig, n: usize, side: usize, class: Class) -> Plan {
     plan::compile(unet.graph, class, &externals)
 }
 
-const CLASSES: [Class; 6] = [
-    Class::Software,
-    Class::SwiftShader,
-    Class::SoftwareSubgroups,
-    Class::Integrated,
-    Class::Apple,
-    Class::Discrete,
-];
-
 #[test]
 fn cifar10_32_has_the_published_cost() {
     let config = cifar(128);
@@ -87,7 +78,7 @@ fn replay(plan: &Plan) {
 
 #[test]
 fn plans_are_consistent_in_every_class() {
-    for class in CLASSES {
+    for class in Class::ALL {
         for (n, side) in [(1, 32), (3, 16), (16, 8)] {
             replay(&compile(&cifar(32), n, side, class));
         }
@@ -96,7 +87,7 @@ fn plans_are_consistent_in_every_class() {
 
 #[test]
 fn cifar10_32_fits_webgpus_default_limits() {
-    for class in CLASSES {
+    for class in Class::ALL {
         let plan = compile(&cifar(128), 1, 32, class);
         plan_fits(&plan, &Limits::WEBGPU_DEFAULT).unwrap();
         let weights = plan.bytes(Role::Weights);
@@ -127,7 +118,7 @@ fn the_plan_prints_a_line_per_dispatch() {
 #[test]
 fn every_shader_variant_of_every_class_is_valid_wgsl() {
     let mut seen = Vec::new();
-    for class in CLASSES {
+    for class in Class::ALL {
         for side in [8, 32] {
             for dispatch in compile(&cifar(32), 2, side, class).dispatches {
                 if seen.contains(&dispatch.shader) {

@@ -18,15 +18,6 @@ use unnoise::train::presets;
 use unnoise::train::recipe::Recipe;
 use unnoise::train::step::StepPlan;
 
-const CLASSES: [Class; 6] = [
-    Class::Software,
-    Class::SwiftShader,
-    Class::SoftwareSubgroups,
-    Class::Integrated,
-    Class::Apple,
-    Class::Discrete,
-];
-
 /// A network in training: its name, settings, classes and side of its pictures.
 struct Case {
     what: String,
@@ -87,7 +78,7 @@ impl Case {
 #[test]
 fn steps_fit_webgpus_default_limits_in_every_class() {
     for case in cases() {
-        for (class, recompute) in CLASSES.into_iter().zip([false, true].into_iter().cycle()) {
+        for (class, recompute) in Class::ALL.into_iter().zip([false, true].into_iter().cycle()) {
             let plan = case.step(class, recompute);
             plan_fits(&plan, &Limits::WEBGPU_DEFAULT)
                 .unwrap_or_else(|e| panic!("{} {class:?}: {e}", case.what));
@@ -104,7 +95,7 @@ fn steps_fit_webgpus_default_limits_in_every_class() {
 fn every_shader_variant_is_valid_wgsl() {
     let mut seen = HashSet::new();
     for case in cases() {
-        for class in CLASSES {
+        for class in Class::ALL {
             for d in case.step(class, false).dispatches {
                 if seen.insert(format!("{:?}", d.shader)) {
                     let (shader, params, grid) = (d.shader, d.params, d.grid);

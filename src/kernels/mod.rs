@@ -133,6 +133,16 @@ pub enum Class {
 }
 
 impl Class {
+    /// Every class.
+    pub const ALL: [Self; 6] = [
+        Self::Software,
+        Self::SwiftShader,
+        Self::SoftwareSubgroups,
+        Self::Integrated,
+        Self::Apple,
+        Self::Discrete,
+    ];
+
     /// Whether the adapter is a CPU.
     pub const fn is_software(self) -> bool {
         matches!(self, Self::Software | Self::SwiftShader | Self::SoftwareSubgroups)
