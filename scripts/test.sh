@@ -11,10 +11,10 @@ set -uo pipefail
 MAX_WASM_GZIP_BYTES=120000
 # GPU tests of the native suite on the default adapter, and the chosen ones on SwiftShader; a suite that skips silently
 # tests nothing.
-EXPECTED_GPU_TESTS=183
+EXPECTED_GPU_TESTS=184
 EXPECTED_SWIFTSHADER_TESTS=153
 # Page tests, in each browser; Firefox's driver can do a little less.
-EXPECTED_PAGE_TESTS=103
+EXPECTED_PAGE_TESTS=104
 
 STAGES="format clippy clippy-wasm doc native swiftshader wasm chromium firefox"
 
@@ -106,7 +106,10 @@ page_tests() {
     return 1
   }
   need_web_packages
-  BROWSER="$1" limited node --test --test-reporter=spec --test-reporter-destination=stdout \
+  # The trainer whose model the page then loads; it runs on Vulkan, whatever the browser does.
+  need_vulkan
+  cargo build --locked --features train || return 1
+  UNNOISE="${CARGO_TARGET_DIR:-$ROOT/target}/debug/unnoise" BROWSER="$1" limited node --test --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$tap" tests/web/*.test.mjs || return 1
   ran=$(count_node pass "$tap")
   [ "$ran" -ge "$EXPECTED_PAGE_TESTS" ] && return 0
@@ -120,7 +123,6 @@ stage_chromium() {
 }
 
 stage_firefox() {
-  need_vulkan
   need_browser firefox
   page_tests firefox
 }

@@ -103,6 +103,27 @@ fn file_of(name: &str, target: Vec<f32>) -> Tensors {
 }
 
 #[test]
+fn bench_of_a_training_step_reports_numbers_that_agree() {
+    let Some(_) = common::gpu() else { return };
+    let output = unnoise(&["bench", "--train", "--preset", "emoji-tiny", "--batch", "2", "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let text = text(&output.stdout);
+    let report: serde_json::Value = serde_json::from_str(&text).expect("one line of JSON");
+    let number = |key: &str| report[key].as_f64().unwrap_or_else(|| panic!("{key} in {text}"));
+    assert_eq!([number("batch"), number("height"), number("width")], [2.0, 16.0, 16.0]);
+    assert_eq!(number("parameters"), 1_856_579.0);
+    let rate = number("gflop") / number("ms") * 1e3;
+    assert!((rate / number("gflop_per_s") - 1.0).abs() < 1e-6, "{text}");
+    assert!(number("fma_share") > 0.0 && number("fma_share") < 1.0, "{text}");
+    // What is allocated besides the plan's buffers is an aligned block of uniforms for each dispatch.
+    let besides = number("allocated_bytes") - number("planned_bytes");
+    assert!((0.0..=512.0 * number("dispatches")).contains(&besides), "{besides} in {text}");
+    if cfg!(target_os = "linux") && report["class"] == "software" {
+        assert!(number("cpu_ms") > 0.0, "{text}");
+    }
+}
+
+#[test]
 fn gradients_of_a_training_step_agree_with_torch() {
     let Some(_) = common::gpu() else { return };
     let folder = Folder::new("gradients");

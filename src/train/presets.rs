@@ -3,8 +3,8 @@
 //! The papers' are theirs as far as this trainer goes; where it differs the preset says so.
 
 use super::config::{
-    Config, Data, Diffusion, Ema, EmaWarmup, Lr, LrScheduler, Model, Optimizer, Output, Resolution,
-    Sampling, Training,
+    Config, Data, Diffusion, Ema, EmaWarmup, Loss, Lr, LrScheduler, Model, Optimizer, Output,
+    Resolution, Sampling, Training, Weighting,
 };
 use crate::kernels::Class;
 
@@ -66,42 +66,50 @@ fn network(channels: &[usize], attention: &[bool], layers: usize) -> Model {
     }
 }
 
-/// 16x16 emoji, 1.86 M parameters: the network of the model in `www/models/emoji-16`, and near the
-/// settings that it was trained with (batch 64, 6,273 steps, peak 6e-4, cosine, EMA up to 0.9995); the
-/// batch is a quarter, so that something shows within minutes on a CPU.
+/// 16x16 emoji, 1.86 M parameters: what `www/models/emoji-16` was made with.
 fn emoji_tiny() -> Config {
     Config {
-        data: builtin(16),
         model: Model { attention_head_dim: 16, ..network(&[32, 64, 96], &[false, true, true], 1) },
-        optimizer: Optimizer { lr: 6e-4, ..Optimizer::default() },
+        optimizer: Optimizer { lr: 8e-4, ..Optimizer::default() },
         lr: Lr { scheduler: LrScheduler::Cosine, warmup_steps: 100 },
-        ema: Ema { max_decay: vec![0.9995], ..Ema::default() },
-        training: Training { batch_size: 16, max_steps: 10_000, ..Training::default() },
-        sampling: Sampling { every: 250, ..Sampling::default() },
-        ..Config::default()
+        training: Training { batch_size: 16, max_steps: 18_000, ..Training::default() },
+        sampling: Sampling { every: 500, ..Sampling::default() },
+        ..emoji_of(16)
     }
 }
 
 /// 32x32 emoji, 3.59 M parameters: about 7 MB in f16, a page's worth.
 fn emoji() -> Config {
     Config {
-        data: builtin(32),
         model: Model { attention_head_dim: 16, ..network(&[48, 96, 128], &[false, true, true], 1) },
         optimizer: Optimizer { lr: 4e-4, ..Optimizer::default() },
         lr: Lr { scheduler: LrScheduler::Cosine, warmup_steps: 500 },
-        ema: Ema { max_decay: vec![0.9995], ..Ema::default() },
         training: Training { batch_size: 64, max_steps: 40_000, ..Training::default() },
         sampling: Sampling { every: 1000, count: 64, ..Sampling::default() },
-        ..Config::default()
+        ..emoji_of(32)
     }
 }
 
-fn builtin(side: usize) -> Data {
-    Data {
-        path: "builtin:emoji".to_owned(),
-        resolution: Resolution::square(side),
-        channels: 3,
-        ..Data::default()
+/// What both emoji presets have in common. Flat backgrounds and few colours are learned soonest by a network that predicts
+/// v under the cosine schedule with the min-SNR weight: at 16x16, batch 16, the background is clean and faces are faces after
+/// 1,500 steps, which predicting the noise under the linear schedule had not reached after four times as many pictures.
+fn emoji_of(side: usize) -> Config {
+    Config {
+        data: Data {
+            path: "builtin:emoji-curated".to_owned(),
+            resolution: Resolution::square(side),
+            channels: 3,
+            random_flip: true,
+            ..Data::default()
+        },
+        diffusion: Diffusion {
+            beta_schedule: "squaredcos_cap_v2".to_owned(),
+            prediction_type: "v_prediction".to_owned(),
+            ..Diffusion::default()
+        },
+        loss: Loss { weighting: Weighting::MinSnr, ..Loss::default() },
+        ema: Ema { max_decay: vec![0.9995], ..Ema::default() },
+        ..Config::default()
     }
 }
 
