@@ -1,4 +1,5 @@
-"""Opens a checkpoint that unnoise trained in diffusers, samples in both from the same noise, and compares.
+"""Opens a checkpoint that unnoise trained in diffusers: its weights are the file's, every average opens, and both sample the same
+pictures from the same noise.
 
     pip install torch diffusers safetensors numpy
     python open_checkpoint.py RUN_OR_MODEL [--unnoise target/release/unnoise] [--steps 20]
@@ -10,7 +11,7 @@ import tempfile
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, DDPMPipeline
+from diffusers import DDIMScheduler, DDPMPipeline, UNet2DModel
 from safetensors.numpy import load_file, save_file
 
 arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -24,6 +25,13 @@ if (folder / "latest").exists():
     folder = folder / (folder / "latest").read_text().strip()
 pipeline = DDPMPipeline.from_pretrained(folder)
 unet = pipeline.unet.eval()
+stored = load_file(folder / "unet/diffusion_pytorch_model.safetensors")
+loaded = {name: value.numpy() for name, value in unet.state_dict().items()}
+assert stored.keys() == loaded.keys(), stored.keys() ^ loaded.keys()
+assert all(np.array_equal(stored[name].astype(np.float32), loaded[name]) for name in stored)
+for other in sorted(folder.glob("unet_*")):
+    UNet2DModel.from_pretrained(other)
+    print(f"{other.name}: opens")
 scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
 h, w = (unet.config.sample_size,) * 2 if isinstance(unet.config.sample_size, int) else unet.config.sample_size
 x_t = np.random.default_rng(0).standard_normal((4, unet.config.in_channels, h, w)).astype(np.float32)
