@@ -72,6 +72,28 @@ function figure(value) {
   return plain.length <= 6 ? plain : value.toExponential(1);
 }
 
+/** About `most` round numbers from `low` to `high`: 1, 2 or 5 times a power of ten apart. */
+function evenTicks(low, high, most) {
+  const rough = (high - low) / most;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((n) => n * power >= rough) * power;
+  const first = Math.ceil(low / step - 1e-9);
+  return Array.from({ length: Math.max(0, Math.floor(high / step + 1e-9) - first + 1) }, (_, i) => (first + i) * step);
+}
+
+/** The same on a logarithmic axis: powers of ten, with 2 and 5 times them where there is room, even ones where these are too few. */
+function logTicks(low, high, most) {
+  const [from, to] = [Math.log10(low), Math.log10(high)];
+  for (const digits of [[1, 2, 5], [1, 3], [1]]) {
+    const ticks = [];
+    for (let power = Math.floor(from); power <= to; power++) ticks.push(...digits.map((digit) => digit * 10 ** power));
+    const inside = ticks.filter((tick) => tick >= low && tick <= high);
+    if (inside.length < 2) return evenTicks(low, high, most);
+    if (inside.length <= most + 1) return inside;
+  }
+  return evenTicks(from, to, most).filter(Number.isInteger).map((power) => 10 ** power);
+}
+
 /** Draws lines of [step, value] points over axes of their own. */
 function plot(id, lines, { logX = false, logY = false } = {}) {
   const canvas = $(id);
@@ -103,18 +125,18 @@ function plot(id, lines, { logX = false, logY = false } = {}) {
   const py = (y) => height - bottom - ((fy(y) - y0) / (y1 - y0)) * (height - bottom - top);
   context.strokeStyle = colour('--line');
   context.lineWidth = 1;
-  for (let i = 0; i <= 4; i++) {
-    const y = y0 + ((y1 - y0) * i) / 4;
-    const at = height - bottom - (i / 4) * (height - bottom - top);
+  const [x_low, x_high, y_low, y_high] = [logX ? 10 ** x0 : x0, logX ? 10 ** x1 : x1, logY ? 10 ** y0 : y0, logY ? 10 ** y1 : y1];
+  for (const y of (logY ? logTicks : evenTicks)(y_low, y_high, 5)) {
     context.beginPath();
-    context.moveTo(left, at);
-    context.lineTo(width - 8, at);
+    context.moveTo(left, py(y));
+    context.lineTo(width - 8, py(y));
     context.stroke();
-    context.fillText(figure(logY ? 10 ** y : y), 4, at + 4);
-    const x = x0 + ((x1 - x0) * i) / 4;
-    const text = Math.round(logX ? 10 ** x : x).toLocaleString('en');
-    const shift = i === 0 ? 0 : i === 4 ? context.measureText(text).width : context.measureText(text).width / 2;
-    context.fillText(text, left + (i / 4) * (width - left - 8) - shift, height - 4);
+    context.fillText(figure(y), 4, py(y) + 4);
+  }
+  for (const x of (logX ? logTicks : evenTicks)(x_low, x_high, Math.min(6, width / 90))) {
+    const text = x.toLocaleString('en');
+    const half = context.measureText(text).width / 2;
+    context.fillText(text, Math.min(Math.max(px(x) - half, left), width - 2 * half), height - 4);
   }
   for (const line of lines) {
     context.strokeStyle = line.colour;
@@ -161,7 +183,7 @@ function draw() {
   const lines = [{ points: of((row) => row.loss_smoothed), colour: colour('--accent') }];
   if ($('raw').checked) lines.unshift({ points: of((row) => row.loss), colour: colour('--quiet'), faint: true });
   plot('loss', lines, scales);
-  keys('loss-keys', [['smoothed', 'var(--accent)'], ['every row', 'var(--quiet)']]);
+  keys('loss-keys', [['smoothed', 'var(--accent)'], ...($('raw').checked ? [['every row', 'var(--quiet)']] : [])]);
   const quarters = [0, 1, 2, 3].map((q) => ({
     points: smooth(of((row) => row.loss_quartiles[q]), 20),
     colour: colour(`--q${q + 1}`),
