@@ -153,9 +153,8 @@ fn values_out_of_range_are_named_with_the_remedy() {
         ("ema.max_decay=1.0", "below 1"),
         ("ema.max_decay=[0.9, 0.9]", "each of its own"),
         ("ema.max_decay=[0.1, 0.2, 0.3, 0.4, 0.5]", "at most 4 rates"),
-        ("lr.warmup_steps=20000", "at most training.max_steps, which is 10000"),
+        ("lr.warmup_steps=20000", "at most training.max_steps, which is 18000"),
         ("sampling.steps=1001", "from 1 to diffusion.num_train_timesteps, which is 1000"),
-        ("diffusion.rescale_betas_zero_snr=true", "v_prediction or sample"),
         ("diffusion.variance_type=learned_range", "fixed_small or fixed_large"),
         ("training.class_dropout=1.5", "a share from 0 to 1"),
     ] {
@@ -163,6 +162,9 @@ fn values_out_of_range_are_named_with_the_remedy() {
         assert!(text.contains(part), "{assignment}: {text}");
         assert!(text.starts_with("--set: `"), "{assignment}: {text}");
     }
+    let both = ["diffusion.prediction_type=epsilon", "diffusion.rescale_betas_zero_snr=true"];
+    let text = set(&both).expect_err("nothing to learn at the last timestep").to_string();
+    assert!(text.contains("v_prediction or sample"), "{text}");
     let text = refused("[optimizer]\n\nlr = -1\n");
     assert!(text.starts_with("run.toml, line 3: `optimizer.lr` is -1"), "{text}");
     let text = Config::resolve(Some("mnist"), None, &[], "").expect_err("no data").to_string();
@@ -215,7 +217,7 @@ fn changes_are_told() {
     let want = [
         change("data.fit", "\"crop\"", "\"pad\""),
         change("ema.max_decay", "[0.9995]", "[]"),
-        change("optimizer.lr", "0.0006", "0.0002"),
+        change("optimizer.lr", "0.0008", "0.0002"),
     ];
     assert_eq!(before.changes(&after), want);
     assert_eq!(before.changes(&before), []);
@@ -236,13 +238,18 @@ fn every_flag_sets_a_setting() {
         key if key.ends_with("dropout") || key.ends_with("gamma") => "0.125",
         _ => "12",
     };
-    let default = set(&["data.fit=pad"]).expect("settings");
+    // A preset whose settings no flag repeats.
+    let with = |more: Option<Layer>| {
+        let base = ["data.fit=pad", "data.path=digits"].map(|text| Layer::set(text).expect(text));
+        let layers: Vec<Layer> = base.into_iter().chain(more).collect();
+        Config::resolve(Some("mnist"), None, &layers, "mnist")
+    };
+    let default = with(None).expect("settings");
     for flag in FLAGS {
         let value = flag.value.unwrap_or(value(flag.key));
         let layer =
             Layer { at: format!("--{}", flag.name), key: flag.key.into(), value: value.into() };
-        let layers = [Layer::set("data.fit=pad").expect("an assignment"), layer];
-        let config = Config::resolve(None, None, &layers, "emoji-tiny").expect(flag.name);
+        let config = with(Some(layer)).expect(flag.name);
         let changes = default.changes(&config);
         assert_eq!(changes.len(), 1, "--{}: {changes:?}", flag.name);
         assert_eq!(changes[0].key, flag.key);
@@ -304,6 +311,16 @@ fn presets_are_the_papers_networks() {
     assert!((3.5..4.2).contains(&size("emoji")), "{seen:?}");
     assert!((52.0..53.0).contains(&size("improved-ddpm-cifar10")), "{seen:?}");
     assert!(size("mnist") < 1.5 && size("cifar10-small") < 8.0, "{seen:?}");
+}
+
+#[test]
+fn a_short_run_shortens_the_warm_up_of_its_preset_only() {
+    let warmup = |settings: &[&str]| set(settings).map(|config| config.lr.warmup_steps);
+    assert_eq!(warmup(&[]), Ok(100));
+    assert_eq!(warmup(&["training.max_steps=100"]), Ok(100));
+    assert_eq!(warmup(&["training.max_steps=50"]), Ok(5));
+    let asked = warmup(&["training.max_steps=50", "lr.warmup_steps=51"]).expect_err("too long");
+    assert!(asked.to_string().contains("at most training.max_steps, which is 50"), "{asked}");
 }
 
 #[test]

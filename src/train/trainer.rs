@@ -19,6 +19,7 @@ use crate::config::{ConfigError, SchedulerConfig, UNetConfig};
 use crate::diffusion::DiffusionError;
 use crate::error::Error;
 use crate::gpu::{Gpu, Loading, probe};
+use crate::kernels::Class;
 use crate::kernels::train::metrics;
 use crate::words;
 use std::path::{Path, PathBuf};
@@ -406,7 +407,12 @@ impl<'a> Trainer<'a> {
 /// Steps per second, roughly: before anything of the run is allocated, only the adapter's multiply-add rate
 /// is known, and about which share of it training reaches on its kind.
 async fn guess(gpu: &Gpu, plan: &StepPlan) -> Result<f64, Error> {
-    let share = if gpu.class().is_software() { 0.1 } else { 0.2 };
+    // Measured on software adapters (docs/measurements.md); a guess for GPUs.
+    let share = match gpu.class() {
+        Class::SoftwareSubgroups => 0.3,
+        Class::Software | Class::SwiftShader => 0.15,
+        Class::Integrated | Class::Apple | Class::Discrete => 0.2,
+    };
     let flops = plan.plan.flops() as f64;
     Ok(probe::fma_rate(gpu).await? * 1e9 * share / flops)
 }

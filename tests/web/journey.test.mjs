@@ -73,7 +73,7 @@ test("trained without arguments, killed, resumed, exported, generated in the pag
   // What no argument means, found by the same code: everything below only shortens it.
   const settings = await succeeds("train", "--print-config");
   assert.match(settings, /path = "builtin:emoji/);
-  await fs.writeFile(path.join(folder, "short.toml"), "[checkpoints]\nevery = 3\n[sampling]\nevery = 0\n[training]\nmax_steps = 9\nlog_every = 1\n[lr]\nwarmup_steps = 3\n");
+  await fs.writeFile(path.join(folder, "short.toml"), "[checkpoints]\nevery = 3\n[sampling]\nevery = 0\n[training]\nmax_steps = 9\nlog_every = 1\n");
   const command = ["train", "short.toml"];
 
   const first = unnoise(...command);

@@ -49,7 +49,7 @@ pub struct Change {
 
 impl Config {
     /// The settings of `preset` (the file's, else `default`, where it is `None`), with those of a file
-    /// `(name, text)` and then `layers` over them.
+    /// `(name, text)` and then `layers` over them. A preset's warm-up that is longer than the run becomes a tenth of it.
     ///
     /// # Errors
     /// [`SettingError`], which says where the wrong one was given.
@@ -92,10 +92,15 @@ impl Config {
         let mut table = table(&base);
         overlay(&mut table, over);
         table.insert("preset".to_owned(), name.clone().into());
-        let config = Self::deserialize(table).map_err(|e| SettingError::Toml {
+        let mut config = Self::deserialize(table).map_err(|e| SettingError::Toml {
             at: "settings".to_owned(),
             detail: e.message().to_owned(),
         })?;
+        // A preset's warm-up is made for its own number of steps: a short try should not be refused for it.
+        let steps = config.training.max_steps;
+        if config.lr.warmup_steps > steps && !origin.contains_key("lr.warmup_steps") {
+            config.lr.warmup_steps = steps / 10;
+        }
         config
             .check(&|key| origin.get(key).cloned().unwrap_or_else(|| format!("preset {name}")))?;
         Ok(config)
