@@ -123,21 +123,30 @@ fn signals_and_time_save_and_exit_with_0() {
     assert_eq!(rows(&place.run()), saved);
 }
 
+/// The whole command, with its steps on the GPU. KILLS=50 for a longer look (docs/testing.md).
 #[test]
 fn kill_9_goes_on_from_the_last_checkpoint() {
     if common::gpu().is_none() {
         return;
     }
+    let kills = std::env::var("KILLS").map_or(3, |kills| kills.parse().expect("KILLS: a number"));
     let place = Place::new("kill");
     let mut last = 0;
-    for _ in 0..3 {
+    for kill in 0..kills {
         let mut child = place.train(&["--set", "training.log_every=1"]);
         place.wait(&mut child, last);
+        // Somewhere in what follows a checkpoint: steps, rows of metrics, the next checkpoint or the one after.
+        std::thread::sleep(Duration::from_millis(kill * 37 % 200));
         child.kill().expect("SIGKILL");
         end(child);
         let told = place.told();
         assert!(last == 0 || told.contains(&format!("(step {last})")), "{last}: {told}");
-        last = place.left().snapshot.state.step;
+        let saved = place.left().snapshot.state.step;
+        let reached = rows(&place.run());
+        assert!(saved > last && saved % 5 == 0, "{saved} after {last}");
+        // A row is written when its step is known, a checkpoint after the rows before it.
+        assert!((saved..saved + 10).contains(&reached), "{reached} rows, saved after {saved}");
+        last = saved;
     }
 }
 
