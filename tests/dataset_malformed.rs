@@ -220,7 +220,7 @@ fn every_error_names_the_file_and_the_remedy() {
         ("an npy of absurd size", vec![("a.npy", npy(&plain("|u1", "False", "(18446744073709551615, 2, 2)"), &[]))], "a.npy", "Array", &["no file has so many"]),
         ("two arrays of pictures", vec![("s/a.npy", npy(&u1, &bytes)), ("s/b.npy", npy(&u1, &bytes))], "s", "Ambiguous", &["a.npy, b.npy", "path"]),
         ("a negative label", vec![("s/x.npy", npy(&u1, &bytes)), ("s/y.npy", npy(&plain("|i1", "False", "(3,)"), &[0, 1, 255]))], "s", "Label", &["y.npy", "label 2 is -1", "65535"]),
-        ("a label that is none", vec![("s/x.npy", npy(&u1, &bytes)), ("s/y.npy", npy(&plain(">u4", "False", "(3,)"), &[0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1]))], "s", "Label", &["label 1 is 65536"]),
+        ("a label that is none", vec![("s/x.npy", npy(&u1, &bytes)), ("s/y.npy", npy(&plain(">u4", "False", "(3,)"), &[0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1]))], "s", "Label", &["label 1 is 65536", "keep that array elsewhere"]),
         ("labels that are cut off", vec![("s/x.npy", npy(&u1, &bytes)), ("s/y.npy", npy(&plain("<i8", "False", "(3,)"), &[0; 23]))], "s", "Array", &["y.npy", "cut off"]),
     ];
     assert!(cases.len() >= 40);
@@ -238,6 +238,18 @@ fn every_error_names_the_file_and_the_remedy() {
         }
         assert!(message.len() < 600, "{name}: {message}");
         assert!(held < 6 << 20, "{name}: {held} bytes");
+    }
+}
+
+#[test]
+fn numbers_beside_the_pictures_that_are_no_labels_are_left_alone() {
+    let (pictures, other) = (plain("|u1", "False", "(3, 2, 2)"), plain("|i1", "False", "(3,)"));
+    for (name, labels) in [("ids.npy", false), ("rows.npy", false), ("any.npy", true)] {
+        let folder = Folder::new("numbers");
+        folder.write("s/x.npy", &npy(&pictures, &[7; 12]));
+        folder.write(&format!("s/{name}"), &npy(&other, &[0, 1, if labels { 2 } else { 255 }]));
+        let set = Dataset::open(&folder.0.join("s"), &options()).expect(name);
+        assert_eq!(set.labels().is_some(), labels, "{name}");
     }
 }
 

@@ -152,11 +152,23 @@ fn going_back_puts_later_ones_aside() {
     for step in [100, 200, 300] {
         save(&run.0, &snapshot(step, &[])).expect("saved");
     }
-    assert_eq!(rewind(&run.0, 300), Ok(vec![]));
-    assert_eq!(rewind(&run.0, 200), Ok(vec![run.0.join("rewound-000300-1")]));
+    let back = |to: &str, step| rewind(&run.0, &run.0.join(to), step);
+    let latest = || fs::read_to_string(run.0.join("latest")).expect("latest");
+    assert_eq!(back("checkpoint-000300", 300), Ok(vec![]));
+    assert_eq!(back("checkpoint-000200", 200), Ok(vec![run.0.join("rewound-000300-1")]));
     assert_eq!(newest(&run.0).state.step, 200);
+    assert_eq!(latest(), "checkpoint-000200\n");
+    let mut other = snapshot(300, &[]);
+    other.state.seconds += 1.0;
+    save(&run.0, &other).expect("saved");
+    assert_eq!(back("checkpoint-000200", 200), Ok(vec![run.0.join("rewound-000300-2")]));
+    save(&run.0, &snapshot(200, &[])).expect("saved");
+    // One that was put aside is a checkpoint again, and its rival makes room.
     save(&run.0, &snapshot(300, &[])).expect("saved");
-    assert_eq!(rewind(&run.0, 200), Ok(vec![run.0.join("rewound-000300-2")]));
+    assert_eq!(back("rewound-000300-2", 300), Ok(vec![run.0.join("rewound-000300-3")]));
+    assert_same(&newest(&run.0), &other);
+    assert_eq!(latest(), "checkpoint-000300\n");
+    assert!(!run.0.join("rewound-000300-2").exists());
 }
 
 #[test]

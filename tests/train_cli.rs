@@ -147,6 +147,28 @@ fn a_run_goes_on_with_its_settings() {
 }
 
 #[test]
+fn a_checkpoint_is_gone_on_from_in_its_own_run() {
+    let folder = Folder::new("from");
+    let mut mine = presets::find("emoji").expect("a preset");
+    mine.training.seed = 77;
+    let checkpoint = "runs/mine/checkpoint-000500";
+    fs::create_dir_all(folder.0.join(checkpoint)).expect("a folder");
+    fs::write(folder.0.join("runs/mine/config.toml"), mine.to_toml()).expect("settings");
+    let found = |args: &[&str]| {
+        let config = folder.settings(args);
+        (config.training.seed, config.output.dir)
+    };
+    // Wherever the run was when its settings were written.
+    let own = (77, "runs/mine".to_owned());
+    assert_eq!(found(&["--resume", checkpoint]), own);
+    assert_eq!(found(&["--resume", "runs/mine"]), own);
+    // Another run that branches off it.
+    assert_eq!(found(&["--resume", checkpoint, "--out", "b"]), (77, "b".to_owned()));
+    let preset = ["--resume", checkpoint, "--preset", "emoji"];
+    assert_eq!(found(&preset), (0, "runs/mine".to_owned()));
+}
+
+#[test]
 fn wrong_calls_exit_with_2_and_the_remedy() {
     let folder = Folder::new("wrong");
     let train = |args: &[&str]| folder.fail(2, &[&["train", "--print-config"], args].concat());

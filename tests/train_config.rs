@@ -251,7 +251,9 @@ fn every_flag_sets_a_setting() {
             Layer { at: format!("--{}", flag.name), key: flag.key.into(), value: value.into() };
         let config = with(Some(layer)).expect(flag.name);
         let changes = default.changes(&config);
-        assert_eq!(changes.len(), 1, "--{}: {changes:?}", flag.name);
+        // A gamma turns the weighting on that uses it.
+        let more = usize::from(flag.name == "snr-gamma");
+        assert_eq!(changes.len(), 1 + more, "--{}: {changes:?}", flag.name);
         assert_eq!(changes[0].key, flag.key);
         assert!(!flag.name.contains('_'), "dashes: {}", flag.name);
     }
@@ -321,6 +323,25 @@ fn a_short_run_shortens_the_warm_up_of_its_preset_only() {
     assert_eq!(warmup(&["training.max_steps=50"]), Ok(5));
     let asked = warmup(&["training.max_steps=50", "lr.warmup_steps=51"]).expect_err("too long");
     assert!(asked.to_string().contains("at most training.max_steps, which is 50"), "{asked}");
+}
+
+#[test]
+fn a_gamma_alone_turns_its_weighting_on() {
+    use unnoise::train::config::Weighting;
+    let weighting = |text: &str, settings: &[&str]| {
+        let layers: Vec<Layer> = settings.iter().map(|s| Layer::set(s).expect(s)).collect();
+        Config::resolve(Some("mnist"), Some(("a.toml", text)), &layers, "mnist")
+            .map(|config| config.loss.weighting)
+    };
+    let data = "data.path = 'digits'\n";
+    let gamma = format!("{data}loss.snr_gamma = 4.0\n");
+    let plain = format!("{gamma}loss.weighting = 'none'\n");
+    assert_eq!(weighting(data, &[]), Ok(Weighting::None));
+    assert_eq!(weighting(&gamma, &[]), Ok(Weighting::MinSnr));
+    assert_eq!(weighting(&plain, &[]), Ok(Weighting::None));
+    // A run's config.toml says both, and a flag comes later.
+    assert_eq!(weighting(&plain, &["loss.snr_gamma=5"]), Ok(Weighting::MinSnr));
+    assert_eq!(weighting(&gamma, &["loss.weighting=none"]), Ok(Weighting::None));
 }
 
 #[test]

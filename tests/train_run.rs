@@ -4,17 +4,18 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use unnoise::gpu::Gpu;
 use unnoise::kernels::Class;
 use unnoise::kernels::train::loss::LossKind;
 use unnoise::plan::Role;
-use unnoise::train::checkpoint;
+use unnoise::train::checkpoint::{self, Restored};
 use unnoise::train::config::{Config, Layer};
 use unnoise::train::folder::Resume;
 use unnoise::train::gradient::{Objective, gradient_plan};
 use unnoise::train::interrupt::{Reason, Stop};
-use unnoise::train::trainer::{self, Outcome, Talk};
+use unnoise::train::trainer::{self, Outcome, Talk, TrainError};
 
 /// A folder that is removed with the value.
 struct Folder(PathBuf);
@@ -46,6 +47,9 @@ fn config(folder: &Path, settings: &[&str]) -> Config {
         "model.norm_num_groups = 4",
         "model.attention_head_dim = 8",
         "training.batch_size = 4",
+        "diffusion.prediction_type = 'epsilon'",
+        "diffusion.beta_schedule = 'linear'",
+        "loss.weighting = 'none'",
         "training.log_every = 1",
         "lr.warmup_steps = 4",
         "sampling.every = 0",
@@ -62,9 +66,22 @@ fn run(gpu: &Gpu, config: &Config, resume: Resume) -> Outcome {
 }
 
 fn run_until(gpu: &Gpu, config: &Config, resume: Resume, pressed: fn() -> bool) -> Outcome {
+    attempt(gpu, config, resume, pressed).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn attempt(
+    gpu: &Gpu,
+    config: &Config,
+    resume: Resume,
+    pressed: fn() -> bool,
+) -> Result<Outcome, TrainError> {
     let talk =
         Talk { say: &|text| println!("{text}"), quiet: true, stop: Stop::new(pressed, None) };
-    trainer::run(gpu, config, &resume, &talk).unwrap_or_else(|e| panic!("{e}"))
+    trainer::run(gpu, config, &resume, &talk)
+}
+
+fn read(run: &Path) -> Restored {
+    checkpoint::resume(run).expect("resume").expect("a checkpoint")
 }
 
 #[test]
@@ -82,7 +99,6 @@ fn resumes_to_the_bit() {
     let second = run(&gpu, &halved, Resume::Auto);
     assert_eq!((second.step, second.stopped), (12, None));
 
-    let read = |folder: &Path| checkpoint::resume(folder).expect("resume").expect("a checkpoint");
     let (a, b) = (read(&whole.0).snapshot, read(&halves.0).snapshot);
     assert_eq!(a.weights, b.weights);
     assert_eq!(a.averages, b.averages);
@@ -94,13 +110,61 @@ fn resumes_to_the_bit() {
     }
 }
 
+/// What must not be lost comes first: a grid that is not drawn for whatever reason costs nothing learned, and it does not
+/// make anyone wait who asks to stop. Who goes on later gets it.
+#[test]
+fn saves_before_it_draws() {
+    let Some(gpu) = common::gpu() else { return };
+    static RUN: OnceLock<PathBuf> = OnceLock::new();
+    let folder = Folder::new("draws");
+    let run_folder = RUN.get_or_init(|| folder.0.clone());
+    let settings = ["training.max_steps = 8", "sampling.every = 4", "checkpoints.every = 4"];
+    let config = config(&folder.0, &settings);
+    // Somebody presses Ctrl-C as soon as step 4 is saved.
+    let pressed = || RUN.get().is_some_and(|run| run.join("checkpoint-000004").exists());
+    let first = run_until(&gpu, &config, Resume::Auto, pressed);
+    assert_eq!(first.stopped, Some(Reason::Asked));
+    let grid = |step: u64| run_folder.join(format!("samples/step-{step:06}.png"));
+    assert!(grid(0).exists() && !grid(4).exists());
+    let from = Resume::From(run_folder.join("checkpoint-000004"));
+    assert_eq!(run(&gpu, &config, from).step, 8);
+    assert!(grid(4).exists() && grid(8).exists());
+}
+
+#[test]
+fn settings_that_do_not_fit_leave_the_run_as_it_was() {
+    let Some(gpu) = common::gpu() else { return };
+    let folder = Folder::new("large");
+    let small = config(&folder.0, &["training.max_steps = 4", "checkpoints.every = 2"]);
+    run(&gpu, &small, Resume::Auto);
+    let settings = ["training.max_steps = 8", "training.batch_size = 16777216"];
+    let from = Resume::From(folder.0.join("checkpoint-000002"));
+    let error =
+        attempt(&gpu, &config(&folder.0, &settings), from, || false).expect_err("too large");
+    println!("{error}");
+    let text = std::fs::read_to_string(folder.0.join("config.toml")).expect("settings");
+    assert_eq!(text, small.to_toml());
+    assert_eq!(read(&folder.0).snapshot.state.step, 4);
+}
+
+/// Batches of another size go on with the pictures that have not been seen.
+#[test]
+fn the_batch_may_change_on_the_way() {
+    let Some(gpu) = common::gpu() else { return };
+    let folder = Folder::new("batch");
+    run(&gpu, &config(&folder.0, &["training.max_steps = 4", "lr.warmup_steps = 1"]), Resume::Auto);
+    let settings = ["training.max_steps = 6", "training.batch_size = 2", "lr.warmup_steps = 1"];
+    run(&gpu, &config(&folder.0, &settings), Resume::Auto);
+    assert_eq!(read(&folder.0).snapshot.state.cursor, 4 * 4 + 2 * 2);
+}
+
 #[test]
 fn learns() {
     let Some(gpu) = common::gpu() else { return };
     let folder = Folder::new("learns");
     let settings = ["training.max_steps = 150", "optimizer.lr = 2e-3", "training.batch_size = 16"];
     let outcome = run(&gpu, &config(&folder.0, &settings), Resume::Auto);
-    let restored = checkpoint::resume(&folder.0).expect("resume").expect("a checkpoint");
+    let restored = read(&folder.0);
     assert_eq!(restored.folder, outcome.checkpoint);
     let smoothed = restored.snapshot.state.smoothed.value().expect("a loss");
     // A network that says 0 has a loss of 1.
@@ -116,7 +180,7 @@ fn recomputing_changes_no_bit() {
         let settings =
             ["training.max_steps = 3", recompute, "model.dropout = 0.2", "lr.warmup_steps = 1"];
         run(&gpu, &config(&folder.0, &settings), Resume::Auto);
-        checkpoint::resume(&folder.0).expect("resume").expect("a checkpoint").snapshot.weights
+        read(&folder.0).snapshot.weights
     };
     assert_eq!(weights("training.recompute = true"), weights("training.recompute = false"));
 }

@@ -143,7 +143,7 @@ fn kill_9_goes_on_from_the_last_checkpoint() {
         assert!(last == 0 || told.contains(&format!("(step {last})")), "{last}: {told}");
         let saved = place.left().snapshot.state.step;
         let reached = rows(&place.run());
-        assert!(saved > last && saved % 5 == 0, "{saved} after {last}");
+        assert!(saved > last && saved.is_multiple_of(5), "{saved} after {last}");
         // A row is written when its step is known, a checkpoint after the rows before it.
         assert!((saved..saved + 10).contains(&reached), "{reached} rows, saved after {saved}");
         last = saved;

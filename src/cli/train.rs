@@ -6,7 +6,7 @@ use super::progress::Talk;
 use super::train_args::Train;
 use anyhow::{Context, Result};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use unnoise::train::config::{Config, Layer, Output};
 use unnoise::train::folder::{CONFIG, Resume};
 use unnoise::train::interrupt::Stop;
@@ -19,7 +19,18 @@ pub async fn run(args: &Train, global: &Global, talk: Talk) -> Result<()> {
     for text in &args.set {
         layers.push(Layer::set(text)?);
     }
-    let file = file(args, &layers)?;
+    let out = layers.iter().rev().find(|layer| layer.key == "output.dir");
+    let out = out.map(|layer| layer.value.clone());
+    // A checkpoint is gone on from in its own run and with its settings, unless something else is asked for.
+    let source = match &args.resume {
+        Resume::From(from) if args.config.is_none() && from.exists() => Some(run_of(from)),
+        _ => None,
+    };
+    if let (Some(source), None) = (&source, &out) {
+        let (at, key) = ("--resume".to_owned(), "output.dir".to_owned());
+        layers.push(Layer { at, key, value: source.display().to_string() });
+    }
+    let file = file(args, source.or(out.map(PathBuf::from)))?;
     let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
     let mut gpu = None;
     let preset = match (&args.preset, file) {
@@ -55,22 +66,34 @@ pub async fn run(args: &Train, global: &Global, talk: Talk) -> Result<()> {
     )?;
     let Outcome { step, stopped, checkpoint } = outcome;
     if let Some(reason) = stopped {
-        let again = "the same command goes on from there";
+        let again = match args.resume {
+            Resume::Auto => "the same command goes on from there".to_owned(),
+            _ => format!("to go on from there: unnoise train --out {}", config.output.dir),
+        };
         talk.say(format_args!("{reason}: saved after step {step}; {again}"));
     }
     super::print(checkpoint.display())
 }
 
+/// The run that a checkpoint is of; a run's own folder otherwise.
+fn run_of(from: &Path) -> PathBuf {
+    let name = from.file_name().unwrap_or_default().to_string_lossy();
+    let checkpoint = name.starts_with("checkpoint-") || name.starts_with("rewound-");
+    match from.parent().filter(|_| checkpoint) {
+        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
+        Some(parent) => parent.to_owned(),
+        None => from.to_owned(),
+    }
+}
+
 /// Name and text of the settings to begin from: the file that was named or, where nothing was, that of
-/// the run which would go on.
-fn file(args: &Train, layers: &[Layer]) -> Result<Option<(String, String)>> {
+/// `run`, which would go on.
+fn file(args: &Train, run: Option<PathBuf>) -> Result<Option<(String, String)>> {
     let path = match &args.config {
         Some(path) => path.clone(),
         None if args.preset.is_some() || args.resume == Resume::Never => return Ok(None),
         None => {
-            let given = layers.iter().rev().find(|layer| layer.key == "output.dir");
-            let run = given.map_or_else(|| Output::default().dir, |layer| layer.value.clone());
-            let path = Path::new(&run).join(CONFIG);
+            let path = run.unwrap_or_else(|| Output::default().dir.into()).join(CONFIG);
             if !path.exists() {
                 return Ok(None);
             }

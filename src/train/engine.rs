@@ -48,6 +48,8 @@ pub struct Engine {
 pub struct Updates {
     /// Number of the first one, from 0.
     pub first: u32,
+    /// Number of its first micro-step, from 0: batches drawn before it.
+    pub first_micro: u32,
     /// Keys the noise.
     pub seed: u64,
     /// What the optimizer is told of each.
@@ -193,9 +195,8 @@ impl Engine {
         let table: Vec<_> = updates.rows.iter().flat_map(|r| r.to_words()).collect();
         self.write_start(tensors::ITEMS, bytemuck::cast_slice(&items))?;
         self.write_start(tensors::OPTIMIZER, bytemuck::cast_slice(&table))?;
-        let first = updates.first.wrapping_mul(o.accumulation as u32);
         let states = [
-            (tensors::STATE, initial_state(micro as u32, updates.seed, first)),
+            (tensors::STATE, initial_state(micro as u32, updates.seed, updates.first_micro)),
             (tensors::UPDATES, initial_state(rows as u32, updates.seed, updates.first)),
         ];
         for (name, state) in states {
@@ -253,11 +254,22 @@ impl Engine {
         })
     }
 
-    /// The last batch as the network was given it: `sample` and `target`.
+    /// The last micro-batch of one of the updates that were run last, as the network was given it: `sample` and `target`. The
+    /// update is made again, so what is learned is not to be kept after this.
     ///
     /// # Errors
     /// See [`Gpu::check`].
-    pub async fn batch(&self) -> Result<Vec<Tensor>, Error> {
+    pub async fn batch(&mut self, updates: &Updates, index: usize) -> Result<Vec<Tensor>, Error> {
+        let (n, accumulation) = (self.options.n, self.options.accumulation);
+        let items = index * n * accumulation..(index + 1) * n * accumulation;
+        let only = Updates {
+            first: updates.first.wrapping_add(index as u32),
+            first_micro: updates.first_micro.wrapping_add((index * accumulation) as u32),
+            seed: updates.seed,
+            rows: updates.rows.get(index).copied().into_iter().collect(),
+            items: updates.items.get(items).unwrap_or_default().to_vec(),
+        };
+        self.run(&only, &mut || false).await?;
         let mut all = Vec::new();
         for name in ["sample", "target"] {
             if let Some((shape, slice)) = self.executor.plan().tensor(name) {

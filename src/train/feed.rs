@@ -2,11 +2,12 @@
 //! thread of their own and uploaded for the updates that see them.
 
 use super::config::{self, Config};
-use super::dataset::{Dataset, DatasetError, Fit, Loader, Options};
+use super::dataset::{Broken, Dataset, DatasetError, Fit, Loader, Options};
 use super::engine::{Engine, Updates};
 use super::order::Order;
 use super::recipe::Recipe;
 use super::trainer::TrainError;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -66,10 +67,12 @@ pub struct Feed {
     layout: Layout,
     /// None where all data are on the GPU.
     loader: Option<Loader>,
+    /// Broken pictures that have been named.
+    named: HashSet<String>,
 }
 
 impl Feed {
-    /// Begins to feed `engine` from update `first` on.
+    /// Begins to feed `engine` from update `first` on, before which `drawn` pictures were drawn.
     ///
     /// # Errors
     /// [`TrainError`]: of the device, or where no thread can be had.
@@ -79,6 +82,7 @@ impl Feed {
         engine: &Engine,
         config: &Config,
         first: u64,
+        drawn: u64,
     ) -> Result<Self, TrainError> {
         let data = Arc::clone(data);
         let loader = match data.pixels().filter(|_| layout.resident) {
@@ -89,12 +93,24 @@ impl Feed {
             None => {
                 let training = &config.training;
                 let of_update = training.batch_size * training.gradient_accumulation_steps;
-                let mut order = Order::new(training.seed, data.len() as u32, of_update as u32);
+                let order = Order::new(training.seed, data.len() as u32, of_update as u32);
+                let mut order = order.from(first, drawn);
                 let steps = (first as u32..training.max_steps as u32).map(move |s| order.step(s));
                 Some(Loader::new(Arc::clone(&data), steps, 2 * layout.capacity)?)
             }
         };
-        Ok(Self { data, layout, loader })
+        let named = data.skipped().into_iter().map(|broken| broken.file).collect();
+        Ok(Self { data, layout, loader, named })
+    }
+
+    /// Pictures that turned out to be broken since this was last asked: others have taken their places.
+    pub fn broken(&mut self) -> Vec<Broken> {
+        if self.loader.is_none() {
+            return Vec::new();
+        }
+        let mut broken = self.data.skipped();
+        broken.retain(|one| self.named.insert(one.file.clone()));
+        broken
     }
 
     /// Updates that can be asked for at once.

@@ -29,6 +29,8 @@ pub struct Folder {
     pub restored: Option<Restored>,
     /// Settings that are not what they were when the run was last begun.
     pub changes: Vec<Change>,
+    /// What is gone on from is this run's own, and not another's that it branches off.
+    own: bool,
     _lock: RunLock,
 }
 
@@ -57,7 +59,7 @@ impl Folder {
             Config::resolve(None, Some((CONFIG, &text)), &[], &config.preset).ok()
         });
         let changes = before.map(|before| before.changes(config)).unwrap_or_default();
-        Ok(Self { path, restored, changes, _lock: lock })
+        Ok(Self { path, restored, changes, own, _lock: lock })
     }
 
     /// Writes the settings, and puts checkpoints after the one resumed aside. Where those are now.
@@ -65,8 +67,12 @@ impl Folder {
     /// # Errors
     /// [`RunError::Io`].
     pub fn begin(&self, config: &Config) -> Result<Vec<PathBuf>, RunError> {
-        let step = self.restored.as_ref().map_or(0, |found| found.snapshot.state.step);
-        let rewound = rewind(&self.path, step)?;
+        let rewound = match &self.restored {
+            Some(Restored { folder, snapshot, .. }) if self.own => {
+                rewind(&self.path, folder, snapshot.state.step)?
+            }
+            _ => Vec::new(),
+        };
         let (hidden, file) = (self.path.join(".config.toml.tmp"), self.path.join(CONFIG));
         let mut disk = RealDisk;
         disk.write(&hidden, config.to_toml().as_bytes())

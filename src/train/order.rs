@@ -47,6 +47,8 @@ pub struct Order {
     seed: u64,
     items: u32,
     batch: u32,
+    /// Items drawn before step 0, had all steps been of this batch: modulo 2^64, since earlier ones may have been smaller.
+    offset: u64,
     /// The orders in use. They can be made again at any time; two, since a step may need both.
     epochs: [Option<(u32, Vec<u32>)>; 2],
 }
@@ -55,12 +57,23 @@ impl Order {
     /// Of `items` items in steps of `batch` items, gradient accumulation included. None is taken
     /// for one.
     pub fn new(seed: u64, items: u32, batch: u32) -> Self {
-        Self { seed, items: items.max(1), batch: batch.max(1), epochs: [None, None] }
+        Self { seed, items: items.max(1), batch: batch.max(1), offset: 0, epochs: [None, None] }
+    }
+
+    /// The same after `drawn` items by `step`: a run whose batch has changed goes on with the items that it has not seen.
+    pub fn from(mut self, step: u64, drawn: u64) -> Self {
+        self.offset = drawn.wrapping_sub(step.wrapping_mul(u64::from(self.batch)));
+        self
+    }
+
+    /// Items drawn before a step.
+    pub fn drawn(&self, step: u32) -> u64 {
+        self.offset.wrapping_add(u64::from(step) * u64::from(self.batch))
     }
 
     /// Where a step's item number `slot` stands: its epoch, and its place in the epoch's order.
     pub fn place(&self, step: u32, slot: u32) -> (u32, u32) {
-        let drawn = u64::from(step) * u64::from(self.batch) + u64::from(slot);
+        let drawn = self.drawn(step) + u64::from(slot);
         let items = u64::from(self.items);
         // An epoch's number wraps after 2^32 of them, which no run reaches.
         ((drawn / items) as u32, (drawn % items) as u32)
@@ -213,5 +226,11 @@ mod tests {
             }
         }
         assert_eq!(Order::new(5, 10, 16).place(u32::MAX, 15), (2_576_980_377, 5));
+        // From step 6 on in batches of another size: every item still comes once an epoch.
+        for batch in [2, 9] {
+            let mut order = Order::new(5, 10, batch).from(6, 6 * 4);
+            let rest: Vec<u32> = (6..9).flat_map(|step| order.step(step)).collect();
+            assert_eq!(rest, flat[24..24 + 3 * batch as usize]);
+        }
     }
 }

@@ -27,7 +27,7 @@ pub enum PreviewError {
 const GAP: usize = 2;
 
 /// A grid as near to a square as the settings' count allows; a class-conditional model's has its
-/// classes one after the other.
+/// classes one after the other. `None` once `stop` says so.
 ///
 /// # Errors
 /// [`PreviewError`]: of the sampler, or where the weights make values that are not finite.
@@ -37,7 +37,8 @@ pub fn grid(
     unet: &UNetConfig,
     scheduler: &SchedulerConfig,
     weights: &[Tensor],
-) -> Result<Pictures, PreviewError> {
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Pictures>, PreviewError> {
     let bytes = safetensors::write(&weights.iter().map(Tensor::view).collect::<Vec<_>>());
     let weights = bytes.and_then(|bytes| Weights::from_bytes(bytes, "the weights in training"));
     let weights = weights.map_err(Error::from)?;
@@ -68,12 +69,16 @@ pub fn grid(
             ..Request::default()
         };
         let run = pollster::block_on(model.start(request))?;
-        while !pollster::block_on(run.advance())?.done {}
+        while !pollster::block_on(run.advance())?.done {
+            if stop() {
+                return Ok(None);
+            }
+        }
         x_0.append(&mut run.x_0()?);
         let one = run.shape();
         shape = [s.count, one.c, one.h, one.w];
     }
     let columns = s.count.isqrt();
     let columns = columns + usize::from(columns * columns < s.count);
-    Ok(Pictures::from_x_0(&x_0, shape)?.grid(columns, GAP))
+    Ok(Some(Pictures::from_x_0(&x_0, shape)?.grid(columns, GAP)))
 }

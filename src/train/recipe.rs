@@ -72,6 +72,12 @@ impl Recipe {
         })
     }
 
+    /// Goes on at update `step`, before which `drawn` pictures were drawn, whatever the batch was then.
+    pub fn from(mut self, step: u64, drawn: u64) -> Self {
+        self.order = self.order.from(step, drawn);
+        self
+    }
+
     /// The learning rate of an update, from 0.
     pub fn lr(&self, step: u64) -> f64 {
         self.lr.at(step)
@@ -90,8 +96,13 @@ impl Recipe {
         count: usize,
         source: impl Fn(u32, usize) -> (u32, u32),
     ) -> Updates {
-        let mut updates =
-            Updates { first: first as u32, seed: self.seed, rows: Vec::new(), items: Vec::new() };
+        let mut updates = Updates {
+            first: first as u32,
+            first_micro: (self.order.drawn(first as u32) / self.batch as u64) as u32,
+            seed: self.seed,
+            rows: Vec::new(),
+            items: Vec::new(),
+        };
         for step in first..first + count as u64 {
             let lr = self.lr.at(step);
             updates.rows.push(optimizer::Row::new(&self.adamw, &self.emas, lr, step + 1));

@@ -4,14 +4,14 @@
 use super::checkpoint::{self, DataIdentity, Restored, RunError, Skipped, Snapshot, State};
 use super::config::{Change, Config};
 use super::dashboard;
-use super::dataset::{Dataset, DatasetError};
-use super::engine::{Engine, Learned};
+use super::dataset::{Broken, Dataset, DatasetError};
+use super::engine::{Engine, Learned, Updates};
 use super::feed::{self, Feed};
 use super::folder::{Folder, Resume};
 use super::init;
 use super::interrupt::{Reason, Stop};
 use super::log::{self, Kinds, Log, LogError, Progress};
-use super::preview::{self, PreviewError};
+use super::preview;
 use super::recipe::Recipe;
 use super::step::StepPlan;
 use super::watch::{self, Diverged, Watch};
@@ -117,6 +117,7 @@ pub fn run(
 ) -> Result<Outcome, TrainError> {
     let data = feed::open(config)?;
     (talk.say)(&format!("{}: {data}", config.data.path));
+    tell_broken(&data.skipped(), talk);
     let (unet, scheduler) = network(config, &data)?;
     let folder = Folder::open(config, resume)?;
     tell(&folder, talk);
@@ -124,11 +125,19 @@ pub fn run(
         restored.snapshot.check(&unet)?;
         same_run(&folder.path, &restored.snapshot, &data, config)?;
     }
-    for path in folder.begin(config)? {
-        (talk.say)(&format!("A later checkpoint is kept as {}", path.display()));
-    }
-    dashboard::write(&folder.path)?;
     Trainer::new(gpu, config, folder, data, unet, scheduler, talk)?.train(talk)
+}
+
+/// Names so many broken pictures at once; the rest are counted.
+const NAMED: usize = 5;
+
+fn tell_broken(broken: &[Broken], talk: &Talk<'_>) {
+    for Broken { file, why } in broken.iter().take(NAMED) {
+        (talk.say)(&format!("{file} is left out: {why}"));
+    }
+    if broken.len() > NAMED {
+        (talk.say)(&format!("and {} more", broken.len() - NAMED));
+    }
 }
 
 /// What was found in the run's folder.
@@ -168,7 +177,10 @@ fn same_run(
 ) -> Result<(), TrainError> {
     let state = &snapshot.state;
     let what = if state.data.sha256 != data.identity() {
-        "on other data"
+        // In memory the pixels are compared, on disk names and sizes: a smaller cache makes other data of the same.
+        let alike = state.data.items == data.len() as u64;
+        let cache = " or, if it is the same, with another data.cache_mib";
+        &format!("on other data{}", if alike { cache } else { "" })
     } else if state.seed != config.training.seed {
         "with another training.seed"
     } else if state.ema_max_decay != config.ema.max_decay {
@@ -223,6 +235,7 @@ impl<'a> Trainer<'a> {
             ..state
         };
         let recipe = Recipe::new(config, &unet, &scheduler, data.len())?;
+        let recipe = recipe.from(state.step, state.cursor);
         let size = [data.shape().h, data.shape().w];
         let of_update = config.training.batch_size * config.training.gradient_accumulation_steps;
         let data = Arc::new(data);
@@ -245,7 +258,12 @@ impl<'a> Trainer<'a> {
         let mut loading = |_: Loading| ();
         let engine = Engine::new(gpu, plan, options, &unet, &learned, &mut loading);
         let engine = pollster::block_on(engine)?;
-        let feed = Feed::new(&data, layout, &engine, config, state.step)?;
+        let feed = Feed::new(&data, layout, &engine, config, state.step, state.cursor)?;
+        // Nothing of the run has changed so far: settings that do not fit the machine leave it as it was.
+        for path in folder.begin(config)? {
+            (talk.say)(&format!("A later checkpoint is kept as {}", path.display()));
+        }
+        dashboard::write(&folder.path)?;
         let kinds = Kinds {
             csv: config.output.csv,
             jsonl: config.output.jsonl,
@@ -279,7 +297,7 @@ impl<'a> Trainer<'a> {
         let mut round = 1;
         let total = self.config.training.max_steps;
         let mut stopped = None;
-        if self.state.step == 0 {
+        if self.due(self.config.sampling.every) && !self.sample_path().exists() {
             self.preview(talk)?;
         }
         while self.state.step < total && stopped.is_none() {
@@ -287,22 +305,28 @@ impl<'a> Trainer<'a> {
             let began = Instant::now();
             let updates =
                 self.feed.updates(&mut self.recipe, &self.engine, self.state.step, count)?;
+            for Broken { file, why } in self.feed.broken() {
+                self.progress
+                    .say(&format!("{file} cannot be read, another one takes its place: {why}"));
+            }
             let mut stop = || {
                 stopped = stopped.or_else(|| talk.stop.reason());
                 stopped.is_some()
             };
             let done = pollster::block_on(self.engine.run(&updates, &mut stop))?;
-            self.account(done)?;
+            self.account(&updates, done)?;
             let per_step = began.elapsed().as_secs_f64() / done.max(1) as f64;
             round = ((ROUND.as_secs_f64() / per_step) as usize).clamp(1, 2 * round);
 
-            let step = self.state.step;
-            let every = |n: u64| n > 0 && (step.is_multiple_of(n) || step == total) && done > 0;
-            if every(self.config.sampling.every) {
-                self.preview(talk)?;
+            if done == 0 || stopped.is_some() {
+                continue;
             }
-            if every(self.config.checkpoints.every) && stopped.is_none() {
+            // First what must not be lost.
+            if self.due(self.config.checkpoints.every) || self.state.step == total {
                 self.save()?;
+            }
+            if self.due(self.config.sampling.every) {
+                self.preview(talk)?;
             }
         }
         let checkpoint = match &self.last_checkpoint {
@@ -310,6 +334,17 @@ impl<'a> Trainer<'a> {
             _ => self.save()?,
         };
         Ok(Outcome { step: self.state.step, stopped, checkpoint })
+    }
+
+    /// Whether something that is done every so many steps is due now; the last step counts.
+    fn due(&self, every: u64) -> bool {
+        let step = self.state.step;
+        every > 0 && (step.is_multiple_of(every) || step == self.config.training.max_steps)
+    }
+
+    /// Where this step's grid goes.
+    fn sample_path(&self) -> PathBuf {
+        self.folder.path.join("samples").join(format!("step-{:06}.png", self.state.step))
     }
 
     /// Updates until something else has to be done.
@@ -325,12 +360,12 @@ impl<'a> Trainer<'a> {
         usize::try_from(until).unwrap_or(usize::MAX)
     }
 
-    /// Reads the numbers of the last `done` updates and tells them.
-    fn account(&mut self, done: usize) -> Result<(), TrainError> {
+    /// Reads the numbers of the last `done` of `updates` and tells them.
+    fn account(&mut self, updates: &Updates, done: usize) -> Result<(), TrainError> {
         let rows = pollster::block_on(self.engine.metrics(self.state.step as u32, done))?;
         let training = &self.config.training;
         let of_update = training.batch_size * training.gradient_accumulation_steps;
-        for row in rows {
+        for (index, row) in rows.into_iter().enumerate() {
             let lr = self.recipe.lr(self.state.step);
             self.state.step += 1;
             self.state.cursor += of_update as u64;
@@ -341,7 +376,7 @@ impl<'a> Trainer<'a> {
                     "Step {step}: the loss or the gradient is not finite; no update"
                 )),
                 Err(diverged) => {
-                    let batch = pollster::block_on(self.engine.batch())?;
+                    let batch = pollster::block_on(self.engine.batch(updates, index))?;
                     let batch = watch::save_batch(&self.folder.path, step, &batch).ok();
                     return Err(TrainError::Diverged { diverged, batch });
                 }
@@ -359,22 +394,20 @@ impl<'a> Trainer<'a> {
     }
 
     fn preview(&mut self, talk: &Talk<'_>) -> Result<(), TrainError> {
-        if self.config.sampling.every == 0 {
-            return Ok(());
-        }
         let weights = pollster::block_on(self.engine.average(0))?;
         let (config, step) = (self.config, self.state.step);
-        let pictures = preview::grid(self.gpu, config, &self.unet, &self.scheduler, &weights);
-        let pictures = match pictures {
-            Ok(pictures) => pictures,
+        let stop = || talk.stop.reason().is_some();
+        let (unet, scheduler) = (&self.unet, &self.scheduler);
+        let pictures = match preview::grid(self.gpu, config, unet, scheduler, &weights, &stop) {
+            Ok(Some(pictures)) => pictures,
+            Ok(None) => return Ok(()),
             // A picture that cannot be drawn is no reason to stop learning.
-            Err(PreviewError::Picture(error)) => {
+            Err(error) => {
                 (talk.say)(&format!("Step {step}: no pictures, {error}"));
                 return Ok(());
             }
-            Err(PreviewError::Sampling(error)) => return Err(error.into()),
         };
-        let path = self.folder.path.join("samples").join(format!("step-{step:06}.png"));
+        let path = self.sample_path();
         let bytes = pictures.png(&[]).map_err(LogError::from)?;
         let written = std::fs::create_dir_all(self.folder.path.join("samples"))
             .and_then(|()| std::fs::write(&path, bytes));

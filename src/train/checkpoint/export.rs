@@ -85,8 +85,10 @@ fn card(
     state: Option<&State>,
 ) -> String {
     let size = unet.sample_size.map_or_else(|| "any size".to_owned(), |[h, w]| format!("{h}x{w}"));
+    let conditional = unet.class_embedding.is_some();
+    let tag = if conditional { "" } else { "pipeline_tag: unconditional-image-generation\n" };
     let mut text = format!(
-        "---\nlibrary_name: diffusers\npipeline_tag: unconditional-image-generation\n---\n# {name}\n\
+        "---\nlibrary_name: diffusers\n{tag}---\n# {name}\n\
          A denoising diffusion model: UNet2DModel, {size}, {} channels, {} parameters in {}.\n",
         unet.in_channels,
         words::count(parameters),
@@ -114,6 +116,30 @@ fn card(
             let _ = writeln!(text, "| loss | {loss:.4}, smoothed |");
         }
     }
-    text + "\n```python\nfrom diffusers import DDPMPipeline\n\
-            DDPMPipeline.from_pretrained(\".\")().images[0].save(\"picture.png\")\n```\n"
+    text + if conditional { WITH_CLASSES } else { WITHOUT_CLASSES }
 }
+
+const WITHOUT_CLASSES: &str = r#"
+```python
+from diffusers import DDPMPipeline
+DDPMPipeline.from_pretrained(".")().images[0].save("picture.png")
+```
+"#;
+
+/// diffusers has no pipeline for classes that are numbers.
+const WITH_CLASSES: &str = r#"
+```python
+import torch
+from diffusers import DDPMPipeline
+pipeline = DDPMPipeline.from_pretrained(".")
+unet, scheduler = pipeline.unet.eval(), pipeline.scheduler
+labels = torch.arange(4)  # a model trained with class dropout has one more, the last, for none
+size = unet.config.sample_size
+x = torch.randn(4, unet.config.in_channels, *([size, size] if isinstance(size, int) else size))
+scheduler.set_timesteps(50)
+with torch.no_grad():
+    for t in scheduler.timesteps:
+        x = scheduler.step(unet(x, t, labels).sample, t, x).prev_sample
+pipeline.numpy_to_pil((x / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).numpy())[0].save("picture.png")
+```
+"#;

@@ -1,7 +1,7 @@
 //! One trainer at a time in a run's folder.
 
-use super::RunError;
-use std::fs::{self, File, TryLockError};
+use super::{Disk, RealDisk, RunError};
+use std::fs::{File, TryLockError};
 use std::path::Path;
 
 /// Holds a run's folder for this process. The system lets go of it however the process ends.
@@ -17,7 +17,13 @@ impl RunLock {
     /// [`RunError::Locked`], [`RunError::Io`].
     pub fn take(run: &Path) -> Result<Self, RunError> {
         let path = run.join(".lock");
-        fs::create_dir_all(run).map_err(|e| RunError::io(run, &e))?;
+        if !run.is_dir() {
+            let mut disk = RealDisk;
+            let parent = run.parent().filter(|parent| !parent.as_os_str().is_empty());
+            disk.create_folder(run)
+                .and_then(|()| disk.sync_folder(parent.unwrap_or(".".as_ref())))
+                .map_err(|e| RunError::io(run, &e))?;
+        }
         let file = File::create(&path).map_err(|e| RunError::io(&path, &e))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),

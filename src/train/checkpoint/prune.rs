@@ -1,7 +1,7 @@
 //! Which checkpoints stay.
 
 use super::manifest::{Manifest, verify};
-use super::save::remove;
+use super::save::{point, remove};
 use super::*;
 
 /// Removes all but the newest `keep` whole checkpoints of a run, once the newest one has been read back
@@ -29,19 +29,28 @@ pub fn prune(run: &Path, keep: usize) -> Result<Vec<PathBuf>, RunError> {
     Ok(removed)
 }
 
-/// Puts aside, as `rewound-…`, the checkpoints after `step`: a run that goes on from an earlier one
-/// would find them again. Where they are now.
+/// Puts aside, as `rewound-…`, the checkpoints of a run that are not from before `from`, one of its own checkpoints or one that
+/// had been put aside: a run that goes on from it would find them again. `from` then has a checkpoint's name, and `latest` that
+/// name. Where those put aside are now.
 ///
 /// # Errors
 /// [`RunError::Io`].
-pub fn rewind(run: &Path, step: u64) -> Result<Vec<PathBuf>, RunError> {
-    let later = checkpoints(run)?.into_iter().filter(|&(at, _)| at > step);
+pub fn rewind(run: &Path, from: &Path, step: u64) -> Result<Vec<PathBuf>, RunError> {
+    let (name, disk) = (folder_name(step), &mut RealDisk);
+    let own = from.file_name() == Some(name.as_ref());
+    let rivals = checkpoints(run)?.into_iter().filter(|&(at, _)| at > step || (at == step && !own));
     let mut moved = Vec::new();
-    for (at, folder) in later {
+    for (at, folder) in rivals {
         let aside = |n: u64| run.join(format!("rewound-{at:06}-{n}"));
         let Some(to) = (1..).map(aside).find(|path| !path.exists()) else { continue };
-        RealDisk.rename(&folder, &to).map_err(|e| RunError::io(&folder, &e))?;
+        disk.rename(&folder, &to).map_err(|e| RunError::io(&folder, &e))?;
         moved.push(to);
+    }
+    if !own {
+        disk.rename(from, &run.join(&name)).map_err(|e| RunError::io(from, &e))?;
+    }
+    if !own || !moved.is_empty() {
+        point(disk, run, &name)?;
     }
     Ok(moved)
 }

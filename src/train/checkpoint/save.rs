@@ -51,7 +51,7 @@ pub fn save_on(disk: &mut dyn Disk, run: &Path, snapshot: &Snapshot) -> Result<P
 }
 
 /// Makes `latest` name a checkpoint, at once.
-fn point(disk: &mut dyn Disk, run: &Path, name: &str) -> Result<(), RunError> {
+pub(super) fn point(disk: &mut dyn Disk, run: &Path, name: &str) -> Result<(), RunError> {
     let (hidden, target) = (run.join(".latest.tmp"), run.join(LATEST));
     disk.write(&hidden, format!("{name}\n").as_bytes())
         .and_then(|()| disk.rename(&hidden, &target))
@@ -130,6 +130,7 @@ impl Folder<'_> {
         self.file(MODEL_INDEX, pipeline.to_json().as_bytes())?;
         self.folder("scheduler")?;
         self.file(SCHEDULER, scheduler.to_json().as_bytes())?;
+        self.sync("scheduler")?;
         let config = unet.to_json();
         let raw = if averages.is_empty() { UNET } else { RAW };
         self.network(raw, &config, weights)?;

@@ -1,7 +1,7 @@
 //! Settings in layers: a preset, a file over it, flags over that.
 
 use super::nearest::nearest;
-use super::{Config, Flag, SettingError};
+use super::{Config, Flag, SettingError, Weighting};
 use crate::train::presets;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -49,7 +49,8 @@ pub struct Change {
 
 impl Config {
     /// The settings of `preset` (the file's, else `default`, where it is `None`), with those of a file
-    /// `(name, text)` and then `layers` over them. A preset's warm-up that is longer than the run becomes a tenth of it.
+    /// `(name, text)` and then `layers` over them. A preset's warm-up that is longer than the run becomes a tenth of it, and
+    /// a `loss.snr_gamma` alone turns min-SNR weighting on.
     ///
     /// # Errors
     /// [`SettingError`], which says where the wrong one was given.
@@ -68,6 +69,11 @@ impl Config {
             };
             add(&mut over, &mut origin, text, &at)?;
         }
+        // Who gives a gamma means to use it, as with diffusers' --snr_gamma.
+        let given = |key: &str| layers.iter().any(|layer| layer.key == key);
+        let by_file =
+            origin.contains_key("loss.snr_gamma") && !origin.contains_key("loss.weighting");
+        let weighted = (by_file || given("loss.snr_gamma")) && !given("loss.weighting");
         for layer in layers {
             // A dotted key is TOML too; a value that is none is a string.
             let Layer { at, key, value } = layer;
@@ -100,6 +106,9 @@ impl Config {
         let steps = config.training.max_steps;
         if config.lr.warmup_steps > steps && !origin.contains_key("lr.warmup_steps") {
             config.lr.warmup_steps = steps / 10;
+        }
+        if weighted {
+            config.loss.weighting = Weighting::MinSnr;
         }
         config
             .check(&|key| origin.get(key).cloned().unwrap_or_else(|| format!("preset {name}")))?;

@@ -76,7 +76,15 @@ pub(super) fn find(
         });
     };
     let (blob, labels) = (load(files, pictures, memory)?, labels_of(files, &candidates, pictures));
-    let labels = labels.map(|labels| read_labels(files, labels, memory)).transpose()?;
+    let labels = match labels.map(|found| (found, read_labels(files, found, memory))) {
+        // An array of the right length that holds other numbers, and has another name, is no labels.
+        Some((found, Err(DatasetError::Label { .. })))
+            if !called(&files.entries[found.entry].name) =>
+        {
+            None
+        }
+        labels => labels.map(|(_, labels)| labels).transpose()?,
+    };
     let offset = pictures.header.offset;
     let part = Part { name, blob, offset, stride, count: n as usize };
     let (h, w, c) = (h as usize, w as usize, c as usize);
@@ -176,9 +184,16 @@ fn labels_of<'a>(
     fitting.filter(|c| held_out(&name(c)) == held_out(&own)).max_by_key(|c| {
         let name = name(c);
         let alike = own.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-        let called = ["label", "class", "y", "target"].iter().any(|word| name.contains(word));
-        (alike, called)
+        (alike, called(&name))
     })
+}
+
+/// Whether an array's name says that it holds labels.
+fn called(name: &str) -> bool {
+    let name = name.rsplit('/').next().unwrap_or(name).to_lowercase();
+    let stem = name.split('.').next().unwrap_or(&name);
+    let words = ["label", "class", "target"].iter().any(|word| stem.contains(word));
+    words || stem.split(['_', '-']).any(|word| word == "y")
 }
 
 /// An array's bytes, which must be as many as its header says.

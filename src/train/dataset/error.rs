@@ -98,7 +98,9 @@ pub enum DatasetError {
         found: String,
     },
     /// Class labels that are none.
-    #[error("`{file}`: label {index} is {found}; labels go from 0 to {max}.")]
+    #[error(
+        "`{file}`: label {index} is {found}; labels go from 0 to {max}. To train without classes, keep that array elsewhere."
+    )]
     Label {
         /// File or member.
         file: String,
