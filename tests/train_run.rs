@@ -141,7 +141,8 @@ fn settings_that_do_not_fit_leave_the_run_as_it_was() {
     let from = Resume::From(folder.0.join("checkpoint-000002"));
     let error =
         attempt(&gpu, &config(&folder.0, &settings), from, || false).expect_err("too large");
-    println!("{error}");
+    let error = error.to_string();
+    assert!(error.contains("--train-batch-size") && error.contains("--recompute"), "{error}");
     let text = std::fs::read_to_string(folder.0.join("config.toml")).expect("settings");
     assert_eq!(text, small.to_toml());
     assert_eq!(read(&folder.0).snapshot.state.step, 4);

@@ -18,7 +18,7 @@ use super::watch::{self, Diverged, Watch};
 use crate::config::{ConfigError, SchedulerConfig, UNetConfig};
 use crate::diffusion::DiffusionError;
 use crate::error::Error;
-use crate::gpu::{Gpu, Loading, probe};
+use crate::gpu::{Gpu, GpuError, Loading, probe};
 use crate::kernels::Class;
 use crate::kernels::train::metrics;
 use crate::words;
@@ -48,6 +48,17 @@ pub enum TrainError {
     /// The network, its plan, the device.
     #[error(transparent)]
     Engine(#[from] Error),
+    /// More than the device has room for.
+    #[error(
+        "{error}. A smaller --train-batch-size takes less (--gradient-accumulation-steps makes up for it){}.",
+        if *.recompute { "" } else { ", and so does --recompute" }
+    )]
+    Room {
+        /// The device's words.
+        error: GpuError,
+        /// Whether activations are made twice already.
+        recompute: bool,
+    },
     /// The learning.
     #[error("{diverged}{}", saved(.batch))]
     Diverged {
@@ -257,7 +268,7 @@ impl<'a> Trainer<'a> {
 
         let mut loading = |_: Loading| ();
         let engine = Engine::new(gpu, plan, options, &unet, &learned, &mut loading);
-        let engine = pollster::block_on(engine)?;
+        let engine = pollster::block_on(engine).map_err(|error| room(error, config))?;
         let feed = Feed::new(&data, layout, &engine, config, state.step, state.cursor)?;
         // Nothing of the run has changed so far: settings that do not fit the machine leave it as it was.
         for path in folder.begin(config)? {
@@ -434,6 +445,18 @@ impl<'a> Trainer<'a> {
         checkpoint::prune(&self.folder.path, self.config.checkpoints.keep)?;
         self.last_checkpoint = Some(path.clone());
         Ok(path)
+    }
+}
+
+/// Says what takes less room, where there is too little.
+fn room(error: Error, config: &Config) -> TrainError {
+    match error {
+        Error::Gpu(error)
+            if matches!(*error, GpuError::TooLarge { .. } | GpuError::OutOfMemory { .. }) =>
+        {
+            TrainError::Room { error: *error, recompute: config.training.recompute }
+        }
+        other => other.into(),
     }
 }
 
