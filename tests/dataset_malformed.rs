@@ -186,7 +186,7 @@ fn every_error_names_the_file_and_the_remedy() {
         ("an empty file", vec![("x", vec![])], "x", "Empty", &["found: x."]),
         ("different sizes", vec![("s/a.png", picture("rgb.png")), ("s/b.jpg", picture("turned-6.jpg"))], "s", "Sizes", &["a.png` is 34 x 25", "b.jpg` is 25 x 34", "--resolution"]),
         ("only broken", vec![("s/a.png", b"junk".to_vec())], "s", "Empty", &["1 broken picture", "a.png", "no picture"]),
-        ("too many broken", vec![("s/0.png", picture("rgb.png")), ("s/1.png", vec![]), ("s/2.png", vec![]), ("s/3.png", vec![]), ("s/4.png", vec![])], "s", "Broken", &["More than 3", "1.png", "it is empty", "--broken-limit"]),
+        ("too many broken", vec![("s/0.png", picture("rgb.png")), ("s/1.png", vec![]), ("s/2.png", vec![]), ("s/3.png", vec![]), ("s/4.png", vec![])], "s", "Broken", &["More than 3", "1.png", "it is empty", "--set data.max_broken=N"]),
         ("a zip without directory", vec![("a.zip", b"PK\x03\x04junk".to_vec())], "a.zip", "Archive", &["damaged zip", "again"]),
         ("a zip of nothing", vec![("a.zip", zip_of(&[], Stored))], "a.zip", "Empty", &["no files"]),
         ("a zip that is cut off", vec![("a.zip", { let z = zip_of(&[("a.png", picture("rgb.png"))], Stored); z[..z.len() - 9].to_vec() })], "a.zip", "Archive", &[]),
@@ -221,6 +221,12 @@ fn every_error_names_the_file_and_the_remedy() {
         ("two arrays of pictures", vec![("s/a.npy", npy(&u1, &bytes)), ("s/b.npy", npy(&u1, &bytes))], "s", "Ambiguous", &["a.npy, b.npy", "path"]),
         ("a negative label", vec![("s/x.npy", npy(&u1, &bytes)), ("s/y.npy", npy(&plain("|i1", "False", "(3,)"), &[0, 1, 255]))], "s", "Label", &["y.npy", "label 2 is -1", "65535"]),
         ("a label that is none", vec![("s/x.npy", npy(&u1, &bytes)), ("s/y.npy", npy(&plain(">u4", "False", "(3,)"), &[0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1]))], "s", "Label", &["label 1 is 65536", "keep that array elsewhere"]),
+        ("labels of another number", vec![("s/x.npy", npy(&u1, &bytes)), ("s/labels.npy", npy(&plain("|u1", "False", "(2,)"), &[0, 1]))], "s", "Array", &["labels.npy", "[2]", "3 pictures"]),
+        ("labels of two kinds", vec![("s/x.npy", npy(&u1, &bytes)), ("s/fine_labels.npy", npy(&plain("|u1", "False", "(3,)"), &[0, 1, 2])), ("s/labels.npy", npy(&plain("|u1", "False", "(3,)"), &[0, 1, 1]))], "s", "Labels", &["fine_labels.npy, labels.npy", "elsewhere"]),
+        ("a batch of CIFAR-10 that is cut off", vec![("s/data_batch_1.bin", vec![1; 3073]), ("s/data_batch_2.bin", vec![1; 3000])], "s", "Array", &["data_batch_2.bin", "3000 bytes", "cut off"]),
+        ("a batch of CIFAR-10 with a wrong label", vec![("s/data_batch_1.bin", vec![10; 3073])], "s", "Array", &["data_batch_1.bin", "below 10"]),
+        ("a tar that is cut off between two files", vec![("a.tar", { let t = tar_of(&[("a.bmp", picture("rgb.bmp"))]); t[..t.len() - 1024].to_vec() })], "a.tar", "Archive", &["damaged tar", "cut off"]),
+        ("a flipped bit in an array of a zip", vec![("a.npz", { let mut z = zip_of(&[("x.npy", npy(&u1, &bytes))], Stored); let at = z.windows(4).position(|w| w == b"PK\x01\x02").unwrap(); z[at - 1] ^= 1; z })], "a.npz", "Array", &["x.npy", "CRC"]),
         ("labels that are cut off", vec![("s/x.npy", npy(&u1, &bytes)), ("s/y.npy", npy(&plain("<i8", "False", "(3,)"), &[0; 23]))], "s", "Array", &["y.npy", "cut off"]),
     ];
     assert!(cases.len() >= 40);
@@ -244,13 +250,34 @@ fn every_error_names_the_file_and_the_remedy() {
 #[test]
 fn numbers_beside_the_pictures_that_are_no_labels_are_left_alone() {
     let (pictures, other) = (plain("|u1", "False", "(3, 2, 2)"), plain("|i1", "False", "(3,)"));
-    for (name, labels) in [("ids.npy", false), ("rows.npy", false), ("any.npy", true)] {
+    for (files, last, labels) in [
+        (&["ids.npy"][..], 255, false),
+        (&["any.npy"], 2, true),
+        (&["any.npy", "other.npy"], 2, false),
+        (&["any.npy", "y.npy"], 2, true),
+    ] {
         let folder = Folder::new("numbers");
         folder.write("s/x.npy", &npy(&pictures, &[7; 12]));
-        folder.write(&format!("s/{name}"), &npy(&other, &[0, 1, if labels { 2 } else { 255 }]));
-        let set = Dataset::open(&folder.0.join("s"), &options()).expect(name);
-        assert_eq!(set.labels().is_some(), labels, "{name}");
+        for file in files {
+            folder.write(&format!("s/{file}"), &npy(&other, &[0, 1, last]));
+        }
+        let open = |path: &str| Dataset::open(&folder.0.join(path), &options()).expect(path);
+        assert_eq!(open("s").labels().is_some(), labels, "{files:?}");
+        // Beside one file that was given only a name says so.
+        assert_eq!(open("s/x.npy").labels().is_some(), files.contains(&"y.npy"), "{files:?}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_not_waited_for() {
+    let folder = Folder::new("pipe");
+    fs::create_dir_all(&folder.0).unwrap();
+    let path = folder.0.join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo");
+    assert!(made.success());
+    let error = Dataset::open(&path, &options()).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("neither a file nor a folder"), "{error}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![cfg(feature = "train")]
 
 use proptest::prelude::*;
+use std::time::Duration;
 use unnoise::config::scheduler::BetaSchedule;
 use unnoise::kernels::Class;
 use unnoise::train::config::{
@@ -147,8 +148,11 @@ fn values_out_of_range_are_named_with_the_remedy() {
         ("optimizer.beta1=1", "below 1"),
         ("optimizer.weight_decay=-0.1", "0 or more"),
         ("model.dropout=1", "below 1"),
-        ("training.batch_size=0", "from 1 on"),
-        ("training.max_steps=5000000000", "from 1 on"),
+        ("training.batch_size=0", "from 1 to 4294967295"),
+        ("training.max_steps=5000000000", "from 1 to 4294967295"),
+        ("training.gradient_accumulation_steps=0", "from 1 to 256"),
+        ("training.gradient_accumulation_steps=257", "--train-batch-size"),
+        ("output.dir=", "a folder for the run (--out DIR)"),
         ("training.max_time=soon", "2h or 1h30m"),
         ("ema.max_decay=1.0", "below 1"),
         ("ema.max_decay=[0.9, 0.9]", "each of its own"),
@@ -162,6 +166,12 @@ fn values_out_of_range_are_named_with_the_remedy() {
         assert!(text.contains(part), "{assignment}: {text}");
         assert!(text.starts_with("--set: `"), "{assignment}: {text}");
     }
+    // A number alone is a text where texts are wanted: seconds, or a folder called 2024.
+    let config = set(&["training.max_time=2", "data.path=2024"]).expect("settings");
+    assert_eq!(
+        (config.max_time(), config.data.path.as_str()),
+        (Some(Duration::from_secs(2)), "2024")
+    );
     let both = ["diffusion.prediction_type=epsilon", "diffusion.rescale_betas_zero_snr=true"];
     let text = set(&both).expect_err("nothing to learn at the last timestep").to_string();
     assert!(text.contains("v_prediction or sample"), "{text}");

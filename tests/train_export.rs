@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use unnoise::checkpoint::Checkpoint;
 use unnoise::config::{PipelineConfig, UNetConfig};
 use unnoise::train::checkpoint::{
-    DataIdentity, RunError, Snapshot, State, Tensor, export, model_folder, save,
+    DataIdentity, RunError, RunLock, Snapshot, State, Tensor, export, model_folder, save,
 };
 use unnoise::train::log::Smoothed;
 use unnoise::weights::WeightsError;
@@ -156,17 +156,33 @@ fn a_run_stands_for_its_newest_good_model() {
     let run = folder.0.join("run");
     let old = save(&run, &snapshot(100)).expect("saved");
     let new = save(&run, &snapshot(200)).expect("saved");
-    assert_eq!(model_folder(&run), Ok(new.clone()));
-    assert_eq!(model_folder(&old), Ok(old.clone()), "a checkpoint is itself");
-    assert_eq!(model_folder(Path::new(EMOJI)), Ok(EMOJI.into()));
-    assert_eq!(model_folder(&folder.0.join("none")), Ok(folder.0.join("none")));
+    let found = |path: &Path| model_folder(path).map(|(folder, skipped)| (folder, skipped.len()));
+    assert_eq!(found(&run), Ok((new.clone(), 0)));
+    assert_eq!(found(&old), Ok((old.clone(), 0)), "a checkpoint is itself");
+    assert_eq!(
+        found(&old.join("unet_raw")),
+        Ok((old.join("unet_raw"), 0)),
+        "and so is a network of it"
+    );
+    assert_eq!(found(Path::new(EMOJI)), Ok((EMOJI.into(), 0)));
+    assert_eq!(found(&folder.0.join("none")), Ok((folder.0.join("none"), 0)));
     // Its moments do not matter for sampling; its model does.
     fs::write(new.join("state.safetensors"), "").expect("written");
-    assert_eq!(model_folder(&run), Ok(new.clone()));
+    assert_eq!(found(&run), Ok((new.clone(), 0)));
     fs::write(new.join("unet/diffusion_pytorch_model.safetensors"), "").expect("written");
-    assert_eq!(model_folder(&run), Ok(old.clone()));
+    assert_eq!(found(&run), Ok((old.clone(), 1)), "and says which is passed over");
+    for broken in [new.clone(), new.join("unet")] {
+        let error = model_folder(&broken).expect_err("by its path it is an error");
+        assert!(matches!(error, RunError::Broken { .. }), "{error}");
+    }
+    assert_eq!(found(&new.join("unet_raw")), Ok((new.join("unet_raw"), 0)));
+    fs::remove_file(new.join("manifest.json")).expect("removed");
+    assert!(matches!(model_folder(&new), Err(RunError::Broken { .. })), "cut short");
     fs::remove_file(old.join("scheduler/scheduler_config.json")).expect("removed");
     assert!(matches!(model_folder(&run), Err(RunError::NoneGood { .. })));
+    let begun = folder.0.join("begun");
+    let _lock = RunLock::take(&begun).expect("a new run");
+    assert_eq!(model_folder(&begun), Err(RunError::NotYet { run: begun.clone() }));
 }
 
 /// Byte for byte what diffusers wrote.

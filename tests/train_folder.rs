@@ -120,6 +120,35 @@ fn an_earlier_checkpoint_rewinds_its_own_run_only() {
 }
 
 #[test]
+fn a_folder_of_somebody_elses_is_left_alone() {
+    let place = Place::new("foreign");
+    let config = place.config("site");
+    let run = place.0.join("site");
+    fs::create_dir_all(&run).expect("a folder");
+    fs::write(run.join("notes.txt"), "mine").expect("a file");
+    drop(Folder::open(&config, &Resume::Auto).expect("nothing that a run would replace"));
+    fs::remove_file(run.join(".lock")).expect("removed");
+    fs::write(run.join("index.html"), "mine").expect("a file");
+    let error = Folder::open(&config, &Resume::Auto).expect_err("a site");
+    assert_eq!(error, RunError::Foreign { run: run.clone(), file: "index.html".to_owned() });
+    // A copy of a run without its hidden files is one by its checkpoints.
+    place.save("site", 10);
+    drop(Folder::open(&config, &Resume::Auto).expect("a run"));
+}
+
+#[test]
+fn checkpoints_that_are_gone_are_no_new_beginning() {
+    let place = Place::new("gone");
+    let config = place.config("run");
+    let checkpoint = place.save("run", 10);
+    fs::remove_dir_all(&checkpoint).expect("removed");
+    let error = Folder::open(&config, &Resume::Auto).expect_err("it was there");
+    let name = "checkpoint-000010".to_owned();
+    assert_eq!(error, RunError::Gone { run: place.0.join("run"), name });
+    assert!(error.to_string().contains("latest"), "{error}");
+}
+
+#[test]
 fn another_network_is_refused() {
     let snapshot = snapshot(1);
     let same = UNetConfig { dropout: 0.5, ..snapshot.unet.clone() };

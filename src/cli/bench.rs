@@ -58,7 +58,7 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     }
     let mut lap = Lap(Instant::now());
     let checkpoint = match &args.model {
-        Some(path) => super::open_model(path)?,
+        Some(path) => super::open_model(path, talk)?,
         None => random_checkpoint()?,
     };
     // Making random weights is no part of a cold start.

@@ -9,6 +9,7 @@ use unnoise::words::{bytes, count};
 /// Runs the command.
 pub fn run(args: &Export, talk: Talk) -> Result<()> {
     let exported = export(&args.run, &args.out, args.f16)?;
+    super::tell_skipped(&exported.skipped, talk);
     talk.say(format_args!(
         "{}: {} parameters in {}, {}",
         exported.from.display(),

@@ -4,7 +4,6 @@ use super::args::{Global, Gradients};
 use super::progress::Talk;
 use super::{output, tensors};
 use anyhow::{Result, ensure};
-use unnoise::checkpoint::Checkpoint;
 use unnoise::generate::Model;
 use unnoise::train::gradient::{Batch, gradients};
 
@@ -24,13 +23,17 @@ pub async fn run(args: &Gradients, global: &Global, talk: Talk) -> Result<()> {
         target: file.read("target")?,
         labels: tensors::read_labels(&file, "class_labels")?,
     };
-    let checkpoint = Checkpoint::open(&args.model)?;
+    let checkpoint = super::open_model(&args.model, talk)?;
     output::check_writable(&args.out)?;
 
     let gpu = super::open_gpu(global, talk).await?;
     let model = Model::load(&gpu, checkpoint)?;
     let (loss, gradients) = gradients(&model, &batch).await?;
     talk.detail(format_args!("loss {loss}, {} gradients", gradients.len()));
+    ensure!(
+        loss.is_finite() && gradients.iter().all(|g| g.values.iter().all(|v| v.is_finite())),
+        "the loss is {loss} and not all gradients are finite: look for large values in {name}"
+    );
     let loss = [loss];
     let mut all: Vec<(&str, &[usize], &[f32])> = vec![("loss", &[1], &loss)];
     all.extend(gradients.iter().map(|g| (g.name.as_str(), &g.shape[..], &g.values[..])));

@@ -17,7 +17,7 @@ use unnoise::words::{bytes, count};
 /// `unnoise info`.
 pub async fn run(args: &Info, global: &Global, talk: Talk) -> Result<()> {
     let Some(path) = &args.model else { return adapters() };
-    let checkpoint = super::open_model(path)?;
+    let checkpoint = super::open_model(path, talk)?;
     let Checkpoint { unet, weights, .. } = &checkpoint;
     let parameters = check(unet, weights)?;
     // A plan needs no device, only to know which kind it is for.

@@ -79,10 +79,12 @@ fn run(cli: &Cli) -> Result<()> {
 
 /// The model at a path: a folder as diffusers writes it or, where runs can be trained, the newest good
 /// checkpoint of one, under the run's name.
-fn open_model(path: &Path) -> Result<Checkpoint> {
+#[cfg_attr(not(feature = "train"), expect(unused_variables))]
+fn open_model(path: &Path, talk: Talk) -> Result<Checkpoint> {
     #[cfg(feature = "train")]
     {
-        let folder = unnoise::train::checkpoint::model_folder(path)?;
+        let (folder, skipped) = unnoise::train::checkpoint::model_folder(path)?;
+        tell_skipped(&skipped, talk);
         if folder != path {
             let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
             let run = full.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -91,6 +93,14 @@ fn open_model(path: &Path) -> Result<Checkpoint> {
         }
     }
     Ok(Checkpoint::open(path)?)
+}
+
+/// Names the checkpoints that were passed over, and why.
+#[cfg(feature = "train")]
+fn tell_skipped(skipped: &[unnoise::train::checkpoint::Skipped], talk: Talk) {
+    for unnoise::train::checkpoint::Skipped { folder, fault } in skipped {
+        talk.say(format_args!("{} is passed over: {fault}", folder.display()));
+    }
 }
 
 /// The device that the global flags ask for.

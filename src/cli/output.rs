@@ -46,6 +46,11 @@ impl Atomic {
             let error = io::Error::from(io::ErrorKind::IsADirectory);
             return Err(error).with_context(failed);
         }
+        // A device or a pipe would be replaced by a file.
+        if target.exists() && !target.is_file() {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+            return Err(error).with_context(failed);
+        }
         let folder = target.parent().filter(|p| !p.as_os_str().is_empty());
         if let Some(folder) = folder {
             fs::create_dir_all(folder).with_context(failed)?;

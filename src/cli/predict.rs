@@ -14,7 +14,7 @@ pub async fn run(args: &Predict, global: &Global, talk: Talk) -> Result<()> {
     let sample = input.read(&name("sample"))?;
     let timesteps = input.read_numbers(&name("timesteps"))?;
     let labels = tensors::read_labels(&input, &name("class_labels"))?;
-    let checkpoint = super::open_model(&args.model)?;
+    let checkpoint = super::open_model(&args.model, talk)?;
     output::check_writable(&args.out)?;
 
     let gpu = super::open_gpu(global, talk).await?;

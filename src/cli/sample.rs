@@ -18,7 +18,7 @@ const GAP: usize = 2;
 
 /// Runs the command.
 pub async fn run(args: &Sample, global: &Global, talk: Talk) -> Result<()> {
-    let checkpoint = super::open_model(&args.model)?;
+    let checkpoint = super::open_model(&args.model, talk)?;
     let name = checkpoint.name.clone().unwrap_or_else(|| "model".to_owned());
     let mut scheduler = checkpoint.scheduler.clone();
     args.scheduler.apply(&mut scheduler);

@@ -1,13 +1,25 @@
 //! A run's folder, to train in: locked, resumed, its settings written.
 
 use super::checkpoint::{
-    Disk, RealDisk, Restored, RunError, RunLock, checkpoints, restore, resume, rewind,
+    Disk, LOCK, RealDisk, Restored, RunError, RunLock, checkpoints, restore, resume, rewind,
 };
 use super::config::{Change, Config};
 use std::path::{Path, PathBuf};
 
 /// Name of the settings' file.
 pub const CONFIG: &str = "config.toml";
+
+/// What a run writes over, where it is there.
+const OURS: [&str; 8] = [
+    CONFIG,
+    "metrics.csv",
+    "metrics.jsonl",
+    "index.html",
+    "dashboard.css",
+    "dashboard.js",
+    "samples",
+    "tensorboard",
+];
 
 /// Where a run begins.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,10 +51,16 @@ impl Folder {
     /// goes with the settings and the data is the caller's to say.
     ///
     /// # Errors
-    /// [`RunError::Locked`], [`RunError::Occupied`] where a run would be begun over another, and those of
+    /// [`RunError::Foreign`], [`RunError::Locked`], [`RunError::Occupied`] where a run would be begun over another, and those of
     /// [`resume`] and [`restore`].
     pub fn open(config: &Config, from: &Resume) -> Result<Self, RunError> {
         let path = PathBuf::from(&config.output.dir);
+        if !path.join(LOCK).exists()
+            && checkpoints(&path)?.is_empty()
+            && let Some(file) = OURS.iter().find(|name| path.join(name).exists())
+        {
+            return Err(RunError::Foreign { run: path, file: (*file).to_owned() });
+        }
         let lock = RunLock::take(&path)?;
         let restored = match from {
             Resume::Auto => resume(&path)?,

@@ -78,6 +78,17 @@ pub enum TrainError {
         /// What is different.
         what: String,
     },
+    /// Pictures that would be trained on as soon as they are drawn.
+    #[error(
+        "The run's folder `{}` lies in the data's, `{}`: its sample grids would be taken for data. Choose another --out.",
+        run.display(), data.display()
+    )]
+    RunInData {
+        /// The run.
+        run: PathBuf,
+        /// The data.
+        data: PathBuf,
+    },
     /// Classes that are asked for and not there.
     #[error(
         "training.class_conditional is on, but {data} has no classes: they are the names of its first folders, or labels in the file."
@@ -126,6 +137,7 @@ pub fn run(
     resume: &Resume,
     talk: &Talk<'_>,
 ) -> Result<Outcome, TrainError> {
+    outside(Path::new(&config.output.dir), Path::new(&config.data.path))?;
     let data = feed::open(config)?;
     (talk.say)(&format!("{}: {data}", config.data.path));
     tell_broken(&data.skipped(), talk);
@@ -137,6 +149,19 @@ pub fn run(
         same_run(&folder.path, &restored.snapshot, &data, config)?;
     }
     Trainer::new(gpu, config, folder, data, unet, scheduler, talk)?.train(talk)
+}
+
+/// Whether the run's folder is none of the data's.
+fn outside(run: &Path, data: &Path) -> Result<(), TrainError> {
+    // What is not there yet has no canonical path, and is in its nearest parent that is.
+    let full = std::path::absolute(run).unwrap_or_else(|_| run.to_owned());
+    let mut parents = full.ancestors().filter_map(|parent| parent.canonicalize().ok());
+    match (parents.next(), data.canonicalize()) {
+        (Some(parent), Ok(folder)) if folder.is_dir() && parent.starts_with(&folder) => {
+            Err(TrainError::RunInData { run: run.to_owned(), data: data.to_owned() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Names so many broken pictures at once; the rest are counted.

@@ -62,7 +62,7 @@ pub enum RunError {
         have: usize,
     },
     /// A checkpoint that was asked for by its path.
-    #[error("`{}` cannot be resumed: {fault}.", folder.display())]
+    #[error("`{}` cannot be used: {fault}.", folder.display())]
     Broken {
         /// The checkpoint.
         folder: PathBuf,
@@ -81,10 +81,41 @@ pub enum RunError {
         skipped: Vec<Skipped>,
     },
     /// A folder with no checkpoint in it.
-    #[error("`{}` holds no checkpoint: neither of a training run nor of diffusers.", path.display())]
+    #[error("`{}` holds no checkpoint of a training run. (A model alone has no state to go on from.)", path.display())]
     NoCheckpoint {
         /// Folder.
         path: PathBuf,
+    },
+    /// A run that has not saved yet.
+    #[error(
+        "`{}` is a run that has no checkpoint yet: the first comes after checkpoints.every steps, or when it is \
+         stopped with Ctrl-C.", run.display()
+    )]
+    NotYet {
+        /// The run.
+        run: PathBuf,
+    },
+    /// A run whose checkpoints have been taken away: starting over would hide it.
+    #[error(
+        "`{}` names {name}, which is not there any more. Restore it, or begin a new run with another --out.",
+        run.join(super::LATEST).display()
+    )]
+    Gone {
+        /// The run.
+        run: PathBuf,
+        /// The checkpoint's name.
+        name: String,
+    },
+    /// A folder of somebody else's.
+    #[error(
+        "`{}` is no training run and holds `{file}`, which a run would replace. Choose another --out.",
+        run.display()
+    )]
+    Foreign {
+        /// The folder.
+        run: PathBuf,
+        /// What is in it.
+        file: String,
     },
     /// Another process trains in this folder.
     #[error("Another process is training in `{}`. Stop it, or choose another --out.", run.display())]

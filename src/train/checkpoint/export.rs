@@ -13,6 +13,8 @@ use std::fs;
 pub struct Exported {
     /// From this checkpoint, or model folder.
     pub from: PathBuf,
+    /// Newer checkpoints that could not be used.
+    pub skipped: Vec<Skipped>,
     /// Values in all.
     pub parameters: u64,
     /// Bytes of the weights' file.
@@ -26,7 +28,7 @@ pub struct Exported {
 /// [`RunError::Exists`] where `out` is anything but an empty folder; [`RunError::Model`],
 /// [`RunError::Weights`], [`RunError::Graph`] for a model that is not whole; [`RunError::Io`].
 pub fn export(from: &Path, out: &Path, half: bool) -> Result<Exported, RunError> {
-    let folder = model_folder(from)?;
+    let (folder, skipped) = model_folder(from)?;
     let Checkpoint { unet, scheduler, weights, .. } = Checkpoint::open(&folder)?;
     let side = 1 << (unet.block_out_channels.len() - 1);
     let params = crate::model::build(&unet, 1, side, side)?.graph.params;
@@ -73,7 +75,7 @@ pub fn export(from: &Path, out: &Path, half: bool) -> Result<Exported, RunError>
         let _ = disk.remove_folder(&hidden);
         return Err(RunError::io(out, &error));
     }
-    Ok(Exported { from: folder, parameters, bytes: length })
+    Ok(Exported { from: folder, skipped, parameters, bytes: length })
 }
 
 /// The model card: what a hub's page shows first. Only its author can add what the pictures are of.

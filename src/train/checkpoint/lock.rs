@@ -4,6 +4,9 @@ use super::{Disk, RealDisk, RunError};
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
+/// Name of the locked file, which is in every run.
+pub(crate) const LOCK: &str = ".lock";
+
 /// Holds a run's folder for this process. The system lets go of it however the process ends.
 #[derive(Debug)]
 pub struct RunLock {
@@ -16,7 +19,11 @@ impl RunLock {
     /// # Errors
     /// [`RunError::Locked`], [`RunError::Io`].
     pub fn take(run: &Path) -> Result<Self, RunError> {
-        let path = run.join(".lock");
+        let path = run.join(LOCK);
+        if run.exists() && !run.is_dir() {
+            let detail = "it is a file, and a run needs a folder: choose another --out".to_owned();
+            return Err(RunError::Io { path: run.to_owned(), detail });
+        }
         if !run.is_dir() {
             let mut disk = RealDisk;
             let parent = run.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -29,6 +29,7 @@ mod state;
 pub use disk::{Disk, RealDisk};
 pub use error::{Fault, RunError, Skipped};
 pub use export::{Exported, export};
+pub(crate) use lock::LOCK;
 pub use lock::RunLock;
 pub use manifest::verify;
 pub use prune::{prune, rewind};

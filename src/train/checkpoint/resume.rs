@@ -16,10 +16,10 @@ pub struct Restored {
     pub skipped: Vec<Skipped>,
 }
 
-/// The newest checkpoint of a run that verifies; `None` where there is none at all.
+/// The newest checkpoint of a run that verifies; `None` where there has never been one.
 ///
 /// # Errors
-/// [`RunError::NoneGood`] where there are some and none verifies, [`RunError::Io`].
+/// [`RunError::NoneGood`] where there are some and none verifies, [`RunError::Gone`], [`RunError::Io`].
 pub fn resume(run: &Path) -> Result<Option<Restored>, RunError> {
     let mut skipped = Vec::new();
     for (_, folder) in checkpoints(run)? {
@@ -28,10 +28,13 @@ pub fn resume(run: &Path) -> Result<Option<Restored>, RunError> {
             Err(fault) => skipped.push(Skipped { folder, fault }),
         }
     }
-    if skipped.is_empty() {
-        return Ok(None);
+    if !skipped.is_empty() {
+        return Err(RunError::NoneGood { run: run.to_owned(), skipped });
     }
-    Err(RunError::NoneGood { run: run.to_owned(), skipped })
+    match std::fs::read_to_string(run.join(LATEST)) {
+        Ok(name) => Err(RunError::Gone { run: run.to_owned(), name: name.trim().to_owned() }),
+        Err(_) => Ok(None),
+    }
 }
 
 /// The checkpoint at `path`, or the newest good one of the run there.
@@ -49,29 +52,50 @@ pub fn restore(path: &Path) -> Result<Restored, RunError> {
     }
 }
 
-/// The folder to sample from: of a training run the newest checkpoint whose model verifies, and any
-/// other folder itself.
+/// The folder to sample from, and the checkpoints passed over for it: of a training run its newest checkpoint whose model
+/// verifies; a checkpoint itself, or a network of it, once verified; any other folder itself.
 ///
 /// # Errors
-/// [`RunError::NoneGood`], [`RunError::Io`].
-pub fn model_folder(path: &Path) -> Result<PathBuf, RunError> {
-    let mut skipped = Vec::new();
-    if path.is_dir() {
-        for (_, folder) in checkpoints(path)? {
-            let model = |file: &str| {
-                let network = file.strip_prefix(UNET).is_some_and(|rest| rest.starts_with('/'));
-                network || file == MODEL_INDEX || file == SCHEDULER
-            };
-            match Manifest::read(&folder).and_then(|manifest| manifest.check(&folder, model)) {
-                Ok(()) => return Ok(folder),
-                Err(fault) => skipped.push(Skipped { folder, fault }),
-            }
+/// [`RunError::Broken`], [`RunError::NoneGood`], [`RunError::NotYet`], [`RunError::Io`].
+pub fn model_folder(path: &Path) -> Result<(PathBuf, Vec<Skipped>), RunError> {
+    let (own, mut skipped) = (path.to_owned(), Vec::new());
+    if !path.is_dir() {
+        return Ok((own, skipped));
+    }
+    let check = |folder: &Path, wanted: &dyn Fn(&str) -> bool| {
+        Manifest::read(folder).and_then(|manifest| manifest.check(folder, wanted))
+    };
+    let model = |file: &str| {
+        let network = file.strip_prefix(UNET).is_some_and(|rest| rest.starts_with('/'));
+        network || file == MODEL_INDEX || file == SCHEDULER
+    };
+    // Of a checkpoint cut short the state may be there without its manifest.
+    let ours = |folder: &Path| folder.join(MANIFEST).exists() || folder.join(STATE).exists();
+    let broken = |folder: &Path, fault| RunError::Broken { folder: folder.to_owned(), fault };
+    if ours(path) {
+        return check(path, &model).map(|()| (own, skipped)).map_err(|fault| broken(path, fault));
+    }
+    if let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
+        && ours(parent)
+    {
+        let wanted = |file: &str| file.split('/').next() == Some(name);
+        return check(parent, &wanted)
+            .map(|()| (own, skipped))
+            .map_err(|fault| broken(parent, fault));
+    }
+    for (_, folder) in checkpoints(path)? {
+        match check(&folder, &model) {
+            Ok(()) => return Ok((folder, skipped)),
+            Err(fault) => skipped.push(Skipped { folder, fault }),
         }
     }
-    if skipped.is_empty() {
-        return Ok(path.to_owned());
+    if !skipped.is_empty() {
+        return Err(RunError::NoneGood { run: own, skipped });
     }
-    Err(RunError::NoneGood { run: path.to_owned(), skipped })
+    if path.join(LOCK).exists() {
+        return Err(RunError::NotYet { run: own });
+    }
+    Ok((own, skipped))
 }
 
 fn read(folder: &Path) -> Result<Snapshot, Fault> {

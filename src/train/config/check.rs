@@ -5,6 +5,9 @@ use crate::words::parse_duration;
 use std::fmt::Display;
 use std::time::Duration;
 
+/// Most batches of a step.
+const MAX_ACCUMULATION: usize = 256;
+
 impl Config {
     /// Checks every setting; `at` says where one was given.
     pub(super) fn check(&self, at: &dyn Fn(&str) -> String) -> Result<(), SettingError> {
@@ -62,9 +65,11 @@ impl Config {
                 return wrong(key, &x, expected);
             }
         }
-        let counts: [(&str, u64); 6] = [
+        if self.output.dir.trim().is_empty() {
+            return wrong("output.dir", &"empty", "a folder for the run (--out DIR)");
+        }
+        let counts: [(&str, u64); 5] = [
             ("training.batch_size", training.batch_size as u64),
-            ("training.gradient_accumulation_steps", training.gradient_accumulation_steps as u64),
             ("training.max_steps", training.max_steps),
             ("training.log_every", training.log_every),
             ("sampling.count", sampling.count as u64),
@@ -73,8 +78,15 @@ impl Config {
         for (key, n) in counts {
             // Steps and pictures are counted in 32 bits on the GPU.
             if !(1..=u64::from(u32::MAX)).contains(&n) {
-                return wrong(key, &n, "a whole number from 1 on");
+                return wrong(key, &n, "a whole number from 1 to 4294967295");
             }
+        }
+        // Each batch of a step has dispatches of its own.
+        let accumulation = training.gradient_accumulation_steps;
+        if !(1..=MAX_ACCUMULATION).contains(&accumulation) {
+            let expected =
+                format!("from 1 to {MAX_ACCUMULATION}; a larger --train-batch-size does the same");
+            return wrong("training.gradient_accumulation_steps", &accumulation, &expected);
         }
         if let Some(rate) = ema.max_decay.iter().find(|rate| !below_one(**rate)) {
             return wrong("ema.max_decay", rate, "from 0 to below 1; 0.9999 is usual");

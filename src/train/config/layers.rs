@@ -74,11 +74,16 @@ impl Config {
         let by_file =
             origin.contains_key("loss.snr_gamma") && !origin.contains_key("loss.weighting");
         let weighted = (by_file || given("loss.snr_gamma")) && !given("loss.weighting");
+        // Settings that are texts: a folder may be called 2024.
+        let mut texts = BTreeMap::new();
+        flatten(&table(&Self::default()), "", &mut texts);
+        texts.retain(|_, value| value.starts_with(['"', '\'']));
         for layer in layers {
             // A dotted key is TOML too; a value that is none is a string.
             let Layer { at, key, value } = layer;
             let mut text = format!("{key} = {value}");
-            if DeTable::parse(&text).is_err() {
+            let quoted = value.starts_with(['"', '\'']);
+            if DeTable::parse(&text).is_err() || (texts.contains_key(key) && !quoted) {
                 text = format!("{key} = {}", Value::String(value.clone()));
             }
             add(&mut over, &mut origin, &text, &|_| at.clone())?;

@@ -8,6 +8,8 @@ use zip::CompressionMethod;
 
 /// Directories and local headers are read in pieces of this size, one for each file.
 const BUFFER: usize = 4096;
+/// What a tar is made of.
+const TAR_BLOCK: u64 = 512;
 
 /// A zip's files. Encrypted ones and uncommon compression are unreadable entries, which count as broken.
 ///
@@ -64,16 +66,18 @@ pub(super) fn tar(path: String, blob: &Blob) -> Result<Files, DatasetError> {
         detail: e.to_string(),
     };
     let mut archive = tar::Archive::new(BufReader::with_capacity(BUFFER, blob.reader()));
-    let mut entries = Vec::new();
+    let (mut entries, mut end) = (Vec::new(), 0);
     for entry in archive.entries_with_seek().map_err(damaged)? {
         let entry = entry.map_err(damaged)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).replace('\\', "/");
         let name = name.trim_start_matches("./").to_owned();
-        let kind = entry.header().entry_type();
+        let (kind, size) = (entry.header().entry_type(), entry.size());
+        // Links and the like have no contents, whatever size they name.
+        let contents = if kind.is_file() || kind.is_contiguous() { size } else { 0 };
+        end = entry.raw_file_position() + contents.next_multiple_of(TAR_BLOCK);
         if hidden(&name) || !(kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse()) {
             continue;
         }
-        let size = entry.size();
         let place = match blob.part(entry.raw_file_position(), size) {
             _ if kind.is_gnu_sparse() => Place::Unreadable("it is a sparse file".to_owned()),
             Some(data) => Place::Stored(data, None),
@@ -81,6 +85,11 @@ pub(super) fn tar(path: String, blob: &Blob) -> Result<Files, DatasetError> {
         };
         entries.push(Entry { name, size, place });
         check_count(entries.len() as u64, &path)?;
+    }
+    // The end is a block of zeros; where it is missing, so may files be.
+    if blob.len() < end + TAR_BLOCK {
+        let detail = "it has no end: it is cut off, download it again";
+        return Err(damaged(std::io::Error::new(ErrorKind::UnexpectedEof, detail)));
     }
     let mut files = Files { path, entries };
     files.sort();

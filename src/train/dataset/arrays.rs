@@ -75,7 +75,8 @@ pub(super) fn find(
             expected,
         });
     };
-    let (blob, labels) = (load(files, pictures, memory)?, labels_of(files, &candidates, pictures));
+    let blob = load(files, pictures, memory)?;
+    let labels = labels_of(files, focus, &candidates, pictures)?;
     let labels = match labels.map(|found| (found, read_labels(files, found, memory))) {
         // An array of the right length that holds other numbers, and has another name, is no labels.
         Some((found, Err(DatasetError::Label { .. })))
@@ -170,22 +171,58 @@ fn choose<'a>(
     }
 }
 
-/// Labels for the pictures: of the arrays of that length the one whose name is most like theirs.
+/// Labels for the pictures: of the integer arrays of their length the one whose name is most like theirs among those called
+/// labels, or the only one there is in the folder or archive. Beside a single file that was given may lie anything, so there a name has to
+/// say it.
 fn labels_of<'a>(
     files: &Files,
+    focus: Option<usize>,
     all: &'a [Candidate],
     pictures: &Candidate,
-) -> Option<&'a Candidate> {
+) -> Result<Option<&'a Candidate>, DatasetError> {
     let name = |c: &Candidate| files.entries[c.entry].name.to_lowercase();
     let own = name(pictures);
     let held_out = |name: &str| HELD_OUT.map(|word| name.contains(word));
-    let n = *pictures.header.shape.first()?;
-    let fitting = all.iter().filter(|c| c.header.is_labels(n));
-    fitting.filter(|c| held_out(&name(c)) == held_out(&own)).max_by_key(|c| {
-        let name = name(c);
-        let alike = own.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-        (alike, called(&name))
-    })
+    let Some(&n) = pictures.header.shape.first() else { return Ok(None) };
+    let same_split = |c: &&Candidate| held_out(&name(c)) == held_out(&own);
+    let (said, other): (Vec<&Candidate>, Vec<&Candidate>) = all
+        .iter()
+        .filter(|c| c.header.is_labels(n))
+        .filter(same_split)
+        .partition(|c| called(&name(c)));
+    let likeness =
+        |c: &Candidate| own.bytes().zip(name(c).bytes()).take_while(|(a, b)| a == b).count();
+    if let Some(most) = said.iter().map(|c| likeness(c)).max() {
+        return one_of(files, said.into_iter().filter(|c| likeness(c) == most).collect());
+    }
+    // Labels for another number of pictures are a mistake, not none.
+    let numbers = |c: &&Candidate| {
+        c.header.element.is_some() && matches!(c.header.shape[..], [_] | [_, 1]) && called(&name(c))
+    };
+    let mistaken = |c: &&Candidate| focus.is_none() && numbers(c);
+    if let Some(wrong) = all.iter().filter(same_split).find(mistaken) {
+        return Err(DatasetError::Array {
+            file: files.full_name(wrong.entry),
+            found: wrong.header.to_string(),
+            expected: format!(
+                "there are {n} pictures, and each has one label; keep other arrays elsewhere"
+            ),
+        });
+    }
+    Ok(other.first().copied().filter(|_| focus.is_none() && other.len() == 1))
+}
+
+/// The only one, if there is any.
+fn one_of<'a>(
+    files: &Files,
+    found: Vec<&'a Candidate>,
+) -> Result<Option<&'a Candidate>, DatasetError> {
+    if found.len() < 2 {
+        return Ok(found.first().copied());
+    }
+    let names = found.iter().take(5).map(|c| files.entries[c.entry].name.clone());
+    let found = names.collect::<Vec<_>>().join(", ");
+    Err(DatasetError::Labels { path: files.path.clone(), found })
 }
 
 /// Whether an array's name says that it holds labels.
@@ -205,7 +242,7 @@ fn load(files: &Files, candidate: &Candidate, memory: u64) -> Result<Blob, Datas
         found: header.to_string(),
         expected,
     };
-    let blob = files.blob(candidate.entry, memory).map_err(fail)?;
+    let blob = files.checked(candidate.entry, memory).map_err(fail)?;
     let blob =
         if candidate.packed { Blob::memory(gunzip(&file, blob.reader(), memory)?) } else { blob };
     let size = header.element.map_or(1, |e| e.bytes as u64);

@@ -35,10 +35,20 @@ pub(super) fn find(
     for variant in &VARIANTS {
         let mut batches = Vec::new();
         for entry in 0..files.entries.len() {
-            if focus.is_none_or(|focus| focus == entry)
-                && let Some((blob, labels)) = batch(files, entry, variant, memory)
-            {
-                batches.push((entry, blob, labels));
+            if focus.is_none_or(|focus| focus == entry) {
+                match batch(files, entry, variant, memory) {
+                    Some((blob, labels)) => batches.push((entry, blob, labels)),
+                    None if variant.classes.len() == 1 && named(&files.entries[entry].name) => {
+                        return Err(DatasetError::Array {
+                            file: files.full_name(entry),
+                            found: format!("{} bytes", files.entries[entry].size),
+                            expected: "CIFAR-10's batches are records of 3,073 bytes with a label below 10 \
+                                       before each: it is cut off or damaged, download it again"
+                                .to_owned(),
+                        });
+                    }
+                    None => {}
+                }
             }
         }
         let is_test = |entry: usize| files.entries[entry].name.contains("test");
@@ -63,6 +73,12 @@ pub(super) fn find(
     Ok(None)
 }
 
+/// Whether a file is called as CIFAR-10's batches are.
+fn named(name: &str) -> bool {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    (name.starts_with("data_batch_") || name.starts_with("test_batch")) && name.ends_with(".bin")
+}
+
 /// A file's bytes and its labels, if it is a batch. One that cannot be read is none.
 fn batch(files: &Files, entry: usize, variant: &Variant, memory: u64) -> Option<(Blob, Vec<u8>)> {
     let (lead, size) = (variant.classes.len(), files.entries[entry].size);
@@ -74,7 +90,7 @@ fn batch(files: &Files, entry: usize, variant: &Variant, memory: u64) -> Option<
     if !fits(files.head(entry, lead as u64).ok()?.get(..lead)?, variant) {
         return None;
     }
-    let blob = files.blob(entry, memory).ok().filter(|blob| blob.len() == size)?;
+    let blob = files.checked(entry, memory).ok().filter(|blob| blob.len() == size)?;
     let (mut labels, mut record) = (Vec::new(), vec![0; lead]);
     for i in 0..size / stride {
         blob.read_at(i * stride, &mut record).ok()?;

@@ -97,6 +97,16 @@ pub enum DatasetError {
         /// Their names.
         found: String,
     },
+    /// Several arrays of class labels.
+    #[error(
+        "`{path}` holds more than one array of labels: {found}. Keep those that are not to be learned elsewhere."
+    )]
+    Labels {
+        /// Path given.
+        path: String,
+        /// Their names.
+        found: String,
+    },
     /// Class labels that are none.
     #[error(
         "`{file}`: label {index} is {found}; labels go from 0 to {max}. To train without classes, keep that array elsewhere."
@@ -131,7 +141,7 @@ pub enum DatasetError {
     /// More broken pictures than are skipped.
     #[error(
         "More than {limit} pictures of `{path}` are broken, the first of them `{first}`: {why}. \
-         Repair or remove them, or raise --broken-limit."
+         Repair or remove them, or let more be left out: --set data.max_broken=N."
     )]
     Broken {
         /// Path given.

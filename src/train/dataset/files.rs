@@ -51,6 +51,11 @@ impl Files {
         if metadata.is_dir() {
             return Ok((Self::folder(path, MAX_DEPTH)?, None));
         }
+        // A pipe would be waited for without end.
+        if !metadata.is_file() {
+            let detail = "it is neither a file nor a folder".to_owned();
+            return Err(DatasetError::Io { file: text, detail });
+        }
         let blob =
             File::open(path).and_then(Blob::file).map_err(|e| DatasetError::io(&text, &e))?;
         let head = blob.head(sniff::HEAD).map_err(|e| DatasetError::io(&text, &e))?;
@@ -182,6 +187,21 @@ impl Files {
             Place::Stored(blob, _) => Ok(blob.clone()),
             _ => self.read(index, limit).map(Blob::memory),
         }
+    }
+
+    /// The same, checked against its CRC where it has one and at most `limit` bytes: more would take long to read.
+    pub fn checked(&self, index: usize, limit: u64) -> Result<Blob, String> {
+        let blob = self.blob(index, limit)?;
+        if let Place::Stored(_, Some(crc)) = &self.entries[index].place
+            && blob.len() <= limit
+        {
+            let mut reader = flate2::CrcReader::new(blob.reader());
+            io::copy(&mut reader, &mut io::sink()).map_err(text)?;
+            if reader.crc().sum() != *crc {
+                return Err("its CRC does not match: it is damaged, download it again".to_owned());
+            }
+        }
+        Ok(blob)
     }
 }
 
