@@ -172,6 +172,47 @@ fn gradients_take_class_labels() {
     }
 }
 
+/// A run stands for its newest checkpoint here too, and what is not finite is no result.
+#[test]
+fn gradients_of_a_run_and_of_infinities() {
+    let Some(_) = common::gpu() else { return };
+    let folder = Folder::new("run");
+    let run = folder.join("run");
+    let small = [
+        "data.resolution=8",
+        "model.block_out_channels=[8]",
+        "model.down_block_types=['DownBlock2D']",
+        "model.up_block_types=['UpBlock2D']",
+        "model.add_attention=false",
+        "model.norm_num_groups=4",
+        "training.batch_size=2",
+        "training.max_steps=2",
+        "sampling.every=0",
+    ];
+    let set = small.iter().flat_map(|setting| ["--set", setting]);
+    let args: Vec<&str> =
+        ["train", "--preset", "emoji-tiny", "--out", &run].into_iter().chain(set).collect();
+    let output = unnoise(&args);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let batch = |scale: f32| {
+        let values = vec![scale; 192];
+        let shape = vec![1, 3, 8, 8];
+        folder.write(
+            &format!("{scale:e}.safetensors"),
+            &[
+                ("noisy", shape.clone(), values.clone()),
+                ("timesteps", vec![1], vec![5.0]),
+                ("target", shape, values),
+            ],
+        )
+    };
+    assert!(gradients(&folder, &run, &batch(0.5)).read("loss").expect("loss")[0].is_finite());
+    let out = folder.join("none.safetensors");
+    let said = fail(&["gradients", &run, "--batch", &batch(1e30), "--out", &out]);
+    assert!(said.contains("not all gradients are finite"), "{said}");
+    assert!(!PathBuf::from(out).exists());
+}
+
 #[test]
 fn gradients_name_what_is_wrong_with_a_batch() {
     let Some(_) = common::gpu() else { return };

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -146,6 +147,39 @@ fn settings_that_do_not_fit_leave_the_run_as_it_was() {
     let text = std::fs::read_to_string(folder.0.join("config.toml")).expect("settings");
     assert_eq!(text, small.to_toml());
     assert_eq!(read(&folder.0).snapshot.state.step, 4);
+}
+
+#[test]
+fn a_run_is_not_begun_among_its_data() {
+    let Some(gpu) = common::gpu() else { return };
+    let folder = Folder::new("among");
+    std::fs::create_dir_all(folder.0.join("pictures")).expect("a folder");
+    let data = format!("data.path = '{}'", folder.0.join("pictures").display());
+    let inside = config(&folder.0.join("pictures/runs/mine"), &[&data]);
+    let error = attempt(&gpu, &inside, Resume::Auto, || false).expect_err("inside");
+    assert!(matches!(error, TrainError::RunInData { .. }), "{error}");
+    assert!(!folder.0.join("pictures/runs").exists());
+}
+
+#[test]
+fn broken_pictures_are_named() {
+    let Some(gpu) = common::gpu() else { return };
+    let folder = Folder::new("named");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dataset/pictures");
+    let pictures = folder.0.join("pictures");
+    std::fs::create_dir_all(&pictures).expect("a folder");
+    for name in ["a.png", "b.png"] {
+        std::fs::copy(fixtures.join("rgb.png"), pictures.join(name)).expect("a picture");
+    }
+    std::fs::write(pictures.join("broken.png"), b"no picture").expect("a file");
+    let data = format!("data.path = '{}'", pictures.display());
+    let config = config(&folder.0.join("run"), &[&data, "training.max_steps = 4"]);
+    let said = RefCell::new(String::new());
+    let say = |text: &str| said.borrow_mut().push_str(&format!("{text}\n"));
+    let talk = Talk { say: &say, quiet: true, stop: Stop::new(|| false, None) };
+    trainer::run(&gpu, &config, &Resume::Auto, &talk).unwrap_or_else(|e| panic!("{e}"));
+    let said = said.into_inner();
+    assert!(said.contains("broken.png is left out: "), "{said}");
 }
 
 /// Batches of another size go on with the pictures that have not been seen.
