@@ -13,10 +13,11 @@ use unnoise::kernels::train::loss::LossKind;
 use unnoise::plan::Role;
 use unnoise::train::checkpoint::{self, Restored};
 use unnoise::train::config::{Config, Layer};
+use unnoise::train::error::TrainError;
 use unnoise::train::folder::Resume;
 use unnoise::train::gradient::{Objective, gradient_plan};
 use unnoise::train::interrupt::{Reason, Stop};
-use unnoise::train::trainer::{self, Outcome, Talk, TrainError};
+use unnoise::train::trainer::{self, Outcome, Talk};
 
 /// A folder that is removed with the value.
 struct Folder(PathBuf);

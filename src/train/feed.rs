@@ -4,9 +4,9 @@
 use super::config::{self, Config};
 use super::dataset::{Broken, Dataset, DatasetError, Fit, Loader, Options};
 use super::engine::{Engine, Updates};
+use super::error::TrainError;
 use super::order::Order;
 use super::recipe::Recipe;
-use super::trainer::TrainError;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;

@@ -11,13 +11,14 @@
 //! * [`engine`] runs it on a GPU. [`recipe`] and [`feed`] say what each step is told: [`order`], [`lr`],
 //!   [`optimizer`], [`weighting`] are functions of the seed and the step.
 //! * [`trainer`] is the loop in a run's [`folder`]: [`checkpoint`]s, [`log`]s, [`preview`]s, [`interrupt`]ions, the [`watch`] for
-//!   what is not finite, the [`dashboard`].
+//!   what is not finite, the [`dashboard`]. [`error`]: why it cannot begin or go on.
 
 pub mod checkpoint;
 pub mod config;
 pub mod dashboard;
 pub mod dataset;
 pub mod engine;
+pub mod error;
 pub mod feed;
 pub mod folder;
 pub mod gradient;

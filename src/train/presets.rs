@@ -92,7 +92,8 @@ fn emoji() -> Config {
 
 /// What both emoji presets have in common. Flat backgrounds and few colours are learned soonest by a network that predicts v
 /// under the cosine schedule with the min-SNR weight: at 16x16 the background is clean and faces are faces after 2,000 steps
-/// of 16 pictures. Predicting the noise under the linear schedule, backgrounds were still mottled after 6,273 steps of 64.
+/// of 16 pictures. The page's earlier model, which predicted the noise under the linear schedule and learned from all emoji, still had
+/// mottled backgrounds after 6,273 steps of 64; the two have not been compared on the same data.
 fn emoji_of(side: usize) -> Config {
     Config {
         data: Data {

@@ -4,8 +4,9 @@
 use super::checkpoint::{self, DataIdentity, Restored, RunError, Skipped, Snapshot, State};
 use super::config::{Change, Config};
 use super::dashboard;
-use super::dataset::{Broken, Dataset, DatasetError};
+use super::dataset::{Broken, Dataset};
 use super::engine::{Engine, Learned, Updates};
+use super::error::TrainError;
 use super::feed::{self, Feed};
 use super::folder::{Folder, Resume};
 use super::init;
@@ -14,9 +15,8 @@ use super::log::{self, Kinds, Log, LogError, Progress};
 use super::preview;
 use super::recipe::Recipe;
 use super::step::StepPlan;
-use super::watch::{self, Diverged, Watch};
-use crate::config::{ConfigError, SchedulerConfig, UNetConfig};
-use crate::diffusion::DiffusionError;
+use super::watch::{self, Watch};
+use crate::config::{SchedulerConfig, UNetConfig};
 use crate::error::Error;
 use crate::gpu::{Gpu, GpuError, Loading, probe};
 use crate::kernels::Class;
@@ -25,83 +25,6 @@ use crate::words;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Why a run ends without having reached its end.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TrainError {
-    /// The pictures.
-    #[error(transparent)]
-    Data(#[from] DatasetError),
-    /// The network or the noise schedule that the settings describe.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The noise schedule.
-    #[error(transparent)]
-    Diffusion(#[from] DiffusionError),
-    /// The run's files.
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// The run's logs.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// The network, its plan, the device.
-    #[error(transparent)]
-    Engine(#[from] Error),
-    /// More than the device has room for.
-    #[error(
-        "{error}. A smaller --train-batch-size takes less (--gradient-accumulation-steps makes up for it){}.",
-        if *.recompute { "" } else { ", and so does --recompute" }
-    )]
-    Room {
-        /// The device's words.
-        error: GpuError,
-        /// Whether activations are made twice already.
-        recompute: bool,
-    },
-    /// The learning.
-    #[error("{diverged}{}", saved(.batch))]
-    Diverged {
-        /// What happened, and advice.
-        diverged: Diverged,
-        /// Where the batch was written.
-        batch: Option<PathBuf>,
-    },
-    /// Another run than the one that is in the folder.
-    #[error(
-        "`{}` holds a run {what}. Go on with its own settings (its config.toml), or begin another \
-         with --out.", run.display()
-    )]
-    AnotherRun {
-        /// The run.
-        run: PathBuf,
-        /// What is different.
-        what: String,
-    },
-    /// Pictures that would be trained on as soon as they are drawn.
-    #[error(
-        "The run's folder `{}` lies in the data's, `{}`: its sample grids would be taken for data. Choose another --out.",
-        run.display(), data.display()
-    )]
-    RunInData {
-        /// The run.
-        run: PathBuf,
-        /// The data.
-        data: PathBuf,
-    },
-    /// Classes that are asked for and not there.
-    #[error(
-        "training.class_conditional is on, but {data} has no classes: they are the names of its first folders, or labels in the file."
-    )]
-    NoClasses {
-        /// The data.
-        data: String,
-    },
-}
-
-fn saved(batch: &Option<PathBuf>) -> String {
-    batch.as_ref().map(|path| format!(" The batch is in `{}`.", path.display())).unwrap_or_default()
-}
 
 /// How a run ended.
 #[derive(Clone, PartialEq, Debug)]
@@ -333,7 +256,9 @@ impl<'a> Trainer<'a> {
         let mut round = 1;
         let total = self.config.training.max_steps;
         let mut stopped = None;
-        if self.due(self.config.sampling.every) && !self.sample_path().exists() {
+        // What a run that never got to its first checkpoint left of step 0 may be another network's.
+        let missing = self.state.step == 0 || !self.sample_path().exists();
+        if self.due(self.config.sampling.every) && missing {
             self.preview(talk)?;
         }
         while self.state.step < total && stopped.is_none() {
