@@ -453,6 +453,8 @@ function restart() {
 function finish(step, made_) {
   running = null;
   made = made_;
+  // The last step may have been seen as a view already: the result takes its place.
+  if (history.at(-1).step === step.steps) history.pop();
   history.push({ step: step.steps, t: step.t, pictures: { x_t: step.rgba, pred_x0: step.rgba } });
   show(step.rgba, step.steps, 'x_t');
   ui.progress.value = 1;
