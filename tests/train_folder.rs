@@ -125,12 +125,13 @@ fn a_folder_of_somebody_elses_is_left_alone() {
     let config = place.config("site");
     let run = place.0.join("site");
     fs::create_dir_all(&run).expect("a folder");
-    fs::write(run.join("notes.txt"), "mine").expect("a file");
-    drop(Folder::open(&config, &Resume::Auto).expect("nothing that a run would replace"));
+    fs::write(run.join(".DS_Store"), "of the system").expect("a file");
+    drop(Folder::open(&config, &Resume::Auto).expect("empty"));
     fs::remove_file(run.join(".lock")).expect("removed");
-    fs::write(run.join("index.html"), "mine").expect("a file");
-    let error = Folder::open(&config, &Resume::Auto).expect_err("a site");
-    assert_eq!(error, RunError::Foreign { run: run.clone(), file: "index.html".to_owned() });
+    fs::write(run.join("notes.txt"), "mine").expect("a file");
+    let error = Folder::open(&config, &Resume::Auto).expect_err("not empty");
+    assert_eq!(error, RunError::Foreign { run: run.clone(), file: "notes.txt".to_owned() });
+    assert!(!run.join(".lock").exists());
     // A copy of a run without its hidden files is one by its checkpoints.
     place.save("site", 10);
     drop(Folder::open(&config, &Resume::Auto).expect("a run"));

@@ -183,15 +183,63 @@ fn broken_pictures_are_named() {
     assert!(said.contains("broken.png is left out: "), "{said}");
 }
 
-/// Batches of another size go on with the pictures that have not been seen.
+/// Batches of another size go on with the pictures that have not been seen, and their losses are told.
 #[test]
 fn the_batch_may_change_on_the_way() {
     let Some(gpu) = common::gpu() else { return };
     let folder = Folder::new("batch");
-    run(&gpu, &config(&folder.0, &["training.max_steps = 4", "lr.warmup_steps = 1"]), Resume::Auto);
-    let settings = ["training.max_steps = 6", "training.batch_size = 2", "lr.warmup_steps = 1"];
-    run(&gpu, &config(&folder.0, &settings), Resume::Auto);
-    assert_eq!(read(&folder.0).snapshot.state.cursor, 4 * 4 + 2 * 2);
+    let run_to = |steps: &str, batch: &str, accumulation: &str| {
+        let settings = [steps, batch, accumulation, "lr.warmup_steps = 1"];
+        run(&gpu, &config(&folder.0, &settings), Resume::Auto);
+        read(&folder.0).snapshot.state.cursor
+    };
+    let (one, three) =
+        ("training.gradient_accumulation_steps = 1", "training.gradient_accumulation_steps = 3");
+    let seen = 4 * 4;
+    assert_eq!(run_to("training.max_steps = 4", "training.batch_size = 4", one), seen);
+    let seen = seen + 2 * 2;
+    assert_eq!(run_to("training.max_steps = 6", "training.batch_size = 2", one), seen);
+    let seen = seen + 3 * 2 * 3;
+    assert_eq!(run_to("training.max_steps = 9", "training.batch_size = 2", three), seen);
+    // An untrained network is wrong by about the noise's variance, 1.
+    let losses = losses(&folder.0);
+    assert_eq!(losses.len(), 9);
+    assert!(losses.iter().all(|loss| (0.3..3.0).contains(loss)), "{losses:?}");
+}
+
+/// Column `loss` of metrics.csv.
+fn losses(run: &Path) -> Vec<f64> {
+    let text = std::fs::read_to_string(run.join("metrics.csv")).expect("metrics");
+    let mut rows = text.lines();
+    let at = rows.next().and_then(|head| head.split(',').position(|name| name == "loss"));
+    let loss = |row: &str| row.split(',').nth(at?)?.parse().ok();
+    rows.map(|row| loss(row).expect("a loss")).collect()
+}
+
+/// An update's pictures, timesteps, noise and masks are the same in however many micro-steps it is made.
+#[test]
+fn micro_steps_draw_what_one_batch_does() {
+    let Some(gpu) = common::gpu() else { return };
+    let run_in = |batch: &str, accumulation: &str| {
+        let folder = Folder::new("micro");
+        let settings = [
+            "training.max_steps = 5",
+            batch,
+            accumulation,
+            "model.dropout = 0.2",
+            "data.random_flip = true",
+            "lr.warmup_steps = 1",
+        ];
+        run(&gpu, &config(&folder.0, &settings), Resume::Auto);
+        losses(&folder.0)
+    };
+    let whole = run_in("training.batch_size = 6", "training.gradient_accumulation_steps = 1");
+    let parts = run_in("training.batch_size = 2", "training.gradient_accumulation_steps = 3");
+    assert_eq!((whole.len(), parts.len()), (5, 5));
+    for (whole, parts) in whole.iter().zip(&parts) {
+        // The same but for the order of sums; other noise for the later thirds would be 10 % away.
+        assert!((whole - parts).abs() < 1e-4 * whole, "{whole} and {parts}");
+    }
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl Trainer {
             .flat_map(|k| Row::new(&recipe.adamw, &recipe.emas, recipe.lr, k).to_words())
             .collect();
         all.floats(all.slice(step::tensors::OPTIMIZER), &rows);
-        for name in [step::tensors::STATE, step::tensors::UPDATES] {
+        for name in [step::tensors::MICRO_STEPS, step::tensors::UPDATES] {
             let state = initial_state(steps as u32, 0, 0);
             all.executor.write(all.slice(name), bytemuck::cast_slice(&state)).expect(name);
         }

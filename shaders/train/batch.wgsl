@@ -1,7 +1,7 @@
 // Pictures, normalised, mirrored and noised (DDPM, eq. 4), and what the network shall make of them:
 //   x_0 = v / 127.5 - 1,  x_t = sqrt(a) x_0 + sqrt(1-a) eps;
 //   target = eps, or with SAMPLE x_0, or with VELOCITY sqrt(a) eps - sqrt(1-a) x_0.
-// eps are normals of the stream `Train`: counter [pixel, item number, step's number, stream].
+// eps are normals of the stream `Train`: counter [pixel, item number, update's number, stream].
 //
 // state [8]: step, steps, seed (low, high), the number of step 0; items [n][2] vec4 as train/items has
 // them; data [pictures][h][w][c] bytes, c <= 4, without padding, lowest byte of a word first: pictures

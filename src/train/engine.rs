@@ -48,8 +48,6 @@ pub struct Engine {
 pub struct Updates {
     /// Number of the first one, from 0.
     pub first: u32,
-    /// Number of its first micro-step, from 0: batches drawn before it.
-    pub first_micro: u32,
     /// Keys the noise.
     pub seed: u64,
     /// What the optimizer is told of each.
@@ -195,9 +193,10 @@ impl Engine {
         let table: Vec<_> = updates.rows.iter().flat_map(|r| r.to_words()).collect();
         self.write_start(tensors::ITEMS, bytemuck::cast_slice(&items))?;
         self.write_start(tensors::OPTIMIZER, bytemuck::cast_slice(&table))?;
+        let first_micro = updates.first.wrapping_mul(o.accumulation as u32);
         let states = [
-            (tensors::STATE, initial_state(micro as u32, updates.seed, updates.first_micro)),
             (tensors::UPDATES, initial_state(rows as u32, updates.seed, updates.first)),
+            (tensors::MICRO_STEPS, initial_state(micro as u32, updates.seed, first_micro)),
         ];
         for (name, state) in states {
             self.write_start(name, bytemuck::cast_slice(&state))?;
@@ -264,7 +263,6 @@ impl Engine {
         let items = index * n * accumulation..(index + 1) * n * accumulation;
         let only = Updates {
             first: updates.first.wrapping_add(index as u32),
-            first_micro: updates.first_micro.wrapping_add((index * accumulation) as u32),
             seed: updates.seed,
             rows: updates.rows.get(index).copied().into_iter().collect(),
             items: updates.items.get(items).unwrap_or_default().to_vec(),

@@ -1,25 +1,13 @@
 //! A run's folder, to train in: locked, resumed, its settings written.
 
 use super::checkpoint::{
-    Disk, LOCK, RealDisk, Restored, RunError, RunLock, checkpoints, restore, resume, rewind,
+    Disk, LATEST, LOCK, RealDisk, Restored, RunError, RunLock, checkpoints, restore, resume, rewind,
 };
 use super::config::{Change, Config};
 use std::path::{Path, PathBuf};
 
 /// Name of the settings' file.
 pub const CONFIG: &str = "config.toml";
-
-/// What a run writes over, where it is there.
-const OURS: [&str; 8] = [
-    CONFIG,
-    "metrics.csv",
-    "metrics.jsonl",
-    "index.html",
-    "dashboard.css",
-    "dashboard.js",
-    "samples",
-    "tensorboard",
-];
 
 /// Where a run begins.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,10 +44,11 @@ impl Folder {
     pub fn open(config: &Config, from: &Resume) -> Result<Self, RunError> {
         let path = PathBuf::from(&config.output.dir);
         if !path.join(LOCK).exists()
+            && !path.join(LATEST).exists()
             && checkpoints(&path)?.is_empty()
-            && let Some(file) = OURS.iter().find(|name| path.join(name).exists())
+            && let Some(file) = anything(&path)?
         {
-            return Err(RunError::Foreign { run: path, file: (*file).to_owned() });
+            return Err(RunError::Foreign { run: path, file });
         }
         let lock = RunLock::take(&path)?;
         let restored = match from {
@@ -99,6 +88,24 @@ impl Folder {
             .map_err(|e| RunError::io(&file, &e))?;
         Ok(rewound)
     }
+}
+
+/// The first by name of what is in a folder, but for hidden files, which systems and editors leave anywhere.
+fn anything(folder: &Path) -> Result<Option<String>, RunError> {
+    let entries = match folder.read_dir() {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(RunError::io(folder, &e)),
+    };
+    let mut first = None;
+    for entry in entries {
+        let name = entry.map_err(|e| RunError::io(folder, &e))?.file_name();
+        let name = name.to_string_lossy().into_owned();
+        if !name.starts_with('.') && first.as_ref().is_none_or(|first| name < *first) {
+            first = Some(name);
+        }
+    }
+    Ok(first)
 }
 
 /// Whether two paths are the same folder.

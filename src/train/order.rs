@@ -67,7 +67,7 @@ impl Order {
     }
 
     /// Items drawn before a step.
-    pub fn drawn(&self, step: u32) -> u64 {
+    fn drawn(&self, step: u32) -> u64 {
         self.offset.wrapping_add(u64::from(step) * u64::from(self.batch))
     }
 

@@ -96,13 +96,8 @@ impl Recipe {
         count: usize,
         source: impl Fn(u32, usize) -> (u32, u32),
     ) -> Updates {
-        let mut updates = Updates {
-            first: first as u32,
-            first_micro: (self.order.drawn(first as u32) / self.batch as u64) as u32,
-            seed: self.seed,
-            rows: Vec::new(),
-            items: Vec::new(),
-        };
+        let mut updates =
+            Updates { first: first as u32, seed: self.seed, rows: Vec::new(), items: Vec::new() };
         for step in first..first + count as u64 {
             let lr = self.lr.at(step);
             updates.rows.push(optimizer::Row::new(&self.adamw, &self.emas, lr, step + 1));
@@ -130,8 +125,8 @@ impl Recipe {
             signal: level.signal as f32,
             noise: level.noise as f32,
             weight: self.weighting.weight(level, self.prediction_type) as f32,
-            // Distinct within an update; the noise's counter has the micro-step's number too.
-            number: slot % self.batch as u32,
+            // Distinct within an update; the noise's counter has the update's number too.
+            number: slot,
         }
     }
 

@@ -70,10 +70,10 @@ pub struct StepPlan {
 
 /// Names of the outside tensors that the trainer writes or reads.
 pub mod tensors {
-    /// State of the micro-steps.
-    pub const STATE: &str = "state";
-    /// State of the updates.
-    pub const UPDATES: &str = "updates";
+    /// State of the updates, whose numbers key noise and dropout.
+    pub const UPDATES: &str = "state";
+    /// State of the micro-steps, whose rows the items are.
+    pub const MICRO_STEPS: &str = "micro-steps";
     /// `[capacity * accumulation][n][2]` vec4 of [`super::Item`]s.
     pub const ITEMS: &str = "items table";
     /// `[capacity][2]` vec4 of [`super::optimizer::Row`]s.
@@ -130,20 +130,21 @@ struct Parts<'a> {
     plan: Plan,
     class: Class,
     options: &'a StepOptions,
-    state: Slice,
     updates: Slice,
+    micro_steps: Slice,
     items: Slice,
     metrics: Slice,
 }
 
 impl<'a> Parts<'a> {
     fn new(mut plan: Plan, class: Class, options: &'a StepOptions) -> Result<Self, Error> {
-        let state = found(&plan, tensors::STATE)?;
+        let updates = found(&plan, tensors::UPDATES)?;
         let items = found(&plan, "items")?;
         let bytes = (options.capacity * metrics::Row::WORDS * 4) as u64;
         let metrics = tensor(&mut plan, tensors::METRICS, bytes, Role::State);
-        let updates = tensor(&mut plan, tensors::UPDATES, STATE_WORDS as u64 * 4, Role::State);
-        Ok(Self { plan, class, options, state, updates, items, metrics })
+        let bytes = STATE_WORDS as u64 * 4;
+        let micro_steps = tensor(&mut plan, tensors::MICRO_STEPS, bytes, Role::State);
+        Ok(Self { plan, class, options, updates, micro_steps, items, metrics })
     }
 
     /// The step's items, their pictures noised, and what the network is told of t.
@@ -163,7 +164,7 @@ impl<'a> Parts<'a> {
             tensor(&mut self.plan, "time index", Shape::vector(o.n, 1).bytes(), Role::State)
         };
         let labels = self.plan.tensor("class").map(|(_, slice)| slice);
-        let mut bindings = vec![read(self.state), read(table), write(index)];
+        let mut bindings = vec![read(self.micro_steps), read(table), write(index)];
         bindings.extend(labels.map(write));
         bindings.push(write(self.items));
         let call = Items { n: o.n, class: labels.is_some() }.call(class);
@@ -172,8 +173,9 @@ impl<'a> Parts<'a> {
         let [x_t, target] = [found(&self.plan, "sample")?, found(&self.plan, "target")?];
         for (first, pictures, data) in data {
             let batch = Batch { shape, prediction_type: o.prediction_type, first, pictures };
+            // Noise is of an item of an update, however many micro-steps it is made in.
             let bindings =
-                vec![read(self.state), read(self.items), read(data), write(x_t), write(target)];
+                vec![read(self.updates), read(self.items), read(data), write(x_t), write(target)];
             self.plan.push("batch", batch.call(class), bindings);
         }
 
@@ -219,9 +221,10 @@ impl<'a> Parts<'a> {
     fn micro_step_ends(&mut self) -> Result<(), Error> {
         let losses = found(&self.plan, "item_loss")?;
         let call = self.metrics().losses(self.class);
-        let bindings = vec![read(self.state), read(self.items), read(losses), write(self.metrics)];
+        let state = self.micro_steps;
+        let bindings = vec![read(state), read(self.items), read(losses), write(self.metrics)];
         self.plan.push("metrics", call, bindings);
-        self.plan.push("advance", advance::Advance.call(self.class), vec![write(self.state)]);
+        self.plan.push("advance", advance::Advance.call(self.class), vec![write(state)]);
         Ok(())
     }
 

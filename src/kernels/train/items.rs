@@ -19,7 +19,8 @@ pub struct Item {
     pub noise: f32,
     /// w of the item in the loss.
     pub weight: f32,
-    /// Keys its noise and its dropout, so that they do not depend on its place in the batch.
+    /// Keys its noise and its dropout, together with the update's number: its place in the update, whatever the
+    /// micro-steps.
     pub number: u32,
 }
 

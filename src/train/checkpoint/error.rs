@@ -108,7 +108,7 @@ pub enum RunError {
     },
     /// A folder of somebody else's.
     #[error(
-        "`{}` is no training run and holds `{file}`, which a run would replace. Choose another --out.",
+        "`{}` is no training run, and not empty: it holds `{file}`. Choose another --out.",
         run.display()
     )]
     Foreign {
