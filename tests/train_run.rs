@@ -7,17 +7,21 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use unnoise::diffusion::philox::{self, Stream};
 use unnoise::gpu::Gpu;
 use unnoise::kernels::Class;
 use unnoise::kernels::train::loss::LossKind;
 use unnoise::plan::Role;
+use unnoise::shape::{Shape, nhwc4_to_nchw};
 use unnoise::train::checkpoint::{self, Restored};
 use unnoise::train::config::{Config, Layer};
 use unnoise::train::error::TrainError;
 use unnoise::train::folder::Resume;
 use unnoise::train::gradient::{Objective, gradient_plan};
 use unnoise::train::interrupt::{Reason, Stop};
+use unnoise::train::order;
 use unnoise::train::trainer::{self, Outcome, Talk};
+use unnoise::weights::Weights;
 
 /// A folder that is removed with the value.
 struct Folder(PathBuf);
@@ -240,6 +244,42 @@ fn micro_steps_draw_what_one_batch_does() {
         // The same but for the order of sums; other noise for the later thirds would be 10 % away.
         assert!((whole - parts).abs() < 1e-4 * whole, "{whole} and {parts}");
     }
+}
+
+/// A run that is past help says so, and keeps the whole batch at which it gave up.
+#[test]
+fn a_run_that_diverges_stops_with_its_batch() {
+    let Some(gpu) = common::gpu() else { return };
+    let folder = Folder::new("diverges");
+    let settings = [
+        "training.max_steps = 100",
+        "training.max_skipped = 7",
+        "training.batch_size = 2",
+        "training.gradient_accumulation_steps = 3",
+        "optimizer.lr = 1e25",
+        "lr.scheduler = 'constant'",
+    ];
+    let config = config(&folder.0, &settings);
+    let error = attempt(&gpu, &config, Resume::Auto, || false).expect_err("it diverges");
+    let TrainError::Diverged { diverged, batch: Some(file) } = &error else { panic!("{error}") };
+    assert_eq!((diverged.run, diverged.last_finite), (7, Some(diverged.step - 7)));
+    assert!(error.to_string().contains("optimizer.lr (it is 1e25)"), "{error}");
+
+    let bytes = std::fs::read(file).expect("a file");
+    let batch = Weights::from_bytes(bytes, "batch").expect("tensors");
+    let (seed, update) = (config.training.seed, (diverged.step - 1) as u32);
+    let timesteps: Vec<f64> =
+        (0..6).map(|slot| f64::from(order::timestep(seed, update, slot, 1000))).collect();
+    assert_eq!(batch.read_numbers("timesteps").expect("timesteps"), timesteps);
+    let shape = Shape::new(6, 8, 8, 3);
+    let eps = nhwc4_to_nchw(&philox::noise(seed, Stream::Train, update, 0, shape), shape);
+    let target = batch.read("target").expect("target");
+    assert_eq!(batch.shape("target"), Some(&[6, 3, 8, 8][..]));
+    // WGSL's own rounding of square roots is left (diffusion::philox).
+    let off = eps.iter().zip(&target).fold(0.0f32, |max, (a, b)| max.max((a - b).abs()));
+    assert!(off < 1e-5, "{off}");
+    let noisy = batch.read("noisy").expect("noisy");
+    assert!(noisy.len() == eps.len() && noisy.iter().all(|x| x.is_finite()));
 }
 
 #[test]

@@ -253,29 +253,44 @@ impl Engine {
         })
     }
 
-    /// The last micro-batch of one of the updates that were run last, as the network was given it: `sample` and `target`. The
-    /// update is made again, so what is learned is not to be kept after this.
+    /// The batch of one of the updates that were run last, as the network was given it and as `unnoise gradients` takes it:
+    /// `noisy`, `target`, `timesteps` and, of class-conditional networks, `class_labels`. The update is made again, so what
+    /// is learned is not to be kept after this.
     ///
     /// # Errors
     /// See [`Gpu::check`].
     pub async fn batch(&mut self, updates: &Updates, index: usize) -> Result<Vec<Tensor>, Error> {
         let (n, accumulation) = (self.options.n, self.options.accumulation);
         let items = index * n * accumulation..(index + 1) * n * accumulation;
-        let only = Updates {
+        let mut only = Updates {
             first: updates.first.wrapping_add(index as u32),
             seed: updates.seed,
             rows: updates.rows.get(index).copied().into_iter().collect(),
             items: updates.items.get(items).unwrap_or_default().to_vec(),
         };
-        self.run(&only, &mut || false).await?;
+        let each = |what: fn(&Item) -> f32| only.items.iter().map(what).collect::<Vec<_>>();
         let mut all = Vec::new();
-        for name in ["sample", "target"] {
-            if let Some((shape, slice)) = self.executor.plan().tensor(name) {
-                let values = nhwc4_to_nchw(&self.executor.read(slice).await?, shape);
-                let shape = vec![shape.n, shape.c, shape.h, shape.w];
-                all.push(Tensor { name: name.to_owned(), shape, values });
+        let labels =
+            self.executor.plan().tensor("class").map(|_| ("class_labels", each(|i| i.class)));
+        for (name, values) in [Some(("timesteps", each(|i| i.t))), labels].into_iter().flatten() {
+            all.push(Tensor { name: name.to_owned(), shape: vec![values.len()], values });
+        }
+        let mut pictures = [("noisy", "sample"), ("target", "target")].map(|(name, of)| {
+            (of, Tensor { name: name.to_owned(), shape: Vec::new(), values: Vec::new() })
+        });
+        for _ in 0..accumulation {
+            // What is left on the GPU is of the last micro-step: each has its turn to be it.
+            only.items.rotate_left(n);
+            self.run(&only, &mut || false).await?;
+            for (of, tensor) in &mut pictures {
+                if let Some((shape, slice)) = self.executor.plan().tensor(of) {
+                    let values = nhwc4_to_nchw(&self.executor.read(slice).await?, shape);
+                    tensor.shape = vec![shape.n * accumulation, shape.c, shape.h, shape.w];
+                    tensor.values.extend(values);
+                }
             }
         }
+        all.extend(pictures.map(|(_, tensor)| tensor));
         Ok(all)
     }
 

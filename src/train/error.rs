@@ -84,5 +84,10 @@ pub enum TrainError {
 }
 
 fn saved(batch: &Option<PathBuf>) -> String {
-    batch.as_ref().map(|path| format!(" The batch is in `{}`.", path.display())).unwrap_or_default()
+    batch
+        .as_ref()
+        .map(|path| {
+            format!(" The batch is in `{}`, as `unnoise gradients` takes it.", path.display())
+        })
+        .unwrap_or_default()
 }

@@ -71,7 +71,7 @@ impl Watch {
     }
 }
 
-/// Writes the tensors of an offending batch into the run, as they are: `diverged-000500.safetensors`.
+/// Writes the tensors of an offending batch into the run: `diverged-000500.safetensors`.
 ///
 /// # Errors
 /// [`RunError`].
