@@ -138,6 +138,15 @@ fn a_folder_of_somebody_elses_is_left_alone() {
 }
 
 #[test]
+fn a_file_is_no_folder() {
+    let place = Place::new("file");
+    fs::create_dir_all(&place.0).expect("a folder");
+    fs::write(place.0.join("run"), "mine").expect("a file");
+    let error = Folder::open(&place.config("run"), &Resume::Auto).expect_err("a file");
+    assert_eq!(error, RunError::NoFolder { run: place.0.join("run") });
+}
+
+#[test]
 fn checkpoints_that_are_gone_are_no_new_beginning() {
     let place = Place::new("gone");
     let config = place.config("run");

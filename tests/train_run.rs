@@ -187,6 +187,45 @@ fn broken_pictures_are_named() {
     assert!(said.contains("broken.png is left out: "), "{said}");
 }
 
+/// A picture that is found broken only when it is needed: the run goes on and says so.
+#[test]
+fn broken_pictures_of_a_stream_are_named_once() {
+    let Some(gpu) = common::gpu() else { return };
+    let folder = Folder::new("stream");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dataset/pictures");
+    let pictures = folder.0.join("pictures");
+    std::fs::create_dir_all(&pictures).expect("a folder");
+    let png = std::fs::read(fixtures.join("rgb.png")).expect("a picture");
+    std::fs::write(pictures.join("a.png"), &png).expect("a picture");
+    // Its header is whole.
+    std::fs::write(pictures.join("b.png"), &png[..png.len() / 2]).expect("half a picture");
+    let data = format!("data.path = '{}'", pictures.display());
+    let settings = [data.as_str(), "data.cache_mib = 0", "training.max_steps = 6"];
+    let config = config(&folder.0.join("run"), &settings);
+    let said = RefCell::new(String::new());
+    let say = |text: &str| said.borrow_mut().push_str(&format!("{text}\n"));
+    let talk = Talk { say: &say, quiet: true, stop: Stop::new(|| false, None) };
+    trainer::run(&gpu, &config, &Resume::Auto, &talk).unwrap_or_else(|e| panic!("{e}"));
+    let said = said.into_inner();
+    let named = said.matches("b.png cannot be read, another one takes its place: ").count();
+    assert_eq!(named, 1, "{said}");
+}
+
+/// What is decoded ahead is known by names and sizes only, what is in memory by its pixels: another cache makes it look like
+/// other data, and the error says so.
+#[test]
+fn another_cache_is_named_where_data_look_different() {
+    let Some(gpu) = common::gpu() else { return };
+    let folder = Folder::new("cache");
+    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dataset/pictures");
+    let data = format!("data.path = '{}'", pictures.display());
+    let settings = [data.as_str(), "training.max_steps = 4", "data.max_broken = 99"];
+    run(&gpu, &config(&folder.0.join("run"), &settings), Resume::Auto);
+    let again = config(&folder.0.join("run"), &[&settings[..], &["data.cache_mib = 0"]].concat());
+    let error = attempt(&gpu, &again, Resume::Auto, || false).expect_err("other data");
+    assert!(error.to_string().contains("with another data.cache_mib"), "{error}");
+}
+
 /// Batches of another size go on with the pictures that have not been seen, and their losses are told.
 #[test]
 fn the_batch_may_change_on_the_way() {
@@ -258,9 +297,17 @@ fn a_run_that_diverges_stops_with_its_batch() {
         "training.gradient_accumulation_steps = 3",
         "optimizer.lr = 1e25",
         "lr.scheduler = 'constant'",
+        "sampling.every = 4",
     ];
     let config = config(&folder.0, &settings);
-    let error = attempt(&gpu, &config, Resume::Auto, || false).expect_err("it diverges");
+    let said = RefCell::new(String::new());
+    let say = |text: &str| said.borrow_mut().push_str(&format!("{text}\n"));
+    let talk = Talk { say: &say, quiet: true, stop: Stop::new(|| false, None) };
+    let error = trainer::run(&gpu, &config, &Resume::Auto, &talk).expect_err("it diverges");
+    // A grid that cannot be drawn was no reason to stop.
+    assert!(said.borrow().contains("Step 4: no pictures, "), "{}", said.borrow());
+    assert!(folder.0.join("samples/step-000000.png").exists());
+    assert!(!folder.0.join("samples/step-000004.png").exists());
     let TrainError::Diverged { diverged, batch: Some(file) } = &error else { panic!("{error}") };
     assert_eq!((diverged.run, diverged.last_finite), (7, Some(diverged.step - 7)));
     assert!(error.to_string().contains("optimizer.lr (it is 1e25)"), "{error}");

@@ -39,10 +39,13 @@ impl Folder {
     /// goes with the settings and the data is the caller's to say.
     ///
     /// # Errors
-    /// [`RunError::Foreign`], [`RunError::Locked`], [`RunError::Occupied`] where a run would be begun over another, and those of
-    /// [`resume`] and [`restore`].
+    /// [`RunError::NoFolder`], [`RunError::Foreign`], [`RunError::Locked`], [`RunError::Occupied`] where a run would be begun
+    /// over another, and those of [`resume`] and [`restore`].
     pub fn open(config: &Config, from: &Resume) -> Result<Self, RunError> {
         let path = PathBuf::from(&config.output.dir);
+        if path.exists() && !path.is_dir() {
+            return Err(RunError::NoFolder { run: path });
+        }
         if !path.join(LOCK).exists()
             && !path.join(LATEST).exists()
             && checkpoints(&path)?.is_empty()

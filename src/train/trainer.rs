@@ -71,7 +71,7 @@ pub fn run(
         restored.snapshot.check(&unet)?;
         same_run(&folder.path, &restored.snapshot, &data, config)?;
     }
-    Trainer::new(gpu, config, folder, data, unet, scheduler, talk)?.train(talk)
+    Trainer::new(gpu, config, folder, data, unet, scheduler, talk)?.train()
 }
 
 /// Whether the run's folder is none of the data's.
@@ -154,6 +154,7 @@ fn same_run(
 struct Trainer<'a> {
     gpu: &'a Gpu,
     config: &'a Config,
+    talk: &'a Talk<'a>,
     folder: Folder,
     unet: UNetConfig,
     scheduler: SchedulerConfig,
@@ -177,7 +178,7 @@ impl<'a> Trainer<'a> {
         data: Dataset,
         unet: UNetConfig,
         scheduler: SchedulerConfig,
-        talk: &Talk<'_>,
+        talk: &'a Talk<'a>,
     ) -> Result<Self, TrainError> {
         let (learned, state) = match folder.restored.take().map(|r| r.snapshot) {
             Some(Snapshot { weights, averages, exp_avg, exp_avg_sq, state, .. }) => {
@@ -237,6 +238,7 @@ impl<'a> Trainer<'a> {
         Ok(Self {
             gpu,
             config,
+            talk,
             folder,
             unet,
             scheduler,
@@ -252,14 +254,14 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    fn train(&mut self, talk: &Talk<'_>) -> Result<Outcome, TrainError> {
+    fn train(&mut self) -> Result<Outcome, TrainError> {
         let mut round = 1;
         let total = self.config.training.max_steps;
         let mut stopped = None;
         // What a run that never got to its first checkpoint left of step 0 may be another network's.
         let missing = self.state.step == 0 || !self.sample_path().exists();
         if self.due(self.config.sampling.every) && missing {
-            self.preview(talk)?;
+            self.preview()?;
         }
         while self.state.step < total && stopped.is_none() {
             let count = round.min(self.until_next()).min(self.feed.capacity());
@@ -267,11 +269,10 @@ impl<'a> Trainer<'a> {
             let updates =
                 self.feed.updates(&mut self.recipe, &self.engine, self.state.step, count)?;
             for Broken { file, why } in self.feed.broken() {
-                self.progress
-                    .say(&format!("{file} cannot be read, another one takes its place: {why}"));
+                self.say(&format!("{file} cannot be read, another one takes its place: {why}"));
             }
             let mut stop = || {
-                stopped = stopped.or_else(|| talk.stop.reason());
+                stopped = stopped.or_else(|| self.talk.stop.reason());
                 stopped.is_some()
             };
             let done = pollster::block_on(self.engine.run(&updates, &mut stop))?;
@@ -287,7 +288,7 @@ impl<'a> Trainer<'a> {
                 self.save()?;
             }
             if self.due(self.config.sampling.every) {
-                self.preview(talk)?;
+                self.preview()?;
             }
         }
         let checkpoint = match &self.last_checkpoint {
@@ -295,6 +296,13 @@ impl<'a> Trainer<'a> {
             _ => self.save()?,
         };
         Ok(Outcome { step: self.state.step, stopped, checkpoint })
+    }
+
+    /// A sentence for the user, above the bar where there is one.
+    fn say(&self, text: &str) {
+        if !self.progress.above(text) {
+            (self.talk.say)(text);
+        }
     }
 
     /// Whether something that is done every so many steps is due now; the last step counts.
@@ -333,7 +341,7 @@ impl<'a> Trainer<'a> {
             let step = self.state.step;
             match self.watch.step(step, !row.skipped, lr) {
                 Ok(false) => {}
-                Ok(true) => self.progress.say(&format!(
+                Ok(true) => self.say(&format!(
                     "Step {step}: the loss or the gradient is not finite; no update"
                 )),
                 Err(diverged) => {
@@ -354,17 +362,17 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    fn preview(&mut self, talk: &Talk<'_>) -> Result<(), TrainError> {
+    fn preview(&mut self) -> Result<(), TrainError> {
         let weights = pollster::block_on(self.engine.average(0))?;
         let (config, step) = (self.config, self.state.step);
-        let stop = || talk.stop.reason().is_some();
+        let stop = || self.talk.stop.reason().is_some();
         let (unet, scheduler) = (&self.unet, &self.scheduler);
         let pictures = match preview::grid(self.gpu, config, unet, scheduler, &weights, &stop) {
             Ok(Some(pictures)) => pictures,
             Ok(None) => return Ok(()),
             // A picture that cannot be drawn is no reason to stop learning.
             Err(error) => {
-                (talk.say)(&format!("Step {step}: no pictures, {error}"));
+                self.say(&format!("Step {step}: no pictures, {error}"));
                 return Ok(());
             }
         };

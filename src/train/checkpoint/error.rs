@@ -106,6 +106,12 @@ pub enum RunError {
         /// The checkpoint's name.
         name: String,
     },
+    /// A file, or something stranger, where the run's folder should be.
+    #[error("`{}` is not a folder. Choose another --out.", run.display())]
+    NoFolder {
+        /// The path.
+        run: PathBuf,
+    },
     /// A folder of somebody else's.
     #[error(
         "`{}` is no training run, and not empty: it holds `{file}`. Choose another --out.",

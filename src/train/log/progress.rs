@@ -70,19 +70,16 @@ impl Progress {
             bar.set_position(row.step);
             bar.set_message(text());
         } else if self.lines && self.last_line.elapsed() >= LINE_EVERY {
-            self.say(&format!("{}/{}  {}", row.step, self.total, text()));
+            let line = format!("{}/{}  {}", row.step, self.total, text());
+            // A closed stderr is no reason to stop.
+            drop(writeln!(std::io::stderr().lock(), "{line}"));
             self.last_line = Instant::now();
         }
     }
 
-    /// A line that stays, above the bar.
-    pub fn say(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            // A closed stderr is no reason to stop.
-            None if self.lines => drop(writeln!(std::io::stderr().lock(), "{text}")),
-            None => {}
-        }
+    /// Prints a line that stays above the bar; false where there is no bar.
+    pub fn above(&self, text: &str) -> bool {
+        self.bar.as_ref().map(|bar| bar.println(text)).is_some()
     }
 }
 
