@@ -4,8 +4,9 @@
 const STORE = 'unnoise-page-1';
 const PAGE = [
   './',
-  './www/app.js', './www/client.js', './www/errors.js', './www/grid.js', './www/model-cache.js', './www/own.js', './www/png.js',
-  './www/state.js', './www/viewer.js', './www/worker.js', './www/styles.css', './www/icon.svg',
+  './www/app.js', './www/client.js', './www/controls.js', './www/errors.js', './www/grid.js', './www/model-cache.js',
+  './www/own.js', './www/png.js', './www/shell.js', './www/state.js', './www/store.js', './www/viewer.js',
+  './www/words.js', './www/worker.js', './www/styles.css', './www/icon.svg',
   './pkg/unnoise.js', './pkg/unnoise_bg.wasm',
 ];
 

@@ -13,13 +13,16 @@
 //   `import('/www/client.js')` in the page gives the page's own instance; its `loseDevice()` takes the GPU away.
 
 import { explain, forgetModels, gpu, load, noise } from './client.js';
+import { anySeed, fillOf, makeControls } from './controls.js';
 import { makeGrid } from './grid.js';
 import { makeOwn } from './own.js';
-import { BUNDLED, DEFAULTS, STEPS_MAX, check, format, parse } from './state.js';
+import { makeShell } from './shell.js';
+import { BUNDLED, DEFAULTS, check, format, parse } from './state.js';
+import { store } from './store.js';
 import { makeViewer, saveGrid } from './viewer.js';
+import { megabytes, nameOf, pace, plural, span } from './words.js';
 
 const ui = Object.fromEntries(Array.from(document.querySelectorAll('[id]'), (element) => [element.id, element]));
-const STEP_STOPS = [1, 2, 4, 5, 10, 20, 25, 40, 50, 75, 100, 150, 200, 250, 300, 500, 750, 1000];
 const HISTORY_BYTES = 96 * 2 ** 20;
 
 let state = { ...DEFAULTS };
@@ -36,29 +39,7 @@ let ran = null; // the state that the history was made with: the controls may ha
 let made = null; // key() of the state whose pictures are finished
 let local = new Map(); // files:NAME -> files, for this visit
 
-const store = {
-  read(key) {
-    try {
-      return JSON.parse(localStorage.getItem(`unnoise.${key}`));
-    } catch {
-      return null;
-    }
-  },
-  write(key, value) {
-    try {
-      localStorage.setItem(`unnoise.${key}`, JSON.stringify(value));
-    } catch {
-      // A private window: the next visit begins anew.
-    }
-  },
-};
-
-// ---- words and numbers -------------------------------------------------------------------------------------------
-
-const plural = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
-const megabytes = (bytes) => (bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
-const pace = (rate) => (rate >= 1 ? `${rate.toFixed(rate < 10 ? 1 : 0)} it/s` : `${(1 / rate).toFixed(1)} s/it`);
-const span = (s) => (s < 10 ? `${s.toFixed(1)} s` : s < 90 ? `${Math.round(s)} s` : `${Math.round(s / 60)} min`);
+// ---- saying -----------------------------------------------------------------------------------------------------
 
 function announce(text) {
   ui.live.textContent = text;
@@ -74,9 +55,6 @@ function say(text, act = null) {
   ui.notice.hidden = false;
   announce(text);
 }
-
-/** What a model is called in the page; an address is named by its last part. */
-const nameOf = (id) => (/^https?:/.test(id) ? id.split('/').filter(Boolean).at(-1) : id.replace(/^files:/, ''));
 
 // ---- showing -----------------------------------------------------------------------------------------------------
 
@@ -191,37 +169,13 @@ function render() {
   ui.error.hidden = phase !== 'error';
 }
 
-function fillOf(range) {
-  range.style.setProperty('--fill', `${(100 * (range.value - range.min)) / (range.max - range.min || 1)}%`);
-}
-
-/** Puts the state into the controls. */
-function controls() {
-  const set = (element, value) => {
-    if (element.value !== String(value) && document.activeElement !== element) element.value = value;
-  };
-  set(ui.seed, state.seed);
-  set(ui.steps, state.steps);
-  set(ui.eta, state.eta);
-  set(ui.class, state.classLabel ?? 0);
-  ui['steps-range'].value = String(STEP_STOPS.reduce((best, stop, i) => (Math.abs(stop - state.steps) < Math.abs(STEP_STOPS[best] - state.steps) ? i : best), 0));
-  ui['eta-value'].textContent = state.eta.toFixed(2);
-  for (const name of ['count', 'sampler', 'show']) ui[`${name}-${state[name]}`].checked = true;
-  fillOf(ui['steps-range']);
-  fillOf(ui.eta);
-
-  const recent = (store.read('models') ?? []).filter((id) => typeof id === 'string' && check('model', id) && !id.startsWith('files:'));
-  const ids = [...new Set([...BUNDLED.map(({ id }) => id), ...recent, ...local.keys(), state.model])];
-  ui.model.replaceChildren(...ids.map((id) => new Option(nameOf(id), id, false, id === state.model)), new Option('Bring your own…', 'own'));
-}
-
 /** Changes the state: the address, the controls, and the noise when the pictures will begin differently. */
 function set(change) {
   const before = state;
   state = { ...state, ...change };
   const changed = (key) => before[key] !== state[key];
   window.history.replaceState(null, '', format(state));
-  controls();
+  controls.put(local.keys());
   if (changed('show') && shown) {
     running?.steps?.show(views());
     at(Number(ui.timeline.value));
@@ -348,7 +302,7 @@ function arrived(id) {
   status('');
   enter('ready');
   if (classLabel !== state.classLabel) set({ classLabel });
-  controls();
+  controls.put(local.keys());
   announce(`${nameOf(id)} is ready.`);
   if (grid.shape.width !== info.width || grid.shape.height !== info.height) drawNoise();
   if (queued) {
@@ -535,8 +489,6 @@ function press() {
   }
 }
 
-const anySeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1000000;
-
 async function copy(button, text) {
   const label = button.textContent;
   try {
@@ -550,17 +502,16 @@ async function copy(button, text) {
   setTimeout(() => (button.textContent = label), 1600);
 }
 
-function read(input, key) {
-  const value = check(key, input.value);
-  input.setAttribute('aria-invalid', String(value === undefined));
-  if (value !== undefined && value !== state[key]) set({ [key]: value });
-  else if (value !== undefined && key === 'seed' && phase === 'done') {
-    // Typing the same seed again means wanting to see it happen again.
+const { sheet } = makeShell(ui);
+const controls = makeControls(ui, () => state, {
+  set,
+  announce,
+  again() {
+    if (phase !== 'done') return;
     made = null;
     render();
-  }
-}
-
+  },
+});
 ui.controls.addEventListener('submit', (event) => {
   event.preventDefault();
   press();
@@ -571,40 +522,6 @@ ui['notice-close'].addEventListener('click', () => (ui.notice.hidden = true));
 ui.cancel.addEventListener('click', () => loading?.abort());
 ui.link.addEventListener('click', () => copy(ui.link, new URL(format(state), location.href).href));
 ui.save.addEventListener('click', () => shown && saveGrid(shown.rgba, grid.shape, recipe()));
-ui.seed.addEventListener('input', () => read(ui.seed, 'seed'));
-ui.dice.addEventListener('click', () => {
-  const seed = anySeed();
-  ui.seed.value = String(seed);
-  ui.seed.setAttribute('aria-invalid', 'false');
-  set({ seed });
-  announce(`Seed ${seed}.`);
-});
-ui.steps.addEventListener('input', () => read(ui.steps, 'steps'));
-ui['steps-range'].addEventListener('input', () => {
-  const steps = Math.min(STEPS_MAX, STEP_STOPS[Number(ui['steps-range'].value)]);
-  ui['steps-range'].setAttribute('aria-valuetext', plural(steps, 'step'));
-  ui.steps.setAttribute('aria-invalid', 'false');
-  set({ steps });
-});
-ui.eta.addEventListener('input', () => read(ui.eta, 'eta'));
-ui.class.addEventListener('input', () => {
-  const value = check('classLabel', ui.class.value);
-  const fine = value !== undefined && value <= Number(ui.class.max);
-  ui.class.setAttribute('aria-invalid', String(!fine));
-  if (fine) set({ classLabel: value });
-});
-// A number that does not pass is put right when its field is left.
-for (const [id, key] of [['seed', 'seed'], ['steps', 'steps'], ['class', 'classLabel']]) {
-  ui[id].addEventListener('blur', () => {
-    ui[id].value = String(state[key] ?? 0);
-    ui[id].setAttribute('aria-invalid', 'false');
-  });
-}
-for (const name of ['count', 'sampler', 'show']) {
-  for (const input of document.querySelectorAll(`input[name=${name}]`)) {
-    input.addEventListener('change', () => set({ [name]: check(name, input.value), ...(name === 'count' && { image: null }) }));
-  }
-}
 ui['alone-end'].addEventListener('click', () => set({ image: null }));
 ui.timeline.addEventListener('input', () => {
   const moment = history[Number(ui.timeline.value)];
@@ -656,7 +573,7 @@ function offer(id, because) {
   });
 }
 
-// ---- keyboard, sheet, help, theme --------------------------------------------------------------------------------
+// ---- keyboard ----------------------------------------------------------------------------------------------------
 
 addEventListener('keydown', (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
@@ -673,43 +590,6 @@ addEventListener('keydown', (event) => {
   if (!running) press();
 });
 
-/** On a phone the settings are a sheet over the page. */
-function sheet(on) {
-  const was = ui.settings.classList.contains('open');
-  if (was === on) return;
-  ui.settings.classList.toggle('open', on);
-  ui['settings-open'].setAttribute('aria-expanded', String(on));
-  ui.backdrop.hidden = !on;
-  document.body.classList.toggle('sheet', on);
-  for (const part of [document.querySelector('header'), ui.stage, ui['seed-row'], ui.go]) part.inert = on;
-  (on ? ui['settings-close'] : ui['settings-open']).focus();
-}
-ui['settings-open'].addEventListener('click', () => sheet(true));
-ui['settings-close'].addEventListener('click', () => sheet(false));
-ui.backdrop.addEventListener('click', () => sheet(false));
-matchMedia('(max-width: 720px), (max-width: 960px) and (orientation: portrait)').addEventListener('change', () => sheet(false));
-
-for (const help of document.querySelectorAll('[popover]')) {
-  help.addEventListener('beforetoggle', (event) => {
-    if (event.newState !== 'open') return;
-    const { left, top, bottom } = document.querySelector(`[popovertarget=${help.id}]`).getBoundingClientRect();
-    const below = top < innerHeight / 2;
-    help.style.left = `${Math.max(16, Math.min(left - 16, innerWidth - 376))}px`;
-    help.style.top = below ? `${bottom + 8}px` : 'auto';
-    help.style.bottom = below ? 'auto' : `${innerHeight - top + 8}px`;
-  });
-}
-
-function theme(next) {
-  if (next) document.documentElement.dataset.theme = next;
-}
-ui.theme.addEventListener('click', () => {
-  const dark = document.documentElement.dataset.theme ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
-  theme(dark === 'dark' ? 'light' : 'dark');
-  store.write('theme', document.documentElement.dataset.theme);
-});
-theme(['light', 'dark'].find((name) => name === store.read('theme')));
-
 // ---- beginning ---------------------------------------------------------------------------------------------------
 
 function begin() {
@@ -721,7 +601,7 @@ function begin() {
   const moved = first || wanted.model !== state.model;
   if (first) state = wanted;
   else set(wanted);
-  controls();
+  controls.put(local.keys());
   render();
   if (first && moved) open(state.model);
   const odd = ignored.length ? `Part of this link was not understood and left out: ${ignored.join(', ')}. ` : '';

@@ -72,7 +72,7 @@ const WORDS = {
 // or a tensor at the beginning keeps its name.
 function sentence(text) {
   const said = /[.!?)]$/.test(text) ? text : `${text}.`;
-  return /^[a-z]+[ ,:]/.test(said) ? said[0].toUpperCase() + said.slice(1) : said;
+  return /^[a-z]+([ ,]|: )/.test(said) ? said[0].toUpperCase() + said.slice(1) : said;
 }
 
 /**

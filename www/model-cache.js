@@ -1,8 +1,8 @@
 // Where a model's files come from: a folder behind a URL, a repository of the Hugging Face hub, or files of the visitor.
 //
 // What was fetched is kept by the browser (Cache API) under its URL together with the identity the server gave it
-// (ETag, or date and length). A later visit asks the server again and takes the kept copy when the identity is the same,
-// or when there is no network. A hub revision that is a full commit hash can never change and is not asked for again.
+// (ETag, or date and length; not every server gives one). A later visit asks the server again and takes the kept copy when
+// the identity is the same, or when there is no network. A hub revision that is a full commit hash can never change and is not asked for again.
 
 import { UnnoiseError } from './errors.js';
 
@@ -188,7 +188,8 @@ export function fromUrl({ base, hub, pinned }, report, signal) {
     }
     report({ status: 'download', file: path });
     const bytes = await read(response, path, cap, report, signal);
-    if (store && (identity || pinned)) await keep(store, url, bytes, identity, path, report);
+    // Without an identity the copy serves when there is no network, and only then.
+    if (store) await keep(store, url, bytes, identity, path, report);
     report({ status: 'done', file: path });
     return bytes;
   };

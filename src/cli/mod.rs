@@ -17,6 +17,7 @@ mod progress;
 mod recipe;
 mod remedy;
 mod sample;
+mod scheduler_flags;
 mod serve;
 mod tensors;
 #[cfg(feature = "train")]

@@ -418,6 +418,22 @@ describe("trouble", () => {
     assert.equal(await generate(page), unbroken);
   });
 
+  test("no network at a later visit: the page and its model are there, and the pictures are the same", LIMIT, async (t) => {
+    const own = await serveFiles();
+    t.after(() => own.close());
+    const page = await openPage(browser, own.origin);
+    t.after(() => page.done());
+    await state(page, "ready");
+    const online = await generate(page);
+    await page.evaluate(async () => {
+      await navigator.serviceWorker.ready;
+    });
+    await own.close();
+    await page.reload();
+    await state(page, "ready");
+    assert.equal(await generate(page), online);
+  });
+
   test("no WebGPU: a sentence, and the noise", LIMIT, async (t) => {
     const plain = await launch({ webgpu: false });
     t.after(() => plain.close());

@@ -1,0 +1,216 @@
+//! The flags that take the place of keys of scheduler_config.json.
+
+use super::args::positive;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use unnoise::config::scheduler::{
+    BetaSchedule, PredictionType, SchedulerConfig, TimestepSpacing, VarianceType,
+};
+use unnoise::diffusion::PreviousTimestep;
+
+/// Named as the keys of scheduler_config.json (`_` and `-` are the same here).
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Scheduler (instead of what scheduler_config.json says)")]
+pub struct SchedulerFlags {
+    /// Which timesteps to visit; quadratic is the DDIM paper's
+    #[arg(long, alias = "timestep-spacing", value_parser = spacing(),
+          value_name = "leading|trailing|linspace|quadratic", hide_possible_values = true)]
+    pub spacing: Option<TimestepSpacing>,
+    /// What the network's output means
+    #[arg(long, value_parser = prediction_type(),
+          value_name = "epsilon|sample|v_prediction", hide_possible_values = true)]
+    pub prediction_type: Option<PredictionType>,
+    /// DDPM's variance: fixed_small, fixed_large, learned, learned_range, …
+    #[arg(long, value_parser = variance_type(), value_name = "TYPE", hide_possible_values = true)]
+    pub variance_type: Option<VarianceType>,
+    /// Clamp the predicted x_0
+    #[arg(long, value_name = "true|false", hide_possible_values = true)]
+    pub clip_sample: Option<bool>,
+    /// … to this absolute value
+    #[arg(long, value_name = "X")]
+    pub clip_sample_range: Option<f64>,
+    /// Dynamic thresholding of the predicted x_0; beats --clip-sample
+    #[arg(long, value_name = "true|false", hide_possible_values = true)]
+    pub thresholding: Option<bool>,
+    /// … its quantile
+    #[arg(long, value_name = "X")]
+    pub dynamic_thresholding_ratio: Option<f64>,
+    /// … its cap
+    #[arg(long, value_name = "X")]
+    pub sample_max_value: Option<f64>,
+    /// Shape of the betas; a list of them in the checkpoint no longer counts
+    #[arg(long, value_parser = beta_schedule(),
+          value_name = "linear|scaled_linear|squaredcos_cap_v2|sigmoid", hide_possible_values = true)]
+    pub beta_schedule: Option<BetaSchedule>,
+    /// First beta
+    #[arg(long, value_name = "X")]
+    pub beta_start: Option<f64>,
+    /// Last beta
+    #[arg(long, value_name = "X")]
+    pub beta_end: Option<f64>,
+    /// The betas themselves, separated by commas
+    #[arg(long, value_name = "X,…", value_delimiter = ',',
+          conflicts_with_all = ["beta_schedule", "beta_start", "beta_end"])]
+    pub trained_betas: Option<Vec<f32>>,
+    /// T
+    #[arg(long, value_name = "T", value_parser = positive())]
+    pub num_train_timesteps: Option<usize>,
+    /// Added to leading timesteps
+    #[arg(long, value_name = "N")]
+    pub steps_offset: Option<usize>,
+    /// Rescale so that the last alpha_cumprod is zero
+    #[arg(long, value_name = "true|false", hide_possible_values = true)]
+    pub rescale_betas_zero_snr: Option<bool>,
+    /// DDIM: alpha_cumprod before the first timestep is 1
+    #[arg(long, value_name = "true|false", hide_possible_values = true)]
+    pub set_alpha_to_one: Option<bool>,
+    /// DDIM: recompute eps from the clipped x_0
+    #[arg(long)]
+    pub use_clipped_model_output: bool,
+    /// DDIM's previous timestep: t - T/S as in diffusers, or the next one visited
+    #[arg(long, value_parser = previous_timestep(), value_name = "diffusers|next-in-list",
+          default_value = "diffusers", hide_default_value = true, hide_possible_values = true)]
+    pub previous_timestep: PreviousTimestep,
+}
+
+impl SchedulerFlags {
+    /// Puts every flag that was given over the checkpoint's value.
+    pub fn apply(&self, config: &mut SchedulerConfig) {
+        fn set<T: Clone>(to: &mut T, flag: &Option<T>) {
+            if let Some(value) = flag {
+                *to = value.clone();
+            }
+        }
+        set(&mut config.timestep_spacing, &self.spacing);
+        set(&mut config.prediction_type, &self.prediction_type);
+        set(&mut config.variance_type, &self.variance_type);
+        set(&mut config.clip_sample, &self.clip_sample);
+        set(&mut config.clip_sample_range, &self.clip_sample_range);
+        set(&mut config.thresholding, &self.thresholding);
+        set(&mut config.dynamic_thresholding_ratio, &self.dynamic_thresholding_ratio);
+        set(&mut config.sample_max_value, &self.sample_max_value);
+        set(&mut config.beta_schedule, &self.beta_schedule);
+        set(&mut config.beta_start, &self.beta_start);
+        set(&mut config.beta_end, &self.beta_end);
+        set(&mut config.num_train_timesteps, &self.num_train_timesteps);
+        set(&mut config.steps_offset, &self.steps_offset);
+        set(&mut config.rescale_betas_zero_snr, &self.rescale_betas_zero_snr);
+        set(&mut config.set_alpha_to_one, &self.set_alpha_to_one);
+        let shaped =
+            self.beta_schedule.is_some() || self.beta_start.is_some() || self.beta_end.is_some();
+        if shaped || self.trained_betas.is_some() {
+            config.trained_betas.clone_from(&self.trained_betas);
+        }
+    }
+}
+
+/// One of the names, as the value it stands for.
+pub fn named<T: Clone + Send + Sync + 'static>(
+    values: &'static [(&'static str, T)],
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(values.iter().map(|(name, _)| *name)).try_map(|chosen| {
+        let found = values.iter().find(|(name, _)| *name == chosen);
+        found.map(|(_, value)| value.clone()).ok_or("unknown value")
+    })
+}
+
+fn spacing() -> impl TypedValueParser<Value = TimestepSpacing> {
+    named(&[
+        ("leading", TimestepSpacing::Leading),
+        ("trailing", TimestepSpacing::Trailing),
+        ("linspace", TimestepSpacing::Linspace),
+        ("quadratic", TimestepSpacing::Quadratic),
+    ])
+}
+
+fn prediction_type() -> impl TypedValueParser<Value = PredictionType> {
+    named(&[
+        ("epsilon", PredictionType::Epsilon),
+        ("sample", PredictionType::Sample),
+        ("v_prediction", PredictionType::VPrediction),
+    ])
+}
+
+fn variance_type() -> impl TypedValueParser<Value = VarianceType> {
+    named(&[
+        ("fixed_small", VarianceType::FixedSmall),
+        ("fixed_small_log", VarianceType::FixedSmallLog),
+        ("fixed_large", VarianceType::FixedLarge),
+        ("fixed_large_log", VarianceType::FixedLargeLog),
+        ("learned", VarianceType::Learned),
+        ("learned_range", VarianceType::LearnedRange),
+    ])
+}
+
+fn beta_schedule() -> impl TypedValueParser<Value = BetaSchedule> {
+    named(&[
+        ("linear", BetaSchedule::Linear),
+        ("scaled_linear", BetaSchedule::ScaledLinear),
+        ("squaredcos_cap_v2", BetaSchedule::SquaredcosCapV2),
+        ("sigmoid", BetaSchedule::Sigmoid),
+    ])
+}
+
+fn previous_timestep() -> impl TypedValueParser<Value = PreviousTimestep> {
+    named(&[
+        ("diffusers", PreviousTimestep::Diffusers),
+        ("next-in-list", PreviousTimestep::NextInList),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::args::{Cli, Command, dashes};
+    use super::*;
+    use clap::Parser;
+    use std::ffi::OsString;
+    use unnoise::config::scheduler::SchedulerKind;
+
+    fn flags(line: &str) -> SchedulerFlags {
+        let line = format!("unnoise sample m {line}");
+        let args = line.split_whitespace().map(OsString::from);
+        match Cli::try_parse_from(dashes(args)).expect("a valid line").command {
+            Command::Sample(sample) => sample.scheduler,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_scheduler_key_can_be_overridden() {
+        let given = flags(
+            "--spacing trailing --prediction_type v_prediction --variance-type learned \
+             --clip-sample false --clip-sample-range 2 --thresholding true \
+             --dynamic-thresholding-ratio 0.9 --sample-max-value 3 --beta-schedule sigmoid \
+             --beta_start=0.5 --beta-end 0.6 --num-train-timesteps 7 --steps-offset 1 \
+             --rescale-betas-zero-snr true --set-alpha-to-one false",
+        );
+        let mut config =
+            SchedulerConfig { trained_betas: Some(vec![0.5]), ..SchedulerConfig::default() };
+        given.apply(&mut config);
+        let want = SchedulerConfig {
+            kind: SchedulerKind::Ddpm,
+            num_train_timesteps: 7,
+            beta_start: 0.5,
+            beta_end: 0.6,
+            beta_schedule: BetaSchedule::Sigmoid,
+            trained_betas: None,
+            variance_type: VarianceType::Learned,
+            clip_sample: false,
+            clip_sample_range: 2.0,
+            prediction_type: PredictionType::VPrediction,
+            thresholding: true,
+            dynamic_thresholding_ratio: 0.9,
+            sample_max_value: 3.0,
+            timestep_spacing: TimestepSpacing::Trailing,
+            steps_offset: 1,
+            rescale_betas_zero_snr: true,
+            set_alpha_to_one: false,
+        };
+        assert_eq!(config, want);
+        flags("--trained-betas 0.1,0.2").apply(&mut config);
+        assert_eq!(config.trained_betas, Some(vec![0.1, 0.2]));
+        let before = config.clone();
+        flags("").apply(&mut config);
+        assert_eq!(config, before);
+    }
+}
