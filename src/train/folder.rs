@@ -29,8 +29,8 @@ pub struct Folder {
     pub restored: Option<Restored>,
     /// Settings that are not what they were when the run was last begun.
     pub changes: Vec<Change>,
-    /// What is gone on from is this run's own, and not another's that it branches off.
-    own: bool,
+    /// The checkpoint that is gone on from and its step, where it is this run's own and not another's that it branches off.
+    own: Option<(PathBuf, u64)>,
     _lock: RunLock,
 }
 
@@ -60,11 +60,12 @@ impl Folder {
             Resume::From(other) => Some(restore(other)?),
         };
         // A run is begun, or branches off another one, where there is none.
-        let own = restored.as_ref().is_some_and(|found| same(found.folder.parent(), &path));
-        if !own && !checkpoints(&path)?.is_empty() {
+        let own = restored.as_ref().filter(|found| same(found.folder.parent(), &path));
+        let own = own.map(|found| (found.folder.clone(), found.snapshot.state.step));
+        if own.is_none() && !checkpoints(&path)?.is_empty() {
             return Err(RunError::Occupied { run: path });
         }
-        let before = std::fs::read_to_string(path.join(CONFIG)).ok().filter(|_| own);
+        let before = std::fs::read_to_string(path.join(CONFIG)).ok().filter(|_| own.is_some());
         let before = before.and_then(|text| {
             Config::resolve(None, Some((CONFIG, &text)), &[], &config.preset).ok()
         });
@@ -77,11 +78,9 @@ impl Folder {
     /// # Errors
     /// [`RunError::Io`].
     pub fn begin(&self, config: &Config) -> Result<Vec<PathBuf>, RunError> {
-        let rewound = match &self.restored {
-            Some(Restored { folder, snapshot, .. }) if self.own => {
-                rewind(&self.path, folder, snapshot.state.step)?
-            }
-            _ => Vec::new(),
+        let rewound = match &self.own {
+            Some((checkpoint, step)) => rewind(&self.path, checkpoint, *step)?,
+            None => Vec::new(),
         };
         let (hidden, file) = (self.path.join(".config.toml.tmp"), self.path.join(CONFIG));
         let mut disk = RealDisk;

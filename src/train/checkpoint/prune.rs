@@ -36,15 +36,13 @@ pub fn prune(run: &Path, keep: usize) -> Result<Vec<PathBuf>, RunError> {
 /// # Errors
 /// [`RunError::Io`].
 pub fn rewind(run: &Path, from: &Path, step: u64) -> Result<Vec<PathBuf>, RunError> {
-    let (name, disk) = (folder_name(step), &mut RealDisk);
+    let name = folder_name(step);
+    let disk = &mut RealDisk;
     let own = from.file_name() == Some(name.as_ref());
     let rivals = checkpoints(run)?.into_iter().filter(|&(at, _)| at > step || (at == step && !own));
     let mut moved = Vec::new();
     for (at, folder) in rivals {
-        let aside = |n: u64| run.join(format!("rewound-{at:06}-{n}"));
-        let Some(to) = (1..).map(aside).find(|path| !path.exists()) else { continue };
-        disk.rename(&folder, &to).map_err(|e| RunError::io(&folder, &e))?;
-        moved.push(to);
+        moved.push(put_aside(disk, run, at, &folder)?);
     }
     if !own {
         disk.rename(from, &run.join(&name)).map_err(|e| RunError::io(from, &e))?;
@@ -53,4 +51,22 @@ pub fn rewind(run: &Path, from: &Path, step: u64) -> Result<Vec<PathBuf>, RunErr
         point(disk, run, &name)?;
     }
     Ok(moved)
+}
+
+/// Gives a checkpoint a name under which no resume finds it. Where it is now.
+pub(super) fn put_aside(
+    disk: &mut dyn Disk,
+    run: &Path,
+    step: u64,
+    folder: &Path,
+) -> Result<PathBuf, RunError> {
+    let mut n = 1;
+    loop {
+        let to = run.join(format!("rewound-{step:06}-{n}"));
+        if !to.exists() {
+            disk.rename(folder, &to).map_err(|e| RunError::io(folder, &e))?;
+            return Ok(to);
+        }
+        n += 1;
+    }
 }

@@ -1,6 +1,7 @@
 //! Writing a checkpoint.
 
 use super::manifest::{Manifest, verify};
+use super::prune::put_aside;
 use super::*;
 use crate::config::PipelineConfig;
 use crate::weights::safetensors;
@@ -23,12 +24,17 @@ pub fn save_on(disk: &mut dyn Disk, run: &Path, snapshot: &Snapshot) -> Result<P
     let target = run.join(&name);
     let need = check(&name, snapshot)?;
     sweep(disk, run)?;
-    // Stopped right after a save: there is nothing new to write. A broken one gives way.
     if target.exists() {
-        if verify(&target).is_ok() {
-            return point(disk, run, &name).map(|()| target);
+        match verify(&target) {
+            // Stopped right after a save: there is nothing new to write.
+            Ok(()) if saved(&target).is_some_and(|state| state.is(&snapshot.state)) => {
+                return point(disk, run, &name).map(|()| target);
+            }
+            // Another course of the run: neither is lost.
+            Ok(()) => drop(put_aside(disk, run, snapshot.state.step, &target)?),
+            // A broken one gives way.
+            Err(_) => remove(disk, &target)?,
         }
-        remove(disk, &target)?;
     }
     let hidden = run.join(format!(".{name}.tmp"));
     let mut files = Folder { disk, root: &hidden, manifest: Manifest::new() };
@@ -48,6 +54,12 @@ pub fn save_on(disk: &mut dyn Disk, run: &Path, snapshot: &Snapshot) -> Result<P
     }
     point(disk, run, &name)?;
     Ok(target)
+}
+
+/// What a checkpoint that is there says of itself.
+fn saved(folder: &Path) -> Option<State> {
+    let text = std::fs::read_to_string(folder.join(STATE)).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 /// Makes `latest` name a checkpoint, at once.

@@ -32,6 +32,17 @@ pub struct State {
     pub metrics: Vec<Row>,
 }
 
+impl State {
+    /// Whether two are of the same moment of the same course of a run, whoever came to it and how long that took.
+    pub fn is(&self, other: &Self) -> bool {
+        let key = |state: &Self| {
+            let Self { step, seed, cursor, skipped, smoothed, .. } = state;
+            (*step, *seed, *cursor, *skipped, *smoothed, state.ema_max_decay.clone())
+        };
+        key(self) == key(other)
+    }
+}
+
 /// What tells one data set from another.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
