@@ -150,7 +150,7 @@ fn alpha_is_kept_where_asked_for() {
     folder.write("a.png", &picture("rgba.png"));
     let four = Options { channels: Some(4), ..options() };
     let kept = Dataset::open(&folder.0, &four).unwrap();
-    assert_eq!(kept.to_string().split(", ").nth(1), Some("34x25 RGBA"));
+    assert_eq!(kept.to_string().split(", ").nth(1), Some("25x34 RGBA"));
     let pixels = kept.pixels().unwrap();
     // The fixture's alpha goes from 0 to 255 along a row.
     for x in [0, 1, 17, 33] {
@@ -171,7 +171,7 @@ fn a_folder_has_the_classes_of_its_first_folders() {
     folder.write("set/.hidden/1.png", &png(9, 9, [9; 3]));
     folder.write("__MACOSX/set/a/._0.png", b"junk");
     let set = Dataset::open(&folder.0, &options()).unwrap();
-    assert_eq!(set.to_string(), "4 images, 3x2 RGB, 2 classes, mean 0.01");
+    assert_eq!(set.to_string(), "4 images, 2x3 RGB, 2 classes, mean 0.01");
     let labels = set.labels().unwrap();
     assert_eq!(labels.names, ["a", "b"]);
     assert_eq!(labels.of, [0, 0, 1, 1]);
@@ -222,7 +222,7 @@ fn folder_zip_tar_and_tar_gz_are_the_same_data() {
             let on_demand = Options { resolution: Some((200, 300)), ..on_demand };
             let set = Dataset::open(path, &on_demand).unwrap();
             assert!(set.pixels().is_none() && set.mean().is_none());
-            assert_eq!(set.to_string(), "3 images, 300x200 RGB, 2 classes, decoded as needed");
+            assert_eq!(set.to_string(), "3 images, 200x300 RGB, 2 classes, decoded as needed");
             let whole = Options { memory: 1 << 30, ..on_demand };
             let whole = Dataset::open(path, &whole).unwrap();
             let batch = set.batch(&[2, 0, 2]).unwrap();
@@ -339,7 +339,7 @@ fn cifar_10_and_100_are_found_by_their_records() {
 fn npz_and_npy_as_numpy_writes_them() {
     let path = Path::new(FIXTURES).join("arrays.npz");
     let set = Dataset::open(&path, &options()).unwrap();
-    assert_eq!(set.to_string(), "7 images, 5x4 RGB, 3 classes, mean 0.47");
+    assert_eq!(set.to_string(), "7 images, 4x5 RGB, 3 classes, mean 0.47");
     let want: Vec<u8> = (0..7).flat_map(|n| (0..60).map(move |i| (n * 30 + i) as u8)).collect();
     assert_eq!(set.pixels().unwrap(), want);
     assert_eq!(set.labels().unwrap().of, [0, 1, 2, 0, 1, 2, 0]);

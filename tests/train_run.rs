@@ -7,7 +7,9 @@ mod train_small;
 use std::cell::RefCell;
 use std::path::Path;
 use train_small::{Folder, attempt, config, losses, read, run};
+use unnoise::checkpoint::Checkpoint;
 use unnoise::diffusion::philox::{self, Stream};
+use unnoise::generate::{Model, Request};
 use unnoise::kernels::Class;
 use unnoise::kernels::train::loss::LossKind;
 use unnoise::plan::Role;
@@ -101,6 +103,70 @@ fn micro_steps_draw_what_one_batch_does() {
         // The same but for the order of sums; other noise for the later thirds would be 10 % away.
         assert!((whole - parts).abs() < 1e-4 * whole, "{whole} and {parts}");
     }
+}
+
+/// Data that cannot be read end a run, and what it has learned is kept.
+#[test]
+fn data_that_fail_cost_nothing_learned() {
+    let Some(gpu) = common::gpu() else { return };
+    let folder = Folder::new("fail");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dataset/pictures");
+    let pictures = folder.0.join("pictures");
+    std::fs::create_dir_all(&pictures).expect("a folder");
+    let png = std::fs::read(fixtures.join("rgb.png")).expect("a picture");
+    for i in 0..600 {
+        // One of them breaks in the middle.
+        let end = if i == 77 { png.len() / 2 } else { png.len() };
+        std::fs::write(pictures.join(format!("{i:03}.png")), &png[..end]).expect("a picture");
+    }
+    let data = format!("data.path = '{}'", pictures.display());
+    let settings = [&data, "data.cache_mib = 0", "data.max_broken = 0", "training.max_steps = 200"];
+    let config = config(&folder.0.join("run"), &settings);
+    let said = RefCell::new(String::new());
+    let say = |text: &str| said.borrow_mut().push_str(&format!("{text}\n"));
+    let talk = Talk { say: &say, quiet: true, stop: Stop::new(|| false, None) };
+    let error = trainer::run(&gpu, &config, &Resume::Auto, &talk).expect_err("one is broken");
+    assert!(error.to_string().contains("077.png"), "{error}");
+    let (said, step) = (said.into_inner(), read(&folder.0.join("run")).snapshot.state.step);
+    assert!(step > 0 && said.contains(&format!("Saved after step {step}")), "{said}");
+    assert!(!said.contains("takes its place"), "{said}");
+}
+
+/// More dispatches than a driver has room for, were each a thing of its own.
+#[test]
+fn an_update_may_be_made_of_many_micro_steps() {
+    let Some(gpu) = common::gpu() else { return };
+    let folder = Folder::new("many");
+    let settings = [
+        "training.max_steps = 1",
+        "training.batch_size = 1",
+        "training.gradient_accumulation_steps = 512",
+        "lr.warmup_steps = 1",
+    ];
+    let outcome = run(&gpu, &config(&folder.0, &settings), Resume::Auto);
+    assert_eq!((outcome.step, read(&folder.0).snapshot.state.cursor), (1, 512));
+    assert!(losses(&folder.0).iter().all(|loss| (0.8..1.5).contains(loss)));
+}
+
+/// A network that is told log t is drawn without t = 0.
+#[test]
+fn a_fourier_embedding_learns_and_draws() {
+    let Some(gpu) = common::gpu() else { return };
+    let folder = Folder::new("fourier");
+    let settings = [
+        "training.max_steps = 4",
+        "model.time_embedding_type = 'fourier'",
+        "sampling.every = 4",
+        "sampling.steps = 5",
+    ];
+    let outcome = run(&gpu, &config(&folder.0, &settings), Resume::Auto);
+    assert!(folder.0.join("samples/step-000004.png").exists());
+    let checkpoint = Checkpoint::open(&outcome.checkpoint).expect("a model");
+    let model = Model::load(&gpu, checkpoint).expect("it fits");
+    let request = Request { steps: 50, count: 1, ..Request::default() };
+    let run = pollster::block_on(model.start(request)).expect("timesteps above 0");
+    while !pollster::block_on(run.advance()).expect("a step").done {}
+    assert!(run.x_0().expect("pictures").iter().all(|x| x.is_finite()));
 }
 
 /// A run that is past help says so, and keeps the whole batch at which it gave up.

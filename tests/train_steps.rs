@@ -72,7 +72,7 @@ impl Trainer {
         let step = StepPlan::new(&unet, gpu.class(), &options).expect("a plan");
         let made = ["items", "batch", "time"];
         let rest = step.plan.dispatches.iter().position(|d| !made.contains(&d.label.as_str()));
-        let rest = rest.expect("a network")..step.body.end;
+        let rest = rest.expect("a network")..step.body.end();
         assert_eq!(rest.start, made.len());
         let mut packed = |weight: &PackedWeight| Ok::<_, Error>(pack(&weights, weight));
         let plan = step.plan.clone();

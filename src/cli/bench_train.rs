@@ -58,7 +58,7 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     let options = recipe.step_options(&config, [h, w], PICTURES, 1);
     let plan = StepPlan::new(&unet, gpu.class(), &options)?;
     let (dispatches, planned) = (plan.body.len(), plan.plan.total_bytes());
-    let flops = plan.plan.flops();
+    let flops = plan.flops();
 
     let mut spinner = Progress::spinner(talk, "Compiling shaders");
     let learned = Learned { weights: init::parameters(&unet, 0)?, ..Learned::default() };
@@ -66,7 +66,7 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     let mut engine = Engine::new(&gpu, plan, options, &unet, &learned, &mut |_| ()).await?;
     // Any bytes: a gradient takes as long whatever it is.
     let noise = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 24) as u8;
-    engine.write_data(&(0..PICTURES * h * w * channels).map(noise).collect::<Vec<u8>>())?;
+    engine.write_data(&(0..PICTURES * h * w * channels).map(noise).collect::<Vec<u8>>()).await?;
 
     spinner.message("Measuring");
     let mut ms = Vec::new();

@@ -63,8 +63,8 @@ pub enum ConfigError {
     },
     /// A picture size that does not halve evenly down to the lowest level.
     #[error(
-        "This network cannot make pictures of {width} x {height}: with {levels} levels, width and \
-         height must be multiples of {multiple}."
+        "This network cannot make pictures of {height}x{width} (height x width): with {levels} levels, both \
+         must be multiples of {multiple}."
     )]
     Size {
         /// Rows asked for.

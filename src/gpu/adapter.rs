@@ -154,7 +154,8 @@ fn wanted_limits(adapter: &wgpu::Limits, default_limits: bool) -> wgpu::Limits {
 
 fn plan_limits(limits: &wgpu::Limits) -> Limits {
     Limits {
-        binding_bytes: limits.max_storage_buffer_binding_size,
+        // wgpu says more on Metal, and there tells shaders of 4 GiB at most.
+        binding_bytes: limits.max_storage_buffer_binding_size.min(i32::MAX as u64),
         buffer_bytes: limits.max_buffer_size,
         storage_buffers: limits.max_storage_buffers_per_shader_stage,
         invocations: limits.max_compute_invocations_per_workgroup,

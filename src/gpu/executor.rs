@@ -4,7 +4,7 @@ use super::buffer::{Buffer, STAGING};
 use super::context::created;
 use super::transfer::{Ticket, start_map};
 use super::{Gpu, GpuError, wgpu};
-use crate::plan::{Plan, Slice};
+use crate::plan::{Body, Plan, Slice};
 use std::ops::Range;
 
 /// A plan on a device, ready to run.
@@ -50,7 +50,7 @@ impl Executor {
     /// [`GpuError::Plan`] if there are no such dispatches; see [`Gpu::check`].
     pub fn submit(&self, range: Range<usize>) -> Result<Ticket, GpuError> {
         let length = range.len();
-        self.submit_span(range, 0..length)
+        self.submit_span(&range.into(), 0..length)
     }
 
     /// Submits the dispatches `body` `times` times over, as one submission.
@@ -59,27 +59,23 @@ impl Executor {
     /// As [`Self::submit`].
     pub fn submit_many(&self, body: Range<usize>, times: usize) -> Result<Ticket, GpuError> {
         let length = body.len() * times;
-        self.submit_span(body, 0..length)
+        self.submit_span(&body.into(), 0..length)
     }
 
     /// Submits a part of the endless repetition of `body`: `positions` count its dispatches.
     ///
     /// # Errors
     /// As [`Self::submit`].
-    pub fn submit_span(
-        &self,
-        body: Range<usize>,
-        positions: Range<usize>,
-    ) -> Result<Ticket, GpuError> {
-        let Some(launches) = self.launches.get(body).filter(|l| !l.is_empty()) else {
+    pub fn submit_span(&self, body: &Body, positions: Range<usize>) -> Result<Ticket, GpuError> {
+        if body.is_empty() || body.end() > self.launches.len() {
             return Err(GpuError::Plan { what: "a submission outside the plan".into() });
-        };
+        }
         let mut encoder = self.gpu.inner.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             let mut bound = usize::MAX;
             for position in positions {
-                let launch = &launches[position % launches.len()];
+                let launch = &self.launches[body.at(position)];
                 if bound != launch.pipeline {
                     bound = launch.pipeline;
                     pass.set_pipeline(&self.pipelines[bound]);

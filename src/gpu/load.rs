@@ -33,7 +33,7 @@ pub enum Loading {
 
 /// Weights are handed over to the driver in portions of about this size, so that its staging memory
 /// and ours never hold the whole model.
-const UPLOAD_PORTION: u64 = 16 << 20;
+pub const UPLOAD_PORTION: u64 = 16 << 20;
 
 impl Executor {
     /// Loads `plan`: checks that it fits, allocates, compiles, and uploads the weights, asking

@@ -12,6 +12,8 @@ pub struct Pacer {
     rate: Option<f64>,
     /// The largest cost that was submitted at once so far.
     proven: f64,
+    /// What is submitted first.
+    first: f64,
 }
 
 /// GPU time of one submission in a page, whose compositor shares the GPU: under a frame at 60 Hz.
@@ -37,7 +39,13 @@ impl Pacer {
         for (i, cost) in prefix.iter_mut().enumerate() {
             *cost += i as f64 * launch;
         }
-        Self { target_ms, prefix, rate: None, proven: 0.0 }
+        let first = prefix.last().copied().unwrap_or(0.0) * FIRST;
+        Self { target_ms, prefix, rate: None, proven: 0.0, first }
+    }
+
+    /// For a body that is `parts` times as long as one evaluation or step: it begins with as little as that would.
+    pub fn parts(self, parts: usize) -> Self {
+        Self { first: self.first / parts.max(1) as f64, ..self }
     }
 
     /// Dispatches in the body.
@@ -56,7 +64,7 @@ impl Pacer {
         let whole = self.prefix[body];
         let budget = match self.rate {
             Some(rate) => (self.target_ms / rate.max(f64::MIN_POSITIVE)).min(self.proven * GROWTH),
-            None => whole * FIRST,
+            None => self.first,
         };
         let at = position % body;
         if at == 0 && budget >= whole {

@@ -6,6 +6,7 @@ use super::executor::Executor;
 use super::pacer::Pacer;
 use super::transfer::Ticket;
 use super::{Gpu, GpuError};
+use crate::plan::Body;
 use std::ops::Range;
 
 /// Submissions in flight: one runs while the next is queued. More would only delay a stop.
@@ -14,7 +15,7 @@ const IN_FLIGHT: usize = 2;
 /// A replay under way. Drop it to stop: what is in flight is all that still runs.
 pub struct Replay {
     pacer: Pacer,
-    body: Range<usize>,
+    body: Body,
     position: usize,
     end: usize,
     finished: usize,
@@ -47,7 +48,8 @@ impl Replay {
     ///
     /// # Errors
     /// [`GpuError::Plan`] if `pacer` is for another body.
-    pub fn new(body: Range<usize>, times: usize, pacer: Pacer) -> Result<Self, GpuError> {
+    pub fn new(body: impl Into<Body>, times: usize, pacer: Pacer) -> Result<Self, GpuError> {
+        let body = body.into();
         if pacer.body() != body.len() {
             return Err(GpuError::Plan { what: "a pacer for another loop body".into() });
         }
@@ -75,7 +77,7 @@ impl Replay {
         let stop = self.pacer.stop(self.position, self.end);
         let positions = self.position..stop;
         let submitted_ms = now_ms();
-        let ticket = executor.submit_span(self.body.clone(), positions.clone())?;
+        let ticket = executor.submit_span(&self.body, positions.clone())?;
         self.in_flight.push(InFlight { ticket, positions, submitted_ms });
         self.position = stop;
         Ok(Some(self.progress()))

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "train")]
 pub mod autodiff;
+mod body;
 mod fuse;
 pub mod graph;
 mod lower;
@@ -16,6 +17,7 @@ pub mod recompute;
 #[cfg(feature = "train")]
 pub mod train_op;
 
+pub use body::Body;
 #[cfg(feature = "train")]
 pub use fuse::fuse_for_training;
 pub use memory::External;

@@ -7,13 +7,14 @@ use crate::config::UNetConfig;
 use crate::config::unet::TimeEmbedding;
 use crate::error::Error;
 use crate::gpu::pacer::NATIVE_TARGET_MS;
-use crate::gpu::{Executor, Gpu, Loading, Pacer, ReadRing, Replay};
+use crate::gpu::{Executor, Gpu, Loading, Pacer, ReadRing, Replay, UPLOAD_PORTION};
 use crate::kernels::train::initial_state;
 use crate::kernels::train::items::Item;
 use crate::kernels::train::metrics::Row;
 use crate::model::embedding;
 use crate::plan::{BufferId, Slice};
 use crate::shape::nhwc4_to_nchw;
+use std::cell::Cell;
 use std::collections::HashMap;
 
 /// All that is learned, under diffusers' names.
@@ -41,6 +42,8 @@ pub struct Engine {
     shapes: HashMap<String, Vec<usize>>,
     /// Parameters that only the CPU has: the frequencies of fourier embeddings, which are not trained.
     fixed: Vec<Tensor>,
+    /// Bytes written that the driver may still hold a copy of.
+    pending: Cell<u64>,
 }
 
 /// Rows of the tables for some updates, one after the other.
@@ -73,16 +76,26 @@ impl Engine {
         let weights: HashMap<&str, &Tensor> = by_name(&learned.weights);
         let mut packed = |weight: &crate::plan::PackedWeight| pack(weight, &weights);
         let executor = Executor::new(gpu, step.plan.clone(), &mut packed, progress).await?;
-        let dispatches = step.plan.dispatches[step.body.clone()].iter().map(|d| d.flops);
-        let pacer = Some(Pacer::new(NATIVE_TARGET_MS, dispatches));
+        let pacer = Pacer::new(NATIVE_TARGET_MS, step.body.flops(&step.plan));
+        let pacer = Some(pacer.parts(options.accumulation));
         let metrics = slice(&executor, tensors::METRICS)?;
         let ring = ReadRing::new(gpu, metrics.bytes, 2).await?;
         let bound: Vec<&String> = step.plan.weights.iter().flat_map(|w| &w.names).collect();
         let fixed = learned.weights.iter().filter(|t| !bound.contains(&&t.name)).cloned().collect();
         let shapes = learned.weights.iter().map(|t| (t.name.clone(), t.shape.clone())).collect();
         let gpu = gpu.clone();
-        let engine = Self { gpu, executor, step, options, ring, pacer, shapes, fixed };
-        engine.write_learned(learned)?;
+        let engine = Self {
+            gpu,
+            executor,
+            step,
+            options,
+            ring,
+            pacer,
+            shapes,
+            fixed,
+            pending: Cell::new(0),
+        };
+        engine.write_learned(learned).await?;
         engine.write_time(unet, &weights)?;
         Ok(engine)
     }
@@ -101,17 +114,21 @@ impl Engine {
     ///
     /// # Errors
     /// More bytes than the plan has room for; see [`Gpu::check`].
-    pub fn write_data(&self, bytes: &[u8]) -> Result<(), Error> {
+    pub async fn write_data(&self, bytes: &[u8]) -> Result<(), Error> {
         let mut rest = bytes;
         for piece in 0.. {
             let name = format!("{} {piece}", tensors::DATA);
             let Some((_, slice)) = self.executor.plan().tensor(&name) else { break };
-            // The last word of the last piece may be filled up.
             let (now, later) = rest.split_at(rest.len().min(slice.bytes as usize));
-            let mut now = now.to_vec();
-            now.resize(now.len().next_multiple_of(4), 0);
-            if !now.is_empty() {
-                self.executor.write(Slice { bytes: now.len() as u64, ..slice }, &now)?;
+            let mut offset = slice.offset;
+            for portion in now.chunks(UPLOAD_PORTION as usize) {
+                // The last word of the last piece may be filled up.
+                let mut portion = portion.to_vec();
+                portion.resize(portion.len().next_multiple_of(4), 0);
+                let bytes = portion.len() as u64;
+                self.executor.write(Slice { offset, bytes, ..slice }, &portion)?;
+                self.uploaded(bytes).await?;
+                offset += bytes;
             }
             rest = later;
         }
@@ -121,23 +138,34 @@ impl Engine {
         }
     }
 
-    fn write_learned(&self, learned: &Learned) -> Result<(), Error> {
+    /// Takes note of bytes that were written, and lets the driver free its copies of them now and then.
+    async fn uploaded(&self, bytes: u64) -> Result<(), Error> {
+        let pending = self.pending.get() + bytes;
+        self.pending.set(if pending < UPLOAD_PORTION { pending } else { 0 });
+        if pending >= UPLOAD_PORTION {
+            self.executor.wait_idle().await?;
+        }
+        Ok(())
+    }
+
+    async fn write_learned(&self, learned: &Learned) -> Result<(), Error> {
         if !learned.exp_avg.is_empty() {
-            self.write(self.step.exp_avg, &learned.exp_avg)?;
-            self.write(self.step.exp_avg_sq, &learned.exp_avg_sq)?;
+            self.write(self.step.exp_avg, &learned.exp_avg).await?;
+            self.write(self.step.exp_avg_sq, &learned.exp_avg_sq).await?;
         }
         for (i, &average) in self.step.averages.iter().enumerate() {
-            self.write(average, learned.averages.get(i).unwrap_or(&learned.weights))?;
+            self.write(average, learned.averages.get(i).unwrap_or(&learned.weights)).await?;
         }
         Ok(())
     }
 
     /// Writes a value for every parameter.
-    fn write(&self, first: BufferId, values: &[Tensor]) -> Result<(), Error> {
+    async fn write(&self, first: BufferId, values: &[Tensor]) -> Result<(), Error> {
         let values = by_name(values);
         let plan = self.executor.plan();
         for (weight, slice) in plan.weights.iter().zip(plan.mirrored(first)) {
             self.executor.write(slice, bytemuck::cast_slice(&pack(weight, &values)?))?;
+            self.uploaded(slice.bytes).await?;
         }
         Ok(())
     }

@@ -45,6 +45,8 @@ pub struct Layout {
 
 /// Updates between two uploads, at most.
 const CAPACITY: usize = 64;
+/// Pictures of the updates between two uploads, about: rows of 32 bytes.
+const ROWS: usize = 1 << 16;
 /// A data set of at most so many bytes stays on the GPU.
 const RESIDENT_BYTES: usize = 1 << 30;
 /// Of others so many bytes are uploaded at once, about.
@@ -54,10 +56,11 @@ const UPLOAD_BYTES: usize = 64 << 20;
 pub fn layout(data: &Dataset, of_update: usize) -> Layout {
     let shape = data.shape();
     let picture = shape.pixels() * shape.c;
+    let most = (ROWS / of_update).clamp(1, CAPACITY);
     if data.pixels().is_some_and(|pixels| pixels.len() <= RESIDENT_BYTES) {
-        return Layout { pictures: data.len(), capacity: CAPACITY, resident: true };
+        return Layout { pictures: data.len(), capacity: most, resident: true };
     }
-    let capacity = (UPLOAD_BYTES / (of_update * picture)).clamp(1, CAPACITY);
+    let capacity = (UPLOAD_BYTES / (of_update * picture)).clamp(1, most);
     Layout { pictures: capacity * of_update, capacity, resident: false }
 }
 
@@ -69,6 +72,8 @@ pub struct Feed {
     loader: Option<Loader>,
     /// Broken pictures that have been named.
     named: HashSet<String>,
+    /// So many are passed over.
+    broken_limit: usize,
 }
 
 impl Feed {
@@ -87,7 +92,7 @@ impl Feed {
         let data = Arc::clone(data);
         let loader = match data.pixels().filter(|_| layout.resident) {
             Some(pixels) => {
-                engine.write_data(pixels)?;
+                pollster::block_on(engine.write_data(pixels))?;
                 None
             }
             None => {
@@ -100,7 +105,7 @@ impl Feed {
             }
         };
         let named = data.skipped().into_iter().map(|broken| broken.file).collect();
-        Ok(Self { data, layout, loader, named })
+        Ok(Self { data, layout, loader, named, broken_limit: config.data.max_broken })
     }
 
     /// Pictures that turned out to be broken since this was last asked: others have taken their places.
@@ -109,6 +114,8 @@ impl Feed {
             return Vec::new();
         }
         let mut broken = self.data.skipped();
+        // One too many has nothing in its place: it ends the run, with an error of its own.
+        broken.truncate(self.broken_limit);
         broken.retain(|one| self.named.insert(one.file.clone()));
         broken
     }
@@ -140,7 +147,7 @@ impl Feed {
             items.append(&mut batch.items);
             pixels.append(&mut batch.pixels);
         }
-        engine.write_data(&pixels)?;
+        pollster::block_on(engine.write_data(&pixels))?;
         let found = |item: u32, at: usize| {
             // A broken picture has been replaced by another.
             let item = items.get(at).copied().unwrap_or(item);

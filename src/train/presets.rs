@@ -173,7 +173,13 @@ fn ddpm_256() -> Config {
         optimizer: Optimizer { lr: 2e-5, ..Optimizer::default() },
         lr: Lr { scheduler: LrScheduler::ConstantWithWarmup, warmup_steps: 5000 },
         ema: constant_ema(),
-        training: Training { batch_size: 64, max_steps: 500_000, ..Training::default() },
+        // 64 at once would be tensors of 4 GiB, and Vulkan and D3D12 bind 2 at most.
+        training: Training {
+            batch_size: 8,
+            gradient_accumulation_steps: 8,
+            max_steps: 500_000,
+            ..Training::default()
+        },
         ..papers()
     }
 }

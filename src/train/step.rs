@@ -18,9 +18,8 @@ use crate::kernels::train::items::{Item, Items};
 use crate::kernels::train::loss::LossKind;
 use crate::kernels::train::metrics::{self, Metrics};
 use crate::kernels::{Access, Call, Class, advance, embedding::Embedding};
-use crate::plan::{Binding, BufferId, Dispatch, Plan, Role, Slice};
+use crate::plan::{Binding, Body, BufferId, Plan, Role, Slice};
 use crate::shape::Shape;
-use std::ops::Range;
 
 /// What decides a step's plan.
 #[derive(Clone, PartialEq, Debug)]
@@ -59,7 +58,7 @@ pub struct StepPlan {
     /// Buffers and dispatches.
     pub plan: Plan,
     /// The dispatches of one update, all its micro-steps included.
-    pub body: Range<usize>,
+    pub body: Body,
     /// First of the buffers of AdamW's first moments; they lie as the weights do.
     pub exp_avg: BufferId,
     /// First of the buffers of AdamW's second moments.
@@ -111,14 +110,17 @@ impl StepPlan {
         parts.plan.dispatches.extend(network);
         parts.micro_step_ends()?;
         // Each micro-step is the same dispatches; the counter tells them apart.
-        let micro: Vec<Dispatch> = parts.plan.dispatches.clone();
-        for _ in 1..o.accumulation {
-            parts.plan.dispatches.extend(micro.iter().cloned());
-        }
+        let micro_step = 0..parts.plan.dispatches.len();
         let (exp_avg, exp_avg_sq, averages) = parts.update();
         let plan = parts.plan;
-        let body = 0..plan.dispatches.len();
+        let update = micro_step.end..plan.dispatches.len();
+        let body = Body::new(micro_step, o.accumulation, update);
         Ok(Self { plan, body, exp_avg, exp_avg_sq, averages })
+    }
+
+    /// Useful floating-point operations of one update.
+    pub fn flops(&self) -> u64 {
+        self.body.flops(&self.plan).sum()
     }
 }
 

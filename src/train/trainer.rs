@@ -267,7 +267,16 @@ impl<'a> Trainer<'a> {
             let count = round.min(self.until_next()).min(self.feed.capacity());
             let began = Instant::now();
             let updates =
-                self.feed.updates(&mut self.recipe, &self.engine, self.state.step, count)?;
+                match self.feed.updates(&mut self.recipe, &self.engine, self.state.step, count) {
+                    Ok(updates) => updates,
+                    Err(error) => {
+                        // The data are at fault, and what has been learned is sound.
+                        if self.state.step > 0 && self.save().is_ok() {
+                            self.say(&format!("Saved after step {}", self.state.step));
+                        }
+                        return Err(error);
+                    }
+                };
             for Broken { file, why } in self.feed.broken() {
                 self.say(&format!("{file} cannot be read, another one takes its place: {why}"));
             }
@@ -427,7 +436,7 @@ async fn guess(gpu: &Gpu, plan: &StepPlan) -> Result<f64, Error> {
         Class::Software | Class::SwiftShader => 0.15,
         Class::Integrated | Class::Apple | Class::Discrete => 0.2,
     };
-    let flops = plan.plan.flops() as f64;
+    let flops = plan.flops() as f64;
     Ok(probe::fma_rate(gpu).await? * 1e9 * share / flops)
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 /// Most batches of a step.
-const MAX_ACCUMULATION: usize = 256;
+const MAX_ACCUMULATION: usize = 1024;
 
 impl Config {
     /// Checks every setting; `at` says where one was given.
@@ -81,7 +81,7 @@ impl Config {
                 return wrong(key, &n, "a whole number from 1 to 4294967295");
             }
         }
-        // Each batch of a step has dispatches of its own.
+        // The tables of a step have all its batches.
         let accumulation = training.gradient_accumulation_steps;
         if !(1..=MAX_ACCUMULATION).contains(&accumulation) {
             let expected =
@@ -110,6 +110,13 @@ impl Config {
         let timesteps = diffusion.num_train_timesteps;
         if !(1..=timesteps).contains(&sampling.steps) {
             let expected = format!("from 1 to diffusion.num_train_timesteps, which is {timesteps}");
+            return wrong("sampling.steps", &sampling.steps, &expected);
+        }
+        // Trailing timesteps end at T / steps - 1, which must not be 0.
+        if self.model.time_embedding_type == "fourier" && 2 * sampling.steps > timesteps {
+            let expected = format!(
+                "at most half of diffusion.num_train_timesteps, which is {timesteps}, with a fourier embedding"
+            );
             return wrong("sampling.steps", &sampling.steps, &expected);
         }
         if diffusion.rescale_betas_zero_snr && diffusion.prediction_type == "epsilon" {

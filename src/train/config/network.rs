@@ -1,6 +1,7 @@
 //! From settings to diffusers' configurations, which know their own rules.
 
 use super::{Config, Model};
+use crate::config::scheduler::TimestepSpacing;
 use crate::config::{ConfigError, SchedulerConfig, UNetConfig};
 use serde_json::{Value, json};
 
@@ -60,6 +61,11 @@ impl Config {
     /// [`ConfigError`], which names the file `[diffusion]`.
     pub fn scheduler(&self) -> Result<SchedulerConfig, ConfigError> {
         let json = serde_json::to_string(&self.diffusion).unwrap_or_default();
-        SchedulerConfig::from_json(&json, "[diffusion]")
+        let mut scheduler = SchedulerConfig::from_json(&json, "[diffusion]")?;
+        if self.model.time_embedding_type == "fourier" {
+            // Such a network is told log t, so t = 0 is neither learned nor visited.
+            scheduler.timestep_spacing = TimestepSpacing::Trailing;
+        }
+        Ok(scheduler)
     }
 }

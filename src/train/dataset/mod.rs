@@ -370,12 +370,12 @@ impl Dataset {
 }
 
 impl fmt::Display for Dataset {
-    /// `50,000 images, 32x32 RGB, 10 classes, mean 0.47`; sizes are width x height.
+    /// `50,000 images, 32x32 RGB, 10 classes, mean 0.47`; sizes are height x width, as in the settings.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shape { n, h, w, c } = self.shape;
         let colors = ["gray", "RGB", "RGBA"][c.saturating_sub(1).div_ceil(2).min(2)];
         let images = if n == 1 { "image" } else { "images" };
-        write!(f, "{} {images}, {w}x{h} {colors}", thousands(n))?;
+        write!(f, "{} {images}, {h}x{w} {colors}", thousands(n))?;
         if let Some(labels) = &self.labels {
             write!(f, ", {} classes", thousands(labels.names.len()))?;
         }
