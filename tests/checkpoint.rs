@@ -217,3 +217,13 @@ fn folders_that_are_no_model_are_explained() {
     let error = from(vec![("config.json".into(), vec![0xff, 0xfe, b'{']), weights(WEIGHTS)]);
     assert_eq!(error.unwrap_err(), CheckpointError::NotText { file: "config.json".into() });
 }
+
+/// A network that is named by its own folder is still the pipeline's: with another scheduler its pictures would be noise.
+#[test]
+fn a_network_in_a_pipeline_has_its_scheduler() {
+    let pipeline = Path::new(env!("CARGO_MANIFEST_DIR")).join("www/models/emoji-16");
+    let whole = Checkpoint::open(&pipeline).expect("a pipeline");
+    let network = Checkpoint::open(&pipeline.join("unet")).expect("its network");
+    assert_eq!(network.scheduler, whole.scheduler);
+    assert_ne!(network.scheduler, SchedulerConfig::default());
+}

@@ -195,7 +195,7 @@ fn wrong_calls_exit_with_2_and_the_remedy() {
     let error = train(&["bad.toml"]);
     assert!(error.contains("bad.toml, line 4: there is no setting `ema.max_decy`"), "{error}");
     let error = folder.fail(1, &["train", "--print-config", "none.toml"]);
-    assert!(error.contains("cannot read none.toml"), "{error}");
+    assert!(error.contains("cannot read the settings none.toml"), "{error}");
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn help_names_every_flag() {
     let help = folder.run(&["help", "train"]);
     for flag in FLAGS {
         assert!(help.contains(&format!("--{}", flag.name)), "{}: {help}", flag.name);
-        assert!(help.contains(&format!("Sets {}", flag.key)), "{}: {help}", flag.key);
+        assert!(help.contains(&format!("({})", flag.key)), "{}: {help}", flag.key);
     }
     presets::NAMES.iter().for_each(|name| assert!(help.contains(name), "{name}: {help}"));
 }

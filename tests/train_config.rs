@@ -184,7 +184,7 @@ fn values_out_of_range_are_named_with_the_remedy() {
 #[test]
 fn networks_that_cannot_be_built_are_refused_by_diffusers_names() {
     for (assignment, part) in [
-        ("model.block_out_channels=[32, 64]", "`down_block_types` is 3 blocks"),
+        ("model.up_block_types=['UpBlock2D']", "`up_block_types` is 1 block"),
         ("model.norm_num_groups=7", "`norm_num_groups` is 7"),
         ("model.act_fn=tanh", "`act_fn`"),
         ("diffusion.beta_schedule=cosine", "`beta_schedule` is \"cosine\""),
@@ -327,12 +327,49 @@ fn presets_are_the_papers_networks() {
 
 #[test]
 fn a_short_run_shortens_the_warm_up_of_its_preset_only() {
-    let warmup = |settings: &[&str]| set(settings).map(|config| config.lr.warmup_steps);
+    let warmup = |settings: &[&str]| set(settings).map(|config| config.warmup_steps());
     assert_eq!(warmup(&[]), Ok(100));
     assert_eq!(warmup(&["training.max_steps=100"]), Ok(100));
     assert_eq!(warmup(&["training.max_steps=50"]), Ok(5));
     let asked = warmup(&["training.max_steps=50", "lr.warmup_steps=51"]).expect_err("too long");
     assert!(asked.to_string().contains("at most training.max_steps, which is 50"), "{asked}");
+}
+
+/// A preset made for emoji says nothing about somebody's own pictures, unless it was asked for.
+#[test]
+fn own_data_are_learned_as_they_are() {
+    let data = |preset: Option<&str>, text: &str, settings: &[&str]| {
+        let layers: Vec<Layer> = settings.iter().map(|s| Layer::set(s).expect(s)).collect();
+        let file = (!text.is_empty()).then_some(("a.toml", text));
+        let config = Config::resolve(preset, file, &layers, "emoji-tiny").expect("settings");
+        (config.data.resolution, config.data.channels, config.data.random_flip)
+    };
+    let (own, emoji) = ((Resolution::default(), 0, false), (Resolution::square(16), 3, true));
+    assert_eq!(data(None, "", &["data.path=digits"]), own);
+    assert_eq!(data(None, "[data]\npath = 'digits'", &[]), own);
+    let given =
+        ["data.path=digits", "data.resolution=16", "data.channels=3", "data.random_flip=true"];
+    assert_eq!(data(None, "", &given), emoji);
+    assert_eq!(data(None, "", &[]), emoji);
+    assert_eq!(data(None, "", &["data.path=builtin:emoji"]), emoji);
+    assert_eq!(data(Some("emoji-tiny"), "", &["data.path=digits"]), emoji);
+    assert_eq!(data(None, "preset = 'emoji-tiny'", &["data.path=digits"]), emoji);
+}
+
+#[test]
+fn widths_alone_decide_the_number_of_levels() {
+    let levels = |widths: &str| {
+        let model = set(&[&format!("model.block_out_channels={widths}")]).expect("settings").model;
+        (model.down_block_types.join(" "), model.up_block_types.join(" "))
+    };
+    let (plain, attention) = ("DownBlock2D", "AttnDownBlock2D");
+    assert_eq!(
+        levels("[32, 64]"),
+        (format!("{plain} {attention}"), "AttnUpBlock2D UpBlock2D".to_owned())
+    );
+    assert_eq!(levels("[8, 16, 16, 32]").0, format!("{plain} {attention} {attention} {attention}"));
+    let text = set(&["model.block_out_channels=[8, 8]", "model.down_block_types=['DownBlock2D']"]);
+    assert!(text.is_err());
 }
 
 #[test]

@@ -4,14 +4,17 @@
 mod common;
 mod train_small;
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use train_small::{Folder, attempt, config, losses, read, run, run_until};
 use unnoise::train::checkpoint::restore;
+use unnoise::train::config::{Config, Lr};
 use unnoise::train::folder::Resume;
-use unnoise::train::interrupt::Reason;
+use unnoise::train::interrupt::{Reason, Stop};
+use unnoise::train::trainer::{self, Talk};
 
 /// Names of checkpoints and of what was put aside.
 fn kept(run: &Path) -> Vec<String> {
@@ -51,6 +54,29 @@ fn going_back_begins_another_course() {
     let shorter = ["training.max_steps = 8", "checkpoints.every = 3", "checkpoints.keep = 3"];
     let outcome = run(&gpu, &config(&folder.0, &shorter), from());
     assert_eq!((outcome.step, read(&folder.0).folder), (8, outcome.checkpoint));
+}
+
+/// A run at its end says so and stays as it is, and a short try keeps the warm-up of the settings for the real thing.
+#[test]
+fn a_run_at_its_end_says_so() {
+    let Some(gpu) = common::gpu() else { return };
+    let folder = Folder::new("end");
+    let mut short = config(&folder.0, &["training.max_steps = 4"]);
+    short.lr.warmup_steps = 30;
+    let said = RefCell::new(String::new());
+    let say = |text: &str| said.borrow_mut().push_str(&format!("{text}\n"));
+    let talk = Talk { say: &say, quiet: true, stop: Stop::new(|| false, None) };
+    let whole = trainer::run(&gpu, &short, &Resume::Auto, &talk).expect("a run");
+    assert!(said.take().contains("The warm-up is 0 steps: lr.warmup_steps, 30, does not fit 4"));
+    let settings = || fs::read_to_string(folder.0.join("config.toml")).expect("settings");
+    assert!(settings().contains("warmup_steps = 30"));
+    let before = settings();
+    let again = Config { lr: Lr { warmup_steps: 1, ..short.lr.clone() }, ..short };
+    assert_eq!(trainer::run(&gpu, &again, &Resume::Auto, &talk).expect("nothing"), whole);
+    let said = said.into_inner();
+    assert!(said.contains("Nothing is left to do: step 4 of 4. A larger --max-steps"), "{said}");
+    assert!(!said.contains("from now on"), "{said}");
+    assert_eq!(settings(), before);
 }
 
 /// Checkpoints that are damaged are passed over and do not stand in the way of new ones.

@@ -1,7 +1,8 @@
 //! A model folder on disk.
 
 use super::files::{Files, limit};
-use super::{Checkpoint, CheckpointError};
+use super::{Checkpoint, CheckpointError, text};
+use crate::config::{PipelineConfig, SchedulerConfig};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -37,8 +38,29 @@ impl Checkpoint {
             other => other,
         })?;
         checkpoint.name = name;
+        let own = ["model_index.json", "scheduler_config.json", "scheduler/scheduler_config.json"];
+        if !folder.files.iter().any(|file| own.contains(&file.as_str()))
+            && let Some(pipeline) = full.parent()
+            && let Some(scheduler) = scheduler_of(pipeline)?
+        {
+            checkpoint.scheduler = scheduler;
+        }
         Ok(checkpoint)
     }
+}
+
+/// The scheduler of a pipeline's folder, for a network that lies in it without one of its own.
+fn scheduler_of(pipeline: &Path) -> Result<Option<SchedulerConfig>, CheckpointError> {
+    let names = ["scheduler/scheduler_config.json", "model_index.json"];
+    let there = |name: &&str| pipeline.join(name).is_file();
+    let files = names.iter().filter(|name| there(name)).map(|name| name.to_string()).collect();
+    let mut folder = Folder { root: pipeline.to_owned(), files };
+    let Some(json) = text(&mut folder, names[0])? else { return Ok(None) };
+    let mut scheduler = SchedulerConfig::from_json(&json, names[0])?;
+    if let Some(json) = text(&mut folder, names[1])? {
+        scheduler.kind = PipelineConfig::from_json(&json, names[1])?.sampler;
+    }
+    Ok(Some(scheduler))
 }
 
 struct Folder {

@@ -120,7 +120,7 @@ Examples:
 
 #[derive(Args, Debug)]
 pub struct Sample {
-    /// Checkpoint folder as diffusers writes it
+    /// Model folder as diffusers writes it, or a training run
     pub model: PathBuf,
     /// How many pictures (default: 16, or what the noise file holds)
     #[arg(short = 'n', long = "count", value_name = "N", value_parser = positive())]
@@ -165,7 +165,7 @@ pub struct Sample {
 
 #[derive(Args, Debug)]
 pub struct Predict {
-    /// Checkpoint folder as diffusers writes it
+    /// Model folder as diffusers writes it, or a training run
     pub model: PathBuf,
     /// Tensors to evaluate
     #[arg(long, value_name = "IO.safetensors")]
@@ -181,7 +181,7 @@ pub struct Predict {
 #[cfg(feature = "train")]
 #[derive(Args, Debug)]
 pub struct Gradients {
-    /// Checkpoint folder as diffusers writes it
+    /// Model folder as diffusers writes it, or a training run
     pub model: PathBuf,
     /// Tensors to learn from
     #[arg(long, value_name = "BATCH.safetensors")]
@@ -193,7 +193,7 @@ pub struct Gradients {
 
 #[derive(Args, Debug)]
 pub struct Info {
-    /// Checkpoint folder as diffusers writes it
+    /// Model folder as diffusers writes it, or a training run
     #[arg(required_unless_present = "adapters", conflicts_with = "adapters")]
     pub model: Option<PathBuf>,
     /// List the graphics adapters of this machine
@@ -212,9 +212,9 @@ pub struct Info {
 
 #[derive(Args, Debug)]
 pub struct Bench {
-    /// Checkpoint folder as diffusers writes it
+    /// Model folder as diffusers writes it, or a training run
     pub model: Option<PathBuf>,
-    /// Measure training steps of a preset instead of evaluations of a checkpoint
+    /// Measure training steps of a preset instead of evaluations of a model
     #[cfg(feature = "train")]
     #[arg(long, conflicts_with = "model")]
     pub train: bool,

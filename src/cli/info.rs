@@ -5,6 +5,7 @@ use super::print;
 use super::progress::Talk;
 use anyhow::{Result, bail};
 use serde_json::Value;
+use std::path::Path;
 use unnoise::checkpoint::Checkpoint;
 use unnoise::config::UNetConfig;
 use unnoise::generate::network_plan;
@@ -34,7 +35,7 @@ pub async fn run(args: &Info, global: &Global, talk: Talk) -> Result<()> {
     if args.plan {
         return print(plan.to_string().trim_end());
     }
-    print(describe(&checkpoint, parameters))?;
+    print(describe(&checkpoint, parameters, class_list(path)))?;
     print(format_args!("\nOne evaluation of {} x {h}x{w}\n  {place}", args.batch))?;
     print(needs(&plan, &limits))?;
     plan_fits(&plan, &limits)?;
@@ -59,7 +60,20 @@ pub fn check(unet: &UNetConfig, weights: &Weights) -> Result<u64> {
     Ok(expected.iter().map(|p| p.shape.iter().product::<usize>() as u64).sum())
 }
 
-fn describe(checkpoint: &Checkpoint, parameters: u64) -> String {
+/// Names of the classes of a training run, by their numbers.
+#[cfg(feature = "train")]
+fn class_list(path: &Path) -> Option<String> {
+    use unnoise::train::checkpoint::{learned_from, model_folder};
+    learned_from(&model_folder(path).ok()?.0)?.class_list()
+}
+
+/// Only runs have names for them.
+#[cfg(not(feature = "train"))]
+fn class_list(_path: &Path) -> Option<String> {
+    None
+}
+
+fn describe(checkpoint: &Checkpoint, parameters: u64, named: Option<String>) -> String {
     let Checkpoint { unet, scheduler, weights, name } = checkpoint;
     let config: Value = serde_json::from_str(&unet.to_json()).unwrap_or_default();
     let list = |key: &str| match &config[key] {
@@ -82,7 +96,10 @@ fn describe(checkpoint: &Checkpoint, parameters: u64) -> String {
         kinds.join(", ")
     };
     let classes = match config["num_class_embeds"].as_u64() {
-        Some(classes) => format!("\n  classes    0 to {}", classes.saturating_sub(1)),
+        Some(classes) => {
+            let numbers = format!("0 to {}", classes.saturating_sub(1));
+            format!("\n  classes    {}", named.unwrap_or(numbers))
+        }
         None if unet.class_embedding.is_some() => {
             format!("\n  classes    {}", list("class_embed_type").trim_matches('"'))
         }

@@ -101,6 +101,16 @@ fn file(args: &Train, run: Option<PathBuf>) -> Result<Option<(String, String)>> 
         }
     };
     let text = fs::read_to_string(&path);
-    let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+    let text = text.with_context(|| {
+        let name = path.display().to_string();
+        let hint = match name.as_str() {
+            "true" | "false" => "; a flag's value is written after =, as in --random-flip=false",
+            _ if name.parse::<u16>().is_ok() => {
+                "; a port is written after =, as in --dashboard=9000"
+            }
+            _ => "",
+        };
+        format!("cannot read the settings {name}{hint}")
+    })?;
     Ok(Some((path.display().to_string(), text)))
 }

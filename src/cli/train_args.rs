@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use std::path::PathBuf;
-use unnoise::train::config::{FLAGS, Layer};
+use unnoise::train::config::{FLAGS, Layer, OTHERS};
 use unnoise::train::folder::Resume;
 
 pub const TRAIN_EXAMPLES: &str = "\
@@ -26,7 +26,7 @@ Examples:
 
 #[derive(Args, Debug)]
 pub struct Train {
-    /// Settings in TOML
+    /// A file of settings, in TOML
     pub config: Option<PathBuf>,
     /// Settings to begin from (see below)
     #[arg(long, value_name = "NAME")]
@@ -38,7 +38,7 @@ pub struct Train {
     /// Any setting
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
-    /// Serve a page that shows the run while it trains
+    /// Serve a page that shows the run while it trains (on port 8080, or --dashboard=PORT)
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "8080")]
     pub dashboard: Option<u16>,
     /// Print the settings in TOML instead of training
@@ -78,18 +78,35 @@ impl Args for Flags {
         let args = FLAGS.iter().map(|flag| {
             let arg = Arg::new(flag.name)
                 .long(flag.name)
-                .help(format!("Sets {}", flag.key))
+                .help(format!("{} ({})", flag.help, flag.key))
                 .help_heading("Settings (named as in diffusers' train_unconditional.py)");
             let arg = match flag.alias {
-                Some(alias) => arg.alias(alias),
+                Some(alias) => arg.visible_alias(alias),
                 None => arg,
             };
             match flag.value {
+                Some("true") => arg
+                    .num_args(0..=1)
+                    .require_equals(true)
+                    .default_missing_value("true")
+                    .value_parser(["true", "false"])
+                    .hide_possible_values(true)
+                    .value_name("true|false"),
                 Some(_) => arg.action(ArgAction::SetTrue),
                 None => arg.value_name("VALUE").allow_hyphen_values(true),
             }
         });
-        command.args(args)
+        // Those of diffusers' script that have no setting are refused with the remedy, not with the nearest name.
+        let others = OTHERS.iter().map(|&(name, remedy)| {
+            let refuse = move |_: &str| Err::<String, _>(remedy);
+            Arg::new(name)
+                .long(name)
+                .hide(true)
+                .num_args(0..=1)
+                .default_missing_value("")
+                .value_parser(refuse)
+        });
+        command.args(args).args(others)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -102,8 +119,10 @@ impl FromArgMatches for Flags {
         let mut layers = Vec::new();
         for flag in FLAGS {
             let value = match flag.value {
-                Some(value) => matches.get_flag(flag.name).then(|| value.to_owned()),
-                None => matches.get_one::<String>(flag.name).cloned(),
+                Some(value) if value != "true" => {
+                    matches.get_flag(flag.name).then(|| value.to_owned())
+                }
+                _ => matches.get_one::<String>(flag.name).cloned(),
             };
             if let Some(value) = value {
                 let (at, key) = (format!("--{}", flag.name), flag.key.to_owned());

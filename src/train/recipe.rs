@@ -186,7 +186,7 @@ fn lr(config: &Config) -> LrSchedule {
     LrSchedule {
         kind,
         base: config.optimizer.lr,
-        warmup_steps: config.lr.warmup_steps,
+        warmup_steps: config.warmup_steps(),
         total_steps: config.training.max_steps,
     }
 }

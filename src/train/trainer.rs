@@ -66,11 +66,22 @@ pub fn run(
     tell_broken(&data.skipped(), talk);
     let (unet, scheduler) = network(config, &data)?;
     let folder = Folder::open(config, resume)?;
-    tell(&folder, talk);
+    tell_restored(&folder, talk);
     if let Some(restored) = &folder.restored {
         restored.snapshot.check(&unet)?;
         same_run(&folder.path, &restored.snapshot, &data, config)?;
+        let (step, total) = (restored.snapshot.state.step, config.training.max_steps);
+        let drawn = config.sampling.every == 0 || sample_path(&folder.path, step).exists();
+        if step >= total && drawn {
+            (talk.say)(&format!(
+                "Nothing is left to do: step {step} of {total}. A larger --max-steps goes on; \
+                 --resume {}/checkpoint-... goes back.",
+                folder.path.display()
+            ));
+            return Ok(Outcome { step, stopped: None, checkpoint: restored.folder.clone() });
+        }
     }
+    tell_settings(&folder, config, talk);
     Trainer::new(gpu, config, folder, data, unet, scheduler, talk)?.train()
 }
 
@@ -100,7 +111,7 @@ fn tell_broken(broken: &[Broken], talk: &Talk<'_>) {
 }
 
 /// What was found in the run's folder.
-fn tell(folder: &Folder, talk: &Talk<'_>) {
+fn tell_restored(folder: &Folder, talk: &Talk<'_>) {
     if let Some(Restored { folder: checkpoint, snapshot, skipped }) = &folder.restored {
         for Skipped { folder, fault } in skipped {
             (talk.say)(&format!("{} is passed over: {fault}", folder.display()));
@@ -111,9 +122,25 @@ fn tell(folder: &Folder, talk: &Talk<'_>) {
             snapshot.state.step
         ));
     }
+}
+
+/// What is not as it was, or not as it stands in the settings.
+fn tell_settings(folder: &Folder, config: &Config, talk: &Talk<'_>) {
     for Change { key, before, after } in &folder.changes {
         (talk.say)(&format!("{key} is {after} from now on; it was {before}"));
     }
+    let (set, used) = (config.lr.warmup_steps, config.warmup_steps());
+    if set != used {
+        let steps = config.training.max_steps;
+        (talk.say)(&format!(
+            "The warm-up is {used} steps: lr.warmup_steps, {set}, does not fit {steps}"
+        ));
+    }
+}
+
+/// Where a step's grid goes.
+fn sample_path(run: &Path, step: u64) -> PathBuf {
+    run.join("samples").join(format!("step-{step:06}.png"))
 }
 
 /// The network for this data, and its diffusion process.
@@ -204,17 +231,21 @@ impl<'a> Trainer<'a> {
         let plan = StepPlan::new(&unet, gpu.class(), &options)?;
         let parameters: usize = learned.weights.iter().map(|t| t.values.len()).sum();
         (talk.say)(&format!(
-            "{} parameters, {} dispatches a step, {}; {}",
+            "Preset {}: {} parameters, {} dispatches a step, {}; {}",
+            config.preset,
             words::count(parameters as u64),
             plan.body.len(),
             gpu.adapter().name,
             watch::estimate(
                 plan.plan.total_bytes(),
                 config.training.max_steps - state.step.min(config.training.max_steps),
+                grids(config, state.step),
                 Some(pollster::block_on(guess(gpu, &plan))?),
             ),
         ));
 
+        let mut progress = Progress::new(talk.quiet, state.step, config.training.max_steps);
+        progress.doing("compiling shaders");
         let mut loading = |_: Loading| ();
         let engine = Engine::new(gpu, plan, options, &unet, &learned, &mut loading);
         let engine = pollster::block_on(engine).map_err(|error| room(error, config))?;
@@ -230,8 +261,6 @@ impl<'a> Trainer<'a> {
             tensorboard: config.output.tensorboard,
         };
         let log = Log::open(&folder.path, kinds, state.step, &state.metrics)?;
-        let total = config.training.max_steps;
-        let progress = Progress::new(talk.quiet, state.step, total);
         let watch = Watch::new(config.training.max_skipped, state.skipped);
         let began = (Instant::now(), state.seconds);
         let state = State { metrics: Vec::new(), ..state };
@@ -259,7 +288,8 @@ impl<'a> Trainer<'a> {
         let total = self.config.training.max_steps;
         let mut stopped = None;
         // What a run that never got to its first checkpoint left of step 0 may be another network's.
-        let missing = self.state.step == 0 || !self.sample_path().exists();
+        let missing =
+            self.state.step == 0 || !sample_path(&self.folder.path, self.state.step).exists();
         if self.due(self.config.sampling.every) && missing {
             self.preview()?;
         }
@@ -320,11 +350,6 @@ impl<'a> Trainer<'a> {
         every > 0 && (step.is_multiple_of(every) || step == self.config.training.max_steps)
     }
 
-    /// Where this step's grid goes.
-    fn sample_path(&self) -> PathBuf {
-        self.folder.path.join("samples").join(format!("step-{:06}.png", self.state.step))
-    }
-
     /// Updates until something else has to be done.
     fn until_next(&self) -> usize {
         let step = self.state.step;
@@ -372,6 +397,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn preview(&mut self) -> Result<(), TrainError> {
+        self.progress.doing("drawing pictures");
         let weights = pollster::block_on(self.engine.average(0))?;
         let (config, step) = (self.config, self.state.step);
         let stop = || self.talk.stop.reason().is_some();
@@ -385,7 +411,7 @@ impl<'a> Trainer<'a> {
                 return Ok(());
             }
         };
-        let path = self.sample_path();
+        let path = sample_path(&self.folder.path, step);
         let bytes = pictures.png(&[]).map_err(LogError::from)?;
         let written = std::fs::create_dir_all(self.folder.path.join("samples"))
             .and_then(|()| std::fs::write(&path, bytes));
@@ -395,6 +421,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn save(&mut self) -> Result<PathBuf, TrainError> {
+        self.progress.doing("saving");
         self.log.sync()?;
         let learned = pollster::block_on(self.engine.learned())?;
         self.state.seconds = self.began.1 + self.began.0.elapsed().as_secs_f64();
@@ -440,6 +467,18 @@ async fn guess(gpu: &Gpu, plan: &StepPlan) -> Result<f64, Error> {
     Ok(probe::fma_rate(gpu).await? * 1e9 * share / flops)
 }
 
+/// How many steps take as long as the grids that will be drawn after `step`: an evaluation of a picture is about a third
+/// of learning from it.
+fn grids(config: &Config, step: u64) -> f64 {
+    let (sampling, training) = (&config.sampling, &config.training);
+    if sampling.every == 0 {
+        return 0.0;
+    }
+    let count = (training.max_steps.max(step) - step).div_ceil(sampling.every) as f64;
+    let of_step = 3.0 * (training.batch_size * training.gradient_accumulation_steps) as f64;
+    count * (sampling.count * sampling.steps) as f64 / of_step
+}
+
 fn first_state(config: &Config, data: &Dataset) -> State {
     State {
         seed: config.training.seed,
@@ -448,6 +487,11 @@ fn first_state(config: &Config, data: &Dataset) -> State {
             description: data.to_string(),
             items: data.len() as u64,
             sha256: data.identity().to_owned(),
+            classes: data
+                .labels()
+                .filter(|_| config.training.class_conditional)
+                .map(|labels| labels.names.clone())
+                .unwrap_or_default(),
         },
         ema_max_decay: config.ema.max_decay.clone(),
         ..State::default()

@@ -82,13 +82,14 @@ pub fn save_batch(run: &Path, step: u64, batch: &[Tensor]) -> Result<PathBuf, Ru
     Ok(path)
 }
 
-/// What a run will take: "needs 3.1 GiB; about 41 min at 18 it/s". Without a speed, the memory alone.
-pub fn estimate(memory: u64, steps: u64, steps_per_second: Option<f64>) -> String {
+/// What a run will take: "needs 3.1 GiB; about 41 min at 18 it/s". Without a speed, the memory alone. `grids` is the time of
+/// pictures drawn on the way, in steps.
+pub fn estimate(memory: u64, steps: u64, grids: f64, steps_per_second: Option<f64>) -> String {
     let needs = format!("needs {}", words::bytes(memory));
     match steps_per_second.filter(|rate| *rate > 0.0) {
         None => needs,
         Some(rate) => {
-            let time = words::duration(steps as f64 / rate);
+            let time = words::duration((steps as f64 + grids) / rate);
             format!("{needs}; about {time} at {}", words::per_second(rate))
         }
     }
@@ -128,9 +129,12 @@ mod tests {
     #[test]
     fn estimates_read_well() {
         let gib = 3_328_599_654; // 3.1 GiB
-        assert_eq!(estimate(gib, 44_280, Some(18.0)), "needs 3.1 GiB; about 41 min at 18 it/s");
-        assert_eq!(estimate(gib, 100, Some(0.25)), "needs 3.1 GiB; about 7 min at 4.0 s/it");
-        assert_eq!(estimate(gib, 100, None), "needs 3.1 GiB");
-        assert_eq!(estimate(gib, 100, Some(0.0)), "needs 3.1 GiB");
+        assert_eq!(
+            estimate(gib, 43_280, 1000.0, Some(18.0)),
+            "needs 3.1 GiB; about 41 min at 18 it/s"
+        );
+        assert_eq!(estimate(gib, 100, 0.0, Some(0.25)), "needs 3.1 GiB; about 7 min at 4.0 s/it");
+        assert_eq!(estimate(gib, 100, 0.0, None), "needs 3.1 GiB");
+        assert_eq!(estimate(gib, 100, 0.0, Some(0.0)), "needs 3.1 GiB");
     }
 }

@@ -106,6 +106,7 @@ pub fn snapshot(step: u64, rates: &[f64]) -> Snapshot {
                 description: "3,926 images, 32x32 RGB".to_owned(),
                 items: 3926,
                 sha256: "ab".repeat(32),
+                classes: vec!["face".to_owned(), "hand".to_owned()],
             },
             ema_max_decay: rates.to_vec(),
             skipped: 1,

@@ -109,8 +109,9 @@ fn card(
             ("steps", format!("{step}, in {time}, seed {seed}")),
             ("weights", average),
         ];
+        let classes = data.class_list().map(|list| ("classes", list));
         text += "\n| | |\n|---|---|\n";
-        for (key, value) in rows {
+        for (key, value) in rows.into_iter().chain(classes) {
             // A card is text in memory: writing to it does not fail.
             let _ = writeln!(text, "| {key} | {} |", value.replace('|', "/"));
         }

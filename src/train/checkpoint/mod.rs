@@ -33,7 +33,7 @@ pub(crate) use lock::LOCK;
 pub use lock::RunLock;
 pub use manifest::verify;
 pub use prune::{prune, rewind};
-pub use resume::{Restored, model_folder, restore, resume};
+pub use resume::{Restored, learned_from, model_folder, restore, resume};
 pub use save::{save, save_on};
 pub use state::{DataIdentity, State};
 

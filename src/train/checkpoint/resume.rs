@@ -98,6 +98,14 @@ pub fn model_folder(path: &Path) -> Result<(PathBuf, Vec<Skipped>), RunError> {
     Ok((own, skipped))
 }
 
+/// What a checkpoint, or the one that a network lies in, says of the data it learned from.
+pub fn learned_from(folder: &Path) -> Option<DataIdentity> {
+    let folders = [Some(folder), folder.parent()];
+    let text =
+        folders.iter().flatten().find_map(|f| std::fs::read_to_string(f.join(STATE)).ok())?;
+    serde_json::from_str(&text).ok().map(|state: State| state.data)
+}
+
 fn read(folder: &Path) -> Result<Snapshot, Fault> {
     let manifest = Manifest::read(folder)?;
     let file = |path: &str| manifest.file(folder, path);

@@ -55,4 +55,16 @@ pub struct DataIdentity {
     pub items: u64,
     /// Of their contents and order.
     pub sha256: String,
+    /// Names of the classes that were learned, by their numbers; the number after them stands for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+}
+
+impl DataIdentity {
+    /// `0 cat, 1 dog; 2 is none`, of a class-conditional run.
+    pub fn class_list(&self) -> Option<String> {
+        let number = |(i, name): (usize, &String)| format!("{i} {name}");
+        let all: Vec<String> = self.classes.iter().enumerate().map(number).collect();
+        (!all.is_empty()).then(|| format!("{}; {} is none", all.join(", "), all.len()))
+    }
 }

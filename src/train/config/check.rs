@@ -103,7 +103,10 @@ impl Config {
                 "a time as 90s, 30m, 2h or 1h30m",
             );
         }
-        if lr.warmup_steps > training.max_steps && lr.scheduler != LrScheduler::Constant {
+        // Of a preset or a file it may be made for longer runs (`Config::warmup_steps`).
+        let asked = at("lr.warmup_steps").starts_with("--");
+        let warms = lr.scheduler != LrScheduler::Constant;
+        if asked && warms && lr.warmup_steps > training.max_steps {
             let expected = format!("at most training.max_steps, which is {}", training.max_steps);
             return wrong("lr.warmup_steps", &lr.warmup_steps, &expected);
         }

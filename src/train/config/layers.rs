@@ -1,7 +1,7 @@
 //! Settings in layers: a preset, a file over it, flags over that.
 
 use super::nearest::nearest;
-use super::{Config, Flag, SettingError, Weighting};
+use super::{Config, Data, Flag, SettingError, Weighting};
 use crate::train::presets;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -95,11 +95,24 @@ impl Config {
             }
             _ => (default.to_owned(), "--preset"),
         };
-        let base = presets::find(&name).ok_or_else(|| {
+        let mut base = presets::find(&name).ok_or_else(|| {
             let near = nearest(&name, presets::NAMES.iter().copied());
             let remedy = remedy(near, "the presets", presets::NAMES);
             SettingError::Preset { at: at.to_owned(), name: name.clone(), remedy }
         })?;
+        let named =
+            preset.is_some() || over.get("preset").is_some_and(|name| name.as_str() != Some(""));
+        if !named && origin.contains_key("data.path") && !path_of(&over).starts_with(BUILTIN) {
+            // Somebody's own data are learned as they are, whatever the preset's were.
+            base.data = Data::default();
+        }
+        let widths = over.get("model").and_then(|model| model.get("block_out_channels"));
+        if let Some(levels) = widths.and_then(Value::as_array).map(Vec::len)
+            && !origin.contains_key("model.down_block_types")
+            && !origin.contains_key("model.up_block_types")
+        {
+            base.model.set_levels(levels);
+        }
         let mut table = table(&base);
         overlay(&mut table, over);
         table.insert("preset".to_owned(), name.clone().into());
@@ -107,11 +120,6 @@ impl Config {
             at: "settings".to_owned(),
             detail: e.message().to_owned(),
         })?;
-        // A preset's warm-up is made for its own number of steps: a short try should not be refused for it.
-        let steps = config.training.max_steps;
-        if config.lr.warmup_steps > steps && !origin.contains_key("lr.warmup_steps") {
-            config.lr.warmup_steps = steps / 10;
-        }
         if weighted {
             config.loss.weighting = Weighting::MinSnr;
         }
@@ -139,6 +147,15 @@ impl Config {
         };
         after.iter().filter_map(differs).collect()
     }
+}
+
+/// What data sets of our own begin with.
+const BUILTIN: &str = "builtin:";
+
+/// The data that settings name.
+fn path_of(over: &Table) -> &str {
+    let path = over.get("data").and_then(|data| data.get("path"));
+    path.and_then(Value::as_str).unwrap_or_default()
 }
 
 fn table(config: &Config) -> Table {

@@ -21,7 +21,7 @@ mod network;
 mod values;
 
 pub use error::SettingError;
-pub use flags::{FLAGS, Flag};
+pub use flags::{FLAGS, Flag, OTHERS};
 pub use layers::{Change, Layer};
 pub use values::Resolution;
 
@@ -55,6 +55,15 @@ pub struct Config {
     pub checkpoints: Checkpoints,
     /// Where to, and which logs.
     pub output: Output,
+}
+
+impl Config {
+    /// Steps over which the learning rate rises: those of the settings or, where a run is shorter than that, a tenth of it.
+    /// A short try should neither be refused for its preset's warm-up nor keep a shorter one for good.
+    pub fn warmup_steps(&self) -> u64 {
+        let (warmup, steps) = (self.lr.warmup_steps, self.training.max_steps);
+        if warmup > steps { steps / 10 } else { warmup }
+    }
 }
 
 /// `[data]`
@@ -129,6 +138,20 @@ pub struct Model {
     pub downsample_type: String,
     /// `conv` or `resnet`, of attention blocks.
     pub upsample_type: String,
+}
+
+impl Model {
+    /// Names as many blocks as there are `levels`: those there are, and more of the last kind.
+    fn set_levels(&mut self, levels: usize) {
+        let fit = |names: &mut Vec<String>| {
+            let last = names.last().cloned().unwrap_or_default();
+            names.resize(levels, last);
+        };
+        fit(&mut self.down_block_types);
+        self.up_block_types.reverse();
+        fit(&mut self.up_block_types);
+        self.up_block_types.reverse();
+    }
 }
 
 /// `[diffusion]`: keys of `DDPMScheduler`'s config.

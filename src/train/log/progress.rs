@@ -77,6 +77,14 @@ impl Progress {
         }
     }
 
+    /// Something else than steps is done for a while, which does not count as their speed.
+    pub fn doing(&mut self, what: &'static str) {
+        self.mark = None;
+        if let Some(bar) = &self.bar {
+            bar.set_message(what);
+        }
+    }
+
     /// Prints a line that stays above the bar; false where there is no bar.
     pub fn above(&self, text: &str) -> bool {
         self.bar.as_ref().map(|bar| bar.println(text)).is_some()
