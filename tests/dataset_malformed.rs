@@ -184,7 +184,7 @@ fn every_error_names_the_file_and_the_remedy() {
         ("one picture", vec![("one.png", picture("rgb.png"))], "one.png", "OnePicture", &["one.png", "folder"]),
         ("some file", vec![("x", b"hello".to_vec())], "x", "Empty", &["found: x."]),
         ("an empty file", vec![("x", vec![])], "x", "Empty", &["found: x."]),
-        ("different sizes", vec![("s/a.png", picture("rgb.png")), ("s/b.jpg", picture("turned-6.jpg"))], "s", "Sizes", &["a.png` is 34 x 25", "b.jpg` is 25 x 34", "--resolution"]),
+        ("different sizes", vec![("s/a.png", picture("rgb.png")), ("s/b.jpg", picture("turned-6.jpg"))], "s", "Sizes", &["a.png` is 25x34", "b.jpg` is 34x25", "--resolution"]),
         ("only broken", vec![("s/a.png", b"junk".to_vec())], "s", "Empty", &["1 broken picture", "a.png", "no picture"]),
         ("too many broken", vec![("s/0.png", picture("rgb.png")), ("s/1.png", vec![]), ("s/2.png", vec![]), ("s/3.png", vec![]), ("s/4.png", vec![])], "s", "Broken", &["More than 3", "1.png", "it is empty", "--set data.max_broken=N"]),
         ("a zip without directory", vec![("a.zip", b"PK\x03\x04junk".to_vec())], "a.zip", "Archive", &["damaged zip", "again"]),

@@ -335,6 +335,28 @@ fn a_short_run_shortens_the_warm_up_of_its_preset_only() {
     assert!(asked.to_string().contains("at most training.max_steps, which is 50"), "{asked}");
 }
 
+/// docs/settings.md has every setting, with the value that it has by itself.
+#[test]
+fn every_setting_is_documented() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
+    let page = std::fs::read_to_string(path).expect("docs/settings.md");
+    let (mut section, mut count) = (String::new(), 0);
+    for line in Config::default().to_toml().lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name.to_owned();
+        } else if let Some((key, value)) = line.split_once(" = ").filter(|_| !section.is_empty()) {
+            let row = page.lines().find(|row| row.starts_with(&format!("| `{section}.{key}` | ")));
+            let row = row.unwrap_or_else(|| panic!("{section}.{key} is not in docs/settings.md"));
+            let told = row.split(" | ").nth(1).unwrap_or_default().trim_matches('`');
+            let number = |text: &str| text.parse::<f64>().ok();
+            let same = told == value || number(told).is_some_and(|n| Some(n) == number(value));
+            assert!(same, "{section}.{key}: {told} in docs/settings.md, and {value}");
+            count += 1;
+        }
+    }
+    assert_eq!(page.lines().filter(|row| row.starts_with("| `")).count(), count);
+}
+
 /// A preset made for emoji says nothing about somebody's own pictures, unless it was asked for.
 #[test]
 fn own_data_are_learned_as_they_are() {

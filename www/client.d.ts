@@ -56,7 +56,7 @@ export interface LoadOptions {
  * Loads a model in diffusers' layout.
  *
  * `source` is a hub repository (`owner/name`, `owner/name@revision`, `hf:owner/name`), the URL of a folder (relative ones
- * begin with `./`, `../` or `/`), chosen files, or paths with their contents.
+ * begin with `./`, `../` or `/`, or have two slashes), chosen files, or paths with their contents.
  *
  * @throws {UnnoiseError}
  */

@@ -17,7 +17,7 @@ const COMMIT = /^[0-9a-f]{40}$/;
 
 /**
  * Reads what a caller named: `owner/name`, `hf:owner/name`, `owner/name@revision`, an address of the hub's web site, or
- * the URL of a folder (relative ones begin with `./`, `../` or `/`).
+ * the URL of a folder (relative ones begin with `./`, `../` or `/`, or have two slashes).
  * @returns {{name: string, base: string, hub: string|null, pinned: boolean}}
  */
 export function locate(source, { revision = 'main', hub = HUB, page = globalThis.location?.href } = {}) {
@@ -38,7 +38,8 @@ export function locate(source, { revision = 'main', hub = HUB, page = globalThis
   } catch {
     url = null;
   }
-  if (!url || !/^https?:$/.test(url.protocol) || !/^(https?:\/\/|\.{0,2}\/)/.test(source.trim())) {
+  // A path of two folders or more is one of this site, as if it began with `./`.
+  if (!url || !/^https?:$/.test(url.protocol) || !/^(https?:\/\/|\.{0,2}\/|[^/:@]+\/[^/:@]+\/[^/])/.test(source.trim())) {
     throw new UnnoiseError('bad-request', `“${source}” is neither a repository id such as google/ddpm-cifar10-32 nor the address of a folder.`);
   }
   url.hash = '';

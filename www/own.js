@@ -107,7 +107,7 @@ export function makeOwn(ui, acts) {
     const id = named(typed);
     ui['own-id'].setAttribute('aria-invalid', String(!id));
     ui['own-error'].textContent = id ? '' : typed
-      ? 'That is neither an id such as google/ddpm-cifar10-32 nor an https address.'
+      ? 'That is neither an id such as google/ddpm-cifar10-32 nor an address.'
       : 'Type an id such as google/ddpm-cifar10-32.';
     if (!id) return ui['own-id'].focus();
     ui.own.close();
@@ -137,6 +137,8 @@ export function makeOwn(ui, acts) {
 // An address of the hub's web site means the repository.
 function named(text) {
   const site = /^https:\/\/(?:huggingface\.co|hf\.co)\/([^/?#]+\/[^/?#]+)(?:\/(?:tree|blob|resolve)\/([^/?#]+))?(?:[/?#].*)?$/.exec(text);
+  // A path is of this site: `www/models/mine`, which is no repository for having two slashes.
+  if (/^(\.{0,2}\/|[^/:@]+\/[^/:@]+\/[^/])/.test(text)) return check('model', new URL(text, location.href).href);
   const id = site ? site[1] + (site[2] ? `@${site[2]}` : '') : text.replace(/^hf:/, '');
   return id.startsWith('files:') ? undefined : check('model', id);
 }

@@ -333,6 +333,14 @@ describe("bringing a model", () => {
     assert.ok((await pictures(page)).every(({ width, height, spread }) => width === 28 && height === 28 && spread > 2));
   });
 
+  visit("by its path on this site", {}, async (page) => {
+    await state(page, "ready");
+    await ask(page, "tests/fixtures/unets/gray28");
+    await page.waitForFunction(() => document.querySelector("#grid canvas")?.width === 28, { timeout: 180_000 });
+    await state(page, "ready");
+    assert.ok(page.seen.requests.every((url) => url.startsWith(server.origin) || url.startsWith("blob:")), page.seen.requests.join(" "));
+  });
+
   visit("shows how far a download is, and cancels it", {}, async (page) => {
     await state(page, "ready");
     const before = hub.aborted;

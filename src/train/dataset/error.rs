@@ -45,7 +45,7 @@ pub enum DatasetError {
     /// Neither pictures nor arrays of them.
     #[error(
         "`{path}` holds nothing to train on; found: {found}. A data set is a folder, zip or tar of \
-         pictures (PNG, JPEG, WebP, GIF, BMP), or MNIST's IDX, CIFAR's binary, npy or npz files."
+         pictures (PNG, JPEG, WebP, GIF, BMP), or MNIST's IDX, CIFAR's binary (not its Python version), npy or npz files."
     )]
     Empty {
         /// Path given.
@@ -124,18 +124,18 @@ pub enum DatasetError {
     /// Pictures of several sizes, and none asked for.
     #[error(
         "The pictures of `{path}` have different sizes: `{first}` is {first_size}, `{other}` is \
-         {other_size} (width x height). Choose one with --resolution."
+         {other_size} (height x width). Choose one with --resolution."
     )]
     Sizes {
         /// Path given.
         path: String,
         /// A picture.
         first: String,
-        /// Its width x height.
+        /// Its height x width.
         first_size: String,
         /// One that differs.
         other: String,
-        /// Its width x height.
+        /// Its height x width.
         other_size: String,
     },
     /// More broken pictures than are skipped.

@@ -126,7 +126,7 @@ impl Dataset {
         };
         let (h, w) = options.resolution.unwrap_or(found.size);
         if h > MAX_SIDE || w > MAX_SIDE {
-            let (option, have) = ("The pictures' size", format!("{w} x {h}"));
+            let (option, have) = ("The pictures' size", format!("{h}x{w}"));
             return Err(DatasetError::Option {
                 option,
                 have,
@@ -429,7 +429,7 @@ fn find(
     let size = |index| (pictures.header(index).h, pictures.header(index).w);
     let odd = (1..pictures.len()).find(|&index| size(index) != size(0));
     if let (Some(odd), None) = (odd, options.resolution) {
-        let text = |(h, w): (usize, usize)| format!("{w} x {h}");
+        let text = |(h, w): (usize, usize)| format!("{h}x{w}");
         return Err(DatasetError::Sizes {
             path: path.to_string_lossy().into_owned(),
             first: pictures.name(0),
