@@ -10,10 +10,11 @@
 //! * [`gradient`] makes a plan of network, loss and adjoint; [`step`] one of a whole training step.
 //! * [`engine`] runs it on a GPU. [`recipe`] and [`feed`] say what each step is told: [`order`], [`lr`],
 //!   [`optimizer`], [`weighting`] are functions of the seed and the step.
-//! * [`trainer`] is the loop in a run's [`folder`]: [`checkpoint`]s, [`log`]s, [`preview`]s, [`interrupt`]ions, the [`watch`] for
+//! * [`trainer`] is the loop in a run's [`folder`], once `checks` let it and `say` has told what it will be: [`checkpoint`]s, [`log`]s, [`preview`]s, [`interrupt`]ions, the [`watch`] for
 //!   what is not finite, the [`dashboard`]. [`error`]: why it cannot begin or go on.
 
 pub mod checkpoint;
+mod checks;
 pub mod config;
 pub mod dashboard;
 pub mod dataset;
@@ -31,6 +32,7 @@ pub mod order;
 pub mod presets;
 pub mod preview;
 pub mod recipe;
+mod say;
 pub mod step;
 pub mod trainer;
 pub mod watch;

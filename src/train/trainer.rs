@@ -1,8 +1,8 @@
 //! The training loop around the [`Engine`]: what is fed to it, what is read from it, and what is left on
 //! the disk.
 
-use super::checkpoint::{self, DataIdentity, Restored, RunError, Skipped, Snapshot, State};
-use super::config::{Change, Config};
+use super::checkpoint::{self, RunError, Snapshot, State};
+use super::config::Config;
 use super::dashboard;
 use super::dataset::{Broken, Dataset};
 use super::engine::{Engine, Learned, Updates};
@@ -16,12 +16,11 @@ use super::preview;
 use super::recipe::Recipe;
 use super::step::StepPlan;
 use super::watch::{self, Watch};
+use super::{checks, say};
 use crate::config::{SchedulerConfig, UNetConfig};
 use crate::error::Error;
-use crate::gpu::{Gpu, GpuError, Loading, probe};
-use crate::kernels::Class;
+use crate::gpu::{Gpu, GpuError, Loading};
 use crate::kernels::train::metrics;
-use crate::words;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,16 +59,16 @@ pub fn run(
     resume: &Resume,
     talk: &Talk<'_>,
 ) -> Result<Outcome, TrainError> {
-    outside(Path::new(&config.output.dir), Path::new(&config.data.path))?;
+    checks::outside(Path::new(&config.output.dir), Path::new(&config.data.path))?;
     let data = feed::open(config)?;
     (talk.say)(&format!("{}: {data}", config.data.path));
-    tell_broken(&data.skipped(), talk);
-    let (unet, scheduler) = network(config, &data)?;
+    say::broken(&data.skipped(), talk);
+    let (unet, scheduler) = checks::network(config, &data)?;
     let folder = Folder::open(config, resume)?;
-    tell_restored(&folder, talk);
+    say::restored(&folder, talk);
     if let Some(restored) = &folder.restored {
         restored.snapshot.check(&unet)?;
-        same_run(&folder.path, &restored.snapshot, &data, config)?;
+        checks::same_run(&folder.path, &restored.snapshot, &data, config)?;
         let (step, total) = (restored.snapshot.state.step, config.training.max_steps);
         let drawn = config.sampling.every == 0 || sample_path(&folder.path, step).exists();
         if step >= total && drawn {
@@ -81,101 +80,13 @@ pub fn run(
             return Ok(Outcome { step, stopped: None, checkpoint: restored.folder.clone() });
         }
     }
-    tell_settings(&folder, config, talk);
+    say::settings(&folder, config, talk);
     Trainer::new(gpu, config, folder, data, unet, scheduler, talk)?.train()
-}
-
-/// Whether the run's folder is none of the data's.
-fn outside(run: &Path, data: &Path) -> Result<(), TrainError> {
-    // What is not there yet has no canonical path, and is in its nearest parent that is.
-    let full = std::path::absolute(run).unwrap_or_else(|_| run.to_owned());
-    let mut parents = full.ancestors().filter_map(|parent| parent.canonicalize().ok());
-    match (parents.next(), data.canonicalize()) {
-        (Some(parent), Ok(folder)) if folder.is_dir() && parent.starts_with(&folder) => {
-            Err(TrainError::RunInData { run: run.to_owned(), data: data.to_owned() })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Names so many broken pictures at once; the rest are counted.
-const NAMED: usize = 5;
-
-fn tell_broken(broken: &[Broken], talk: &Talk<'_>) {
-    for Broken { file, why } in broken.iter().take(NAMED) {
-        (talk.say)(&format!("{file} is left out: {why}"));
-    }
-    if broken.len() > NAMED {
-        (talk.say)(&format!("and {} more", broken.len() - NAMED));
-    }
-}
-
-/// What was found in the run's folder.
-fn tell_restored(folder: &Folder, talk: &Talk<'_>) {
-    if let Some(Restored { folder: checkpoint, snapshot, skipped }) = &folder.restored {
-        for Skipped { folder, fault } in skipped {
-            (talk.say)(&format!("{} is passed over: {fault}", folder.display()));
-        }
-        (talk.say)(&format!(
-            "Going on from {} (step {})",
-            checkpoint.display(),
-            snapshot.state.step
-        ));
-    }
-}
-
-/// What is not as it was, or not as it stands in the settings.
-fn tell_settings(folder: &Folder, config: &Config, talk: &Talk<'_>) {
-    for Change { key, before, after } in &folder.changes {
-        (talk.say)(&format!("{key} is {after} from now on; it was {before}"));
-    }
-    let (set, used) = (config.lr.warmup_steps, config.warmup_steps());
-    if set != used {
-        let steps = config.training.max_steps;
-        (talk.say)(&format!(
-            "The warm-up is {used} steps: lr.warmup_steps, {set}, does not fit {steps}"
-        ));
-    }
 }
 
 /// Where a step's grid goes.
 fn sample_path(run: &Path, step: u64) -> PathBuf {
     run.join("samples").join(format!("step-{step:06}.png"))
-}
-
-/// The network for this data, and its diffusion process.
-fn network(config: &Config, data: &Dataset) -> Result<(UNetConfig, SchedulerConfig), TrainError> {
-    let shape = data.shape();
-    let classes = data.labels().map(|labels| labels.names.len());
-    if config.training.class_conditional && classes.is_none() {
-        return Err(TrainError::NoClasses { data: config.data.path.clone() });
-    }
-    let classes = classes.filter(|_| config.training.class_conditional);
-    Ok((config.unet(shape.c, Some([shape.h, shape.w]), classes)?, config.scheduler()?))
-}
-
-/// Whether what was saved can go on with these settings and this data.
-fn same_run(
-    run: &Path,
-    snapshot: &Snapshot,
-    data: &Dataset,
-    config: &Config,
-) -> Result<(), TrainError> {
-    let state = &snapshot.state;
-    let what = if state.data.sha256 != data.identity() {
-        // In memory the pixels are compared, on disk names and sizes: a smaller cache makes other data of the same.
-        let alike = state.data.items == data.len() as u64;
-        let cache = " or, if it is the same, with another data.cache_mib";
-        &format!("on other data{}", if alike { cache } else { "" })
-    } else if state.seed != config.training.seed {
-        "with another training.seed"
-    } else if state.ema_max_decay != config.ema.max_decay {
-        "with other ema.max_decay"
-    } else {
-        return Ok(());
-    };
-    let what = format!("{what} (it learned from {})", state.data.description);
-    Err(TrainError::AnotherRun { run: run.to_owned(), what })
 }
 
 struct Trainer<'a> {
@@ -213,7 +124,7 @@ impl<'a> Trainer<'a> {
             }
             None => {
                 let weights = init::parameters(&unet, config.training.seed)?;
-                (Learned { weights, ..Learned::default() }, first_state(config, &data))
+                (Learned { weights, ..Learned::default() }, checks::first_state(config, &data))
             }
         };
         let state = State {
@@ -229,20 +140,8 @@ impl<'a> Trainer<'a> {
         let layout = feed::layout(&data, of_update);
         let options = recipe.step_options(config, size, layout.pictures, layout.capacity);
         let plan = StepPlan::new(&unet, gpu.class(), &options)?;
-        let parameters: usize = learned.weights.iter().map(|t| t.values.len()).sum();
-        (talk.say)(&format!(
-            "Preset {}: {} parameters, {} dispatches a step, {}; {}",
-            config.preset,
-            words::count(parameters as u64),
-            plan.body.len(),
-            gpu.adapter().name,
-            watch::estimate(
-                plan.plan.total_bytes(),
-                config.training.max_steps - state.step.min(config.training.max_steps),
-                grids(config, state.step),
-                Some(pollster::block_on(guess(gpu, &plan))?),
-            ),
-        ));
+        let parameters = learned.weights.iter().map(|t| t.values.len()).sum();
+        say::plan(gpu, config, &plan, parameters, state.step, talk)?;
 
         let mut progress = Progress::new(talk.quiet, state.step, config.training.max_steps);
         progress.doing("compiling shaders");
@@ -451,50 +350,6 @@ fn room(error: Error, config: &Config) -> TrainError {
             TrainError::Room { error: *error, recompute: config.training.recompute }
         }
         other => other.into(),
-    }
-}
-
-/// Steps per second, roughly: before anything of the run is allocated, only the adapter's multiply-add rate
-/// is known, and about which share of it training reaches on its kind.
-async fn guess(gpu: &Gpu, plan: &StepPlan) -> Result<f64, Error> {
-    // Measured on software adapters (docs/measurements.md); a guess for GPUs.
-    let share = match gpu.class() {
-        Class::SoftwareSubgroups => 0.3,
-        Class::Software | Class::SwiftShader => 0.15,
-        Class::Integrated | Class::Apple | Class::Discrete => 0.2,
-    };
-    let flops = plan.flops() as f64;
-    Ok(probe::fma_rate(gpu).await? * 1e9 * share / flops)
-}
-
-/// How many steps take as long as the grids that will be drawn after `step`: an evaluation of a picture is about a third
-/// of learning from it.
-fn grids(config: &Config, step: u64) -> f64 {
-    let (sampling, training) = (&config.sampling, &config.training);
-    if sampling.every == 0 {
-        return 0.0;
-    }
-    let count = (training.max_steps.max(step) - step).div_ceil(sampling.every) as f64;
-    let of_step = 3.0 * (training.batch_size * training.gradient_accumulation_steps) as f64;
-    count * (sampling.count * sampling.steps) as f64 / of_step
-}
-
-fn first_state(config: &Config, data: &Dataset) -> State {
-    State {
-        seed: config.training.seed,
-        data: DataIdentity {
-            path: config.data.path.clone(),
-            description: data.to_string(),
-            items: data.len() as u64,
-            sha256: data.identity().to_owned(),
-            classes: data
-                .labels()
-                .filter(|_| config.training.class_conditional)
-                .map(|labels| labels.names.clone())
-                .unwrap_or_default(),
-        },
-        ema_max_decay: config.ema.max_decay.clone(),
-        ..State::default()
     }
 }
 
