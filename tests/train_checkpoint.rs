@@ -163,9 +163,10 @@ fn going_back_puts_later_ones_aside() {
     save(&run.0, &other).expect("saved");
     assert_eq!(back("checkpoint-000200", 200), Ok(vec![run.0.join("rewound-000300-2")]));
     save(&run.0, &snapshot(200, &[])).expect("saved");
-    // One that was put aside is a checkpoint again, and its rival makes room.
+    // One that was put aside is a checkpoint again, and those of the other course make room.
     save(&run.0, &snapshot(300, &[])).expect("saved");
-    assert_eq!(back("rewound-000300-2", 300), Ok(vec![run.0.join("rewound-000300-3")]));
+    let moved = ["rewound-000300-3", "rewound-000200-1", "rewound-000100-1"].map(|n| run.0.join(n));
+    assert_eq!(back("rewound-000300-2", 300), Ok(moved.to_vec()));
     assert_same(&newest(&run.0), &other);
     assert_eq!(latest(), "checkpoint-000300\n");
     assert!(!run.0.join("rewound-000300-2").exists());

@@ -131,7 +131,7 @@ fn a_run_goes_on_with_its_settings() {
     mine.training.seed = 77;
     for run in ["runs/default", "runs/other"] {
         mine.output.dir = run.to_owned();
-        fs::create_dir_all(folder.0.join(run)).expect("a folder");
+        fs::create_dir_all(folder.0.join(run).join("checkpoint-000500")).expect("a folder");
         fs::write(folder.0.join(run).join("config.toml"), mine.to_toml()).expect("settings");
     }
     assert_eq!(folder.settings(&["--out", "runs/other"]), mine);
@@ -166,6 +166,21 @@ fn a_checkpoint_is_gone_on_from_in_its_own_run() {
     assert_eq!(found(&["--resume", checkpoint, "--out", "b"]), (77, "b".to_owned()));
     let preset = ["--resume", checkpoint, "--preset", "emoji"];
     assert_eq!(found(&preset), (0, "runs/mine".to_owned()));
+}
+
+/// A run's folder is found however it is named.
+#[test]
+fn settings_are_those_of_the_run_that_goes_on() {
+    let folder = Folder::new("named");
+    let mut mine = presets::find("emoji").expect("a preset");
+    mine.training.seed = 77;
+    fs::create_dir_all(folder.0.join("mine")).expect("a folder");
+    fs::write(folder.0.join("mine/config.toml"), mine.to_toml()).expect("settings");
+    fs::create_dir_all(folder.0.join("mine/checkpoint-000500")).expect("a folder");
+    let seed = |args: &[&str]| folder.settings(args).training.seed;
+    for set in ["output.dir=mine", "output.dir='mine'", "output.dir=\"mine\""] {
+        assert_eq!(seed(&["--set", set]), 77, "{set}");
+    }
 }
 
 #[test]

@@ -145,6 +145,8 @@ fn values_out_of_range_are_named_with_the_remedy() {
         ("optimizer.lr=0", "`optimizer.lr` is 0; it should be above 0; 1e-4 to 4e-4 is usual"),
         ("optimizer.lr=inf", "`optimizer.lr` is inf"),
         ("optimizer.lr=nan", "`optimizer.lr` is NaN"),
+        ("optimizer.lr=1e39", "above 0"),
+        ("optimizer.eps=1e-50", "above 0"),
         ("optimizer.beta1=1", "below 1"),
         ("optimizer.weight_decay=-0.1", "0 or more"),
         ("model.dropout=1", "below 1"),

@@ -30,8 +30,14 @@ fn kept(run: &Path) -> Vec<String> {
 fn going_back_begins_another_course() {
     let Some(gpu) = common::gpu() else { return };
     let folder = Folder::new("back");
+    let draws = ["sampling.every = 5", "sampling.steps = 2", "sampling.count = 1"];
     let settings = ["training.max_steps = 10", "checkpoints.every = 3", "checkpoints.keep = 3"];
+    let settings = [settings, draws].concat();
     run(&gpu, &config(&folder.0, &settings), Resume::Auto);
+    let grid = |of: &str, step: u64| {
+        fs::read(folder.0.join(of).join(format!("samples/step-{step:06}.png"))).ok()
+    };
+    let drawn = grid("", 10).expect("a grid");
     let whole = ["checkpoint-000006", "checkpoint-000009", "checkpoint-000010"];
     assert_eq!(kept(&folder.0), whole);
     let (first, before) = (read(&folder.0).snapshot, losses(&folder.0));
@@ -49,7 +55,28 @@ fn going_back_begins_another_course() {
     let after = losses(&folder.0);
     assert_eq!((after.len(), &after[..7]), (10, &before[..7]));
     assert_ne!(after[7..], before[7..]);
+    assert_eq!(grid("rewound-000010-1", 10).as_ref(), Some(&drawn));
+    assert_ne!(grid("", 10), Some(drawn.clone()));
 
+    // What was put aside is gone on from with its own rows and grids.
+    let aside = Resume::From(folder.0.join("rewound-000010-1"));
+    let longer = [&settings[1..], &["training.max_steps = 11"]].concat();
+    run(&gpu, &config(&folder.0, &longer), aside);
+    assert_eq!(losses(&folder.0)[..10], before[..]);
+    assert_eq!(grid("", 10), Some(drawn));
+    assert!(!folder.0.join("rewound-000010-1").exists());
+    let steps = kept(&folder.0).into_iter().filter(|name| name.starts_with("checkpoint"));
+    assert_eq!(steps.collect::<Vec<_>>(), ["checkpoint-000010", "checkpoint-000011"]);
+}
+
+/// A run that goes back to end sooner keeps what it ends with.
+#[test]
+fn going_back_to_end_sooner() {
+    let Some(gpu) = common::gpu() else { return };
+    let folder = Folder::new("sooner");
+    let settings = ["training.max_steps = 10", "checkpoints.every = 3", "checkpoints.keep = 3"];
+    run(&gpu, &config(&folder.0, &settings), Resume::Auto);
+    let from = || Resume::From(folder.0.join("checkpoint-000006"));
     // Fewer steps than there were: its last checkpoint is the newest, and stays.
     let shorter = ["training.max_steps = 8", "checkpoints.every = 3", "checkpoints.keep = 3"];
     let outcome = run(&gpu, &config(&folder.0, &shorter), from());

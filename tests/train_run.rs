@@ -14,6 +14,7 @@ use unnoise::kernels::Class;
 use unnoise::kernels::train::loss::LossKind;
 use unnoise::plan::Role;
 use unnoise::shape::{Shape, nhwc4_to_nchw};
+use unnoise::train::checkpoint;
 use unnoise::train::error::TrainError;
 use unnoise::train::folder::Resume;
 use unnoise::train::gradient::{Objective, gradient_plan};
@@ -182,6 +183,7 @@ fn a_run_that_diverges_stops_with_its_batch() {
         "optimizer.lr = 1e25",
         "lr.scheduler = 'constant'",
         "sampling.every = 4",
+        "checkpoints.every = 1",
     ];
     let config = config(&folder.0, &settings);
     let said = RefCell::new(String::new());
@@ -195,6 +197,9 @@ fn a_run_that_diverges_stops_with_its_batch() {
     let TrainError::Diverged { diverged, batch: Some(file) } = &error else { panic!("{error}") };
     assert_eq!((diverged.run, diverged.last_finite), (7, Some(diverged.step - 7)));
     assert!(error.to_string().contains("optimizer.lr (it is 1e25)"), "{error}");
+    // Nothing of after the last good update was saved, and so nothing of before it pushed out.
+    let saved = checkpoint::checkpoints(&folder.0).expect("the run");
+    assert_eq!(saved.iter().map(|(step, _)| Some(*step)).max(), Some(diverged.last_finite));
 
     let bytes = std::fs::read(file).expect("a file");
     let batch = Weights::from_bytes(bytes, "batch").expect("tensors");

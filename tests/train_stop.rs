@@ -26,7 +26,11 @@ impl Place {
 
     /// Begins to train 8x8 emoji, and goes on for hours if nobody stops it.
     fn train(&self, more: &[&str]) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_unnoise"));
+        self.train_by(Command::new(env!("CARGO_BIN_EXE_unnoise")), more)
+    }
+
+    /// The same by a command that takes what follows for `unnoise`.
+    fn train_by(&self, mut command: Command, more: &[&str]) -> Child {
         if let Some(name) = std::env::var_os("WGPU_ADAPTER_NAME").filter(|name| !name.is_empty()) {
             command.arg("--adapter").arg(name);
         }
@@ -121,6 +125,29 @@ fn signals_and_time_save_and_exit_with_0() {
     assert!(told.contains(&format!("(step {step})")), "it went on: {told}");
     assert!(told.contains("training.max_time is \"1s\" from now on"), "{told}");
     assert_eq!(rows(&place.run()), saved);
+}
+
+/// What `nohup` does: a run that was started to outlive its terminal does.
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    if common::gpu().is_none() {
+        return;
+    }
+    let place = Place::new("nohup");
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", r#"trap '' HUP; exec "$0" "$@""#, env!("CARGO_BIN_EXE_unnoise")]);
+    let mut child = place.train_by(nohup, &[]);
+    place.wait(&mut child, 0);
+    let before = place.left().snapshot.state.step;
+    signal(&child, "HUP");
+    place.wait(&mut child, before + 5);
+    signal(&child, "TERM");
+    assert_eq!(end(child).code(), Some(0));
+
+    let mut child = place.train(&[]);
+    place.wait(&mut child, place.left().snapshot.state.step);
+    signal(&child, "HUP");
+    assert_eq!(end(child).code(), Some(0), "a terminal that is gone: saved");
 }
 
 /// The whole command, with its steps on the GPU. KILLS=50 for a longer look (docs/testing.md).

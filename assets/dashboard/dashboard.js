@@ -13,22 +13,38 @@ let changed = Date.now();
 /** What the server has of a file beyond `from`; null if there is none. */
 async function part(path, from) {
   const response = await fetch(path, { cache: 'no-store', headers: from ? { Range: `bytes=${from}-` } : {} });
-  if (response.status === 416) return new Uint8Array();
+  if (response.status === 416) {
+    // Nothing new, or a file that has become shorter: a run that went back writes its rows anew.
+    const length = Number(/\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1] ?? from);
+    return length < from ? 'anew' : new Uint8Array();
+  }
   if (!response.ok) return null;
   const bytes = new Uint8Array(await response.arrayBuffer());
   // A server without ranges sends all of it.
-  return from && response.status === 200 ? bytes.subarray(from) : bytes;
+  if (!from || response.status !== 200) return bytes;
+  return bytes.length < from ? 'anew' : bytes.subarray(from);
 }
 
 async function readMetrics() {
-  const bytes = await part('metrics.jsonl', read);
+  let bytes = await part('metrics.jsonl', read);
+  if (bytes === 'anew') {
+    [read, rest, rows.length] = [0, '', 0];
+    bytes = await part('metrics.jsonl', 0);
+  }
   if (!bytes || bytes.length === 0) return false;
   read += bytes.length;
   const lines = (rest + new TextDecoder().decode(bytes)).split('\n');
   rest = lines.pop();
   for (const line of lines) {
     if (!line) continue;
-    const row = JSON.parse(line);
+    let row;
+    try {
+      row = JSON.parse(line);
+    } catch {
+      // The file was written anew, and has come past the place that was read up to.
+      [read, rest, rows.length] = [0, '', 0];
+      return false;
+    }
     // A run that went on from an earlier step writes those rows again.
     while (rows.length && rows[rows.length - 1].step >= row.step) rows.pop();
     rows.push(row);

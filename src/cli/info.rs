@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::path::Path;
 use unnoise::checkpoint::Checkpoint;
 use unnoise::config::UNetConfig;
+use unnoise::config::unet::ClassEmbedding;
 use unnoise::generate::network_plan;
 use unnoise::gpu::{AdapterSummary, Gpu, GpuError, plan_fits};
 use unnoise::kernels::Class;
@@ -35,7 +36,11 @@ pub async fn run(args: &Info, global: &Global, talk: Talk) -> Result<()> {
     if args.plan {
         return print(plan.to_string().trim_end());
     }
-    print(describe(&checkpoint, parameters, class_list(path)))?;
+    let classes = match unet.class_embedding {
+        Some(ClassEmbedding::Table(rows)) => class_list(path, rows),
+        _ => None,
+    };
+    print(describe(&checkpoint, parameters, classes))?;
     print(format_args!("\nOne evaluation of {} x {h}x{w}\n  {place}", args.batch))?;
     print(needs(&plan, &limits))?;
     plan_fits(&plan, &limits)?;
@@ -62,14 +67,14 @@ pub fn check(unet: &UNetConfig, weights: &Weights) -> Result<u64> {
 
 /// Names of the classes of a training run, by their numbers.
 #[cfg(feature = "train")]
-fn class_list(path: &Path) -> Option<String> {
+fn class_list(path: &Path, rows: usize) -> Option<String> {
     use unnoise::train::checkpoint::{learned_from, model_folder};
-    learned_from(&model_folder(path).ok()?.0)?.class_list()
+    learned_from(&model_folder(path).ok()?.0)?.class_list(rows)
 }
 
 /// Only runs have names for them.
 #[cfg(not(feature = "train"))]
-fn class_list(_path: &Path) -> Option<String> {
+fn class_list(_path: &Path, _rows: usize) -> Option<String> {
     None
 }
 

@@ -17,15 +17,40 @@ static STATE: AtomicU8 = AtomicU8::new(NOT_WATCHED);
 #[error("interrupted")]
 struct Interrupted;
 
-/// Takes over Ctrl-C and the polite signals for the rest of the process.
+/// Takes over Ctrl-C and the polite signals for the rest of the process, but for those that whoever started it wants
+/// ignored: `nohup` a hang-up, a script's `&` Ctrl-C.
+#[cfg(unix)]
+pub fn install() {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let ignored = ignored();
+    let wanted =
+        [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
+    // Without a handler the process ends at once, which is right too.
+    if let Ok(mut signals) = signal_hook::iterator::Signals::new(wanted) {
+        std::thread::spawn(move || signals.forever().for_each(|_| press()));
+    }
+}
+
+/// The set of signals that are ignored, the first one in the lowest bit; none where the system does not say.
+#[cfg(unix)]
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Takes over Ctrl-C for the rest of the process.
+#[cfg(windows)]
 pub fn install() {
     // Without a handler the process ends at once, which is right too.
-    let _ = ctrlc::set_handler(|| {
-        if STATE.compare_exchange(WATCHED, PRESSED, Ordering::SeqCst, Ordering::SeqCst).is_err() {
-            // Nothing is being made, or this is the second time.
-            std::process::exit(EXIT_CODE.into());
-        }
-    });
+    let _ = ctrlc::set_handler(press);
+}
+
+fn press() {
+    if STATE.compare_exchange(WATCHED, PRESSED, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+        // Nothing is being made, or this is the second time.
+        std::process::exit(EXIT_CODE.into());
+    }
 }
 
 /// While this lives, Ctrl-C only makes [`check`] fail.

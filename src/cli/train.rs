@@ -7,6 +7,7 @@ use super::train_args::Train;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
+use unnoise::train::checkpoint::checkpoints;
 use unnoise::train::config::{Config, Layer, Output};
 use unnoise::train::folder::{CONFIG, Resume};
 use unnoise::train::interrupt::Stop;
@@ -20,7 +21,7 @@ pub async fn run(args: &Train, global: &Global, talk: Talk) -> Result<()> {
         layers.push(Layer::set(text)?);
     }
     let out = layers.iter().rev().find(|layer| layer.key == "output.dir");
-    let out = out.map(|layer| layer.value.clone());
+    let out = out.map(Layer::text);
     // A checkpoint is gone on from in its own run and with its settings, unless something else is asked for.
     let source = match &args.resume {
         Resume::From(from) if args.config.is_none() && from.exists() => Some(run_of(from)),
@@ -31,6 +32,9 @@ pub async fn run(args: &Train, global: &Global, talk: Talk) -> Result<()> {
         layers.push(Layer { at, key, value: source.display().to_string() });
     }
     let file = file(args, source.or(out.map(PathBuf::from)))?;
+    if let (None, Some((name, _))) = (&args.config, &file) {
+        talk.say(format_args!("Settings of {name}"));
+    }
     let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
     let mut gpu = None;
     let preset = match (&args.preset, file) {
@@ -87,14 +91,15 @@ fn run_of(from: &Path) -> PathBuf {
 }
 
 /// Name and text of the settings to begin from: the file that was named or, where nothing was, that of
-/// `run`, which would go on.
+/// `run`, which would go on. One that never came to a checkpoint has nothing to go on with.
 fn file(args: &Train, run: Option<PathBuf>) -> Result<Option<(String, String)>> {
     let path = match &args.config {
         Some(path) => path.clone(),
         None if args.preset.is_some() || args.resume == Resume::Never => return Ok(None),
         None => {
-            let path = run.unwrap_or_else(|| Output::default().dir.into()).join(CONFIG);
-            if !path.exists() {
+            let run = run.unwrap_or_else(|| Output::default().dir.into());
+            let path = run.join(CONFIG);
+            if !path.exists() || checkpoints(&run)?.is_empty() {
                 return Ok(None);
             }
             path

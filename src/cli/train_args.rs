@@ -6,9 +6,9 @@ use unnoise::train::config::{FLAGS, Layer, OTHERS};
 use unnoise::train::folder::Resume;
 
 pub const TRAIN_EXAMPLES: &str = "\
-Settings come from a preset, a TOML file over it, flags over that, and --set over all. Without any of
-them a run goes on with the settings it has, or begins with the built-in emoji. --print-config shows
-what that comes to; a run writes it to config.toml.
+Settings come from a preset, a TOML file over it, flags over that, and --set over all. A run that has
+checkpoints goes on with its own settings, under flags and --set, unless a file or a preset is given; a new
+one begins with the built-in emoji. --print-config shows what that comes to; a run writes it to config.toml.
 
 Presets: emoji-tiny, emoji, mnist, cifar10-small, ddpm-cifar10, ddpm-256, improved-ddpm-cifar10,
 diffusers-unconditional.

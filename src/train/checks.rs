@@ -44,7 +44,7 @@ pub fn same_run(
     let state = &snapshot.state;
     let what = if state.data.sha256 != data.identity() {
         // In memory the pixels are compared, on disk names and sizes: a smaller cache makes other data of the same.
-        let alike = state.data.items == data.len() as u64;
+        let alike = state.data.items == data.len() as u64 || state.data.path == config.data.path;
         let cache = " or, if it is the same, with another data.cache_mib";
         &format!("on other data{}", if alike { cache } else { "" })
     } else if state.seed != config.training.seed {

@@ -1,7 +1,7 @@
 //! What a run says before it begins.
 
 use super::checkpoint::{Restored, Skipped};
-use super::config::{Change, Config};
+use super::config::{Change, Config, LrScheduler};
 use super::dataset::Broken;
 use super::folder::Folder;
 use super::step::StepPlan;
@@ -44,7 +44,7 @@ pub fn settings(folder: &Folder, config: &Config, talk: &Talk<'_>) {
         (talk.say)(&format!("{key} is {after} from now on; it was {before}"));
     }
     let (set, used) = (config.lr.warmup_steps, config.warmup_steps());
-    if set != used {
+    if set != used && config.lr.scheduler != LrScheduler::Constant {
         let steps = config.training.max_steps;
         (talk.say)(&format!(
             "The warm-up is {used} steps: lr.warmup_steps, {set}, does not fit {steps}"

@@ -1,7 +1,7 @@
 //! The training loop around the [`Engine`]: what is fed to it, what is read from it, and what is left on
 //! the disk.
 
-use super::checkpoint::{self, RunError, Snapshot, State};
+use super::checkpoint::{self, RunError, Snapshot, State, Tensor};
 use super::config::Config;
 use super::dashboard;
 use super::dataset::{Broken, Dataset};
@@ -11,7 +11,7 @@ use super::feed::{self, Feed};
 use super::folder::{Folder, Resume};
 use super::init;
 use super::interrupt::{Reason, Stop};
-use super::log::{self, Kinds, Log, LogError, Progress};
+use super::log::{self, Kinds, Log, Progress};
 use super::preview;
 use super::recipe::Recipe;
 use super::step::StepPlan;
@@ -65,6 +65,7 @@ pub fn run(
     say::broken(&data.skipped(), talk);
     let (unet, scheduler) = checks::network(config, &data)?;
     let folder = Folder::open(config, resume)?;
+    dashboard::write(&folder.path)?;
     say::restored(&folder, talk);
     if let Some(restored) = &folder.restored {
         restored.snapshot.check(&unet)?;
@@ -151,9 +152,11 @@ impl<'a> Trainer<'a> {
         let feed = Feed::new(&data, layout, &engine, config, state.step, state.cursor)?;
         // Nothing of the run has changed so far: settings that do not fit the machine leave it as it was.
         for path in folder.begin(config)? {
-            (talk.say)(&format!("A later checkpoint is kept as {}", path.display()));
+            (talk.say)(&format!("A checkpoint of the course before is kept as {}", path.display()));
         }
-        dashboard::write(&folder.path)?;
+        if folder.path.join("samples").is_dir() {
+            dashboard::index_samples(&folder.path)?;
+        }
         let kinds = Kinds {
             csv: config.output.csv,
             jsonl: config.output.jsonl,
@@ -200,9 +203,7 @@ impl<'a> Trainer<'a> {
                     Ok(updates) => updates,
                     Err(error) => {
                         // The data are at fault, and what has been learned is sound.
-                        if self.state.step > 0 && self.save().is_ok() {
-                            self.say(&format!("Saved after step {}", self.state.step));
-                        }
+                        self.rescue();
                         return Err(error);
                     }
                 };
@@ -214,26 +215,48 @@ impl<'a> Trainer<'a> {
                 stopped.is_some()
             };
             let done = pollster::block_on(self.engine.run(&updates, &mut stop))?;
-            self.account(&updates, done)?;
+            if let Err(error) = self.account(&updates, done) {
+                // A log that cannot be written, for want of room usually: what has been learned may still be kept.
+                if matches!(error, TrainError::Log(_)) {
+                    self.rescue();
+                }
+                return Err(error);
+            }
             let per_step = began.elapsed().as_secs_f64() / done.max(1) as f64;
             round = ((ROUND.as_secs_f64() / per_step) as usize).clamp(1, 2 * round);
 
             if done == 0 || stopped.is_some() {
                 continue;
             }
-            // First what must not be lost.
-            if self.due(self.config.checkpoints.every) || self.state.step == total {
+            // First what must not be lost. While updates are left out there is nothing new, and what there is may be past
+            // help: it must not push out what was saved before.
+            if self.due(self.config.checkpoints.every) && self.watch.run() == 0 {
                 self.save()?;
             }
             if self.due(self.config.sampling.every) {
                 self.preview()?;
             }
         }
+        if self.watch.run() > 0 {
+            self.say(&format!(
+                "The last {} updates were left out, not being finite. If more are, go on from an earlier checkpoint, with a \
+                 lower optimizer.lr: --resume {}/checkpoint-...",
+                self.watch.run(),
+                self.folder.path.display()
+            ));
+        }
         let checkpoint = match &self.last_checkpoint {
             Some(last) if last.ends_with(checkpoint::folder_name(self.state.step)) => last.clone(),
             _ => self.save()?,
         };
         Ok(Outcome { step: self.state.step, stopped, checkpoint })
+    }
+
+    /// Saves what there is, where something else went wrong.
+    fn rescue(&mut self) {
+        if self.state.step > 0 && self.save().is_ok() {
+            self.say(&format!("Saved after step {}", self.state.step));
+        }
     }
 
     /// A sentence for the user, above the bar where there is one.
@@ -267,6 +290,7 @@ impl<'a> Trainer<'a> {
         let rows = pollster::block_on(self.engine.metrics(self.state.step as u32, done))?;
         let training = &self.config.training;
         let of_update = training.batch_size * training.gradient_accumulation_steps;
+        let mut logged = Ok(());
         for (index, row) in rows.into_iter().enumerate() {
             let lr = self.recipe.lr(self.state.step);
             self.state.step += 1;
@@ -288,33 +312,37 @@ impl<'a> Trainer<'a> {
             let row = log_row(&self.state, &row, loss_smoothed, lr);
             self.progress.set(&row);
             if step.is_multiple_of(training.log_every) {
-                self.log.row(&row, self.progress.rate().images)?;
+                // The state has to be that of the last update, also where a row cannot be written.
+                logged = logged.and_then(|()| self.log.row(&row, self.progress.rate().images));
                 self.state.metrics.push(row);
             }
         }
-        Ok(())
+        Ok(logged?)
     }
 
     fn preview(&mut self) -> Result<(), TrainError> {
         self.progress.doing("drawing pictures");
         let weights = pollster::block_on(self.engine.average(0))?;
+        // Pictures that cannot be drawn or written are no reason to stop learning.
+        if let Err(error) = self.draw(&weights) {
+            self.say(&format!("Step {}: no pictures, {error}", self.state.step));
+        }
+        Ok(())
+    }
+
+    fn draw(&mut self, weights: &[Tensor]) -> Result<(), Box<dyn std::error::Error>> {
         let (config, step) = (self.config, self.state.step);
         let stop = || self.talk.stop.reason().is_some();
         let (unet, scheduler) = (&self.unet, &self.scheduler);
-        let pictures = match preview::grid(self.gpu, config, unet, scheduler, &weights, &stop) {
-            Ok(Some(pictures)) => pictures,
-            Ok(None) => return Ok(()),
-            // A picture that cannot be drawn is no reason to stop learning.
-            Err(error) => {
-                self.say(&format!("Step {step}: no pictures, {error}"));
-                return Ok(());
-            }
-        };
+        let grid = preview::grid(self.gpu, config, unet, scheduler, weights, &stop)?;
+        let Some(pictures) = grid else { return Ok(()) };
         let path = sample_path(&self.folder.path, step);
-        let bytes = pictures.png(&[]).map_err(LogError::from)?;
-        let written = std::fs::create_dir_all(self.folder.path.join("samples"))
-            .and_then(|()| std::fs::write(&path, bytes));
-        written.map_err(|e| RunError::io(&path, &e))?;
+        let folder = self.folder.path.join("samples");
+        let (bytes, hidden) = (pictures.png(&[])?, folder.join(".grid.tmp"));
+        std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::write(&hidden, bytes))
+            .and_then(|()| std::fs::rename(&hidden, &path))
+            .map_err(|e| RunError::io(&path, &e))?;
         dashboard::index_samples(&self.folder.path)?;
         Ok(self.log.picture("samples", step, &pictures)?)
     }
@@ -333,9 +361,18 @@ impl<'a> Trainer<'a> {
             exp_avg_sq: learned.exp_avg_sq,
             state: self.state.clone(),
         };
-        let path = checkpoint::save(&self.folder.path, &snapshot)?;
+        let (run, keep) = (&self.folder.path, self.config.checkpoints.keep);
+        let path = match checkpoint::save(run, &snapshot) {
+            // Older ones than are wanted may make room for it.
+            Err(RunError::Full { .. }) if !checkpoint::prune(run, keep)?.is_empty() => {
+                checkpoint::save(run, &snapshot)?
+            }
+            saved => saved?,
+        };
         self.state.metrics.clear();
-        checkpoint::prune(&self.folder.path, self.config.checkpoints.keep)?;
+        if self.watch.run() == 0 {
+            checkpoint::prune(run, keep)?;
+        }
         self.last_checkpoint = Some(path.clone());
         Ok(path)
     }

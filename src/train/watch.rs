@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[error(
     "{run} steps in a row had a loss or gradient that is not finite, up to step {step}{}. Lower \
-     optimizer.lr (it is {lr:e}), lengthen lr.warmup_steps, or set optimizer.max_grad_norm to 1; then \
-     go on from the last checkpoint, which is not affected.",
+     optimizer.lr (it is {lr:e}), lengthen lr.warmup_steps, or set optimizer.max_grad_norm to 1. None of these steps has been \
+     saved: a run goes on from its last checkpoint before them, or from an earlier one with --resume.",
     last(*.last_finite)
 )]
 pub struct Diverged {
@@ -26,7 +26,7 @@ pub struct Diverged {
 
 fn last(step: Option<u64>) -> String {
     step.map_or_else(
-        || ", and none was finite".to_owned(),
+        || ", and none since this start was finite".to_owned(),
         |step| format!(" (step {step} was the last good one)"),
     )
 }
@@ -63,6 +63,11 @@ impl Watch {
             return Err(Diverged { step, run, last_finite, lr });
         }
         Ok(true)
+    }
+
+    /// Steps left out in a row, up to the last.
+    pub fn run(&self) -> u64 {
+        self.run
     }
 
     /// Steps left out in all.
@@ -117,7 +122,7 @@ mod tests {
         assert!(text.contains("up to step 7 (step 4 was the last good one)"), "{text}");
         assert!(text.contains("it is 1e-4"), "{text}");
         let text = Diverged { last_finite: None, ..diverged }.to_string();
-        assert!(text.contains("none was finite"), "{text}");
+        assert!(text.contains("none since this start was finite"), "{text}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub enum RunError {
         run: PathBuf,
         /// The checkpoint's name.
         name: String,
-        /// Bytes of all its files.
+        /// Bytes of all its files, about.
         need: u64,
     },
     /// Tensors that are not to be saved.

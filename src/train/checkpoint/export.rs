@@ -3,6 +3,7 @@
 use super::*;
 use crate::checkpoint::Checkpoint;
 use crate::config::PipelineConfig;
+use crate::config::unet::ClassEmbedding;
 use crate::weights::{ParamSpec, safetensors};
 use crate::words;
 use std::fmt::Write;
@@ -97,21 +98,25 @@ fn card(
         if half { "f16" } else { "f32" },
     );
     if let Some(state) = state {
+        let rows = match unet.class_embedding {
+            Some(ClassEmbedding::Table(rows)) => rows,
+            _ => 0,
+        };
         let State { version, adapter, step, seed, data, ema_max_decay, seconds, .. } = state;
         let average = match ema_max_decay.first() {
             Some(rate) => format!("moving average (EMA up to {rate})"),
             None => "the weights themselves".to_owned(),
         };
         let time = words::duration(*seconds);
-        let rows = [
+        let lines = [
             ("trained with", format!("unnoise {version} on {adapter}")),
             ("data", format!("{}: {}", data.path, data.description)),
             ("steps", format!("{step}, in {time}, seed {seed}")),
             ("weights", average),
         ];
-        let classes = data.class_list().map(|list| ("classes", list));
+        let classes = data.class_list(rows).map(|list| ("classes", list));
         text += "\n| | |\n|---|---|\n";
-        for (key, value) in rows.into_iter().chain(classes) {
+        for (key, value) in lines.into_iter().chain(classes) {
             // A card is text in memory: writing to it does not fail.
             let _ = writeln!(text, "| {key} | {} |", value.replace('|', "/"));
         }

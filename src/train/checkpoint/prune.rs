@@ -3,6 +3,7 @@
 use super::manifest::{Manifest, verify};
 use super::save::{point, remove};
 use super::*;
+use std::fs;
 
 /// Removes all but the newest `keep` whole checkpoints of a run, once the newest one has been read back
 /// and verified; 0 keeps all. Those removed.
@@ -29,9 +30,10 @@ pub fn prune(run: &Path, keep: usize) -> Result<Vec<PathBuf>, RunError> {
     Ok(removed)
 }
 
-/// Puts aside, as `rewound-…`, the checkpoints of a run that are not from before `from`, one of its own checkpoints or one that
-/// had been put aside: a run that goes on from it would find them again. `from` then has a checkpoint's name, and `latest` that
-/// name. Where those put aside are now.
+/// Puts aside, as `rewound-…`, the checkpoints of a run that are not of the course that led to `from`, one of its own checkpoints
+/// or one that had been put aside: a run that goes on from it would find them again. Tables of metrics and later grids go with the
+/// newest of them, and those that went with `from` come back. `from` then has a checkpoint's name, and `latest` that name. Where
+/// those put aside are now.
 ///
 /// # Errors
 /// [`RunError::Io`].
@@ -39,12 +41,17 @@ pub fn rewind(run: &Path, from: &Path, step: u64) -> Result<Vec<PathBuf>, RunErr
     let name = folder_name(step);
     let disk = &mut RealDisk;
     let own = from.file_name() == Some(name.as_ref());
-    let rivals = checkpoints(run)?.into_iter().filter(|&(at, _)| at > step || (at == step && !own));
+    // One that was put aside is of another course of the run than those that are there.
+    let rivals = checkpoints(run)?.into_iter().filter(|&(at, _)| at > step || !own);
     let mut moved = Vec::new();
     for (at, folder) in rivals {
         moved.push(put_aside(disk, run, at, &folder)?);
     }
+    if let Some(newest) = moved.first() {
+        leave(run, newest, step)?;
+    }
     if !own {
+        bring_back(from, run)?;
         disk.rename(from, &run.join(&name)).map_err(|e| RunError::io(from, &e))?;
     }
     if !own || !moved.is_empty() {
@@ -69,4 +76,46 @@ pub(super) fn put_aside(
         }
         n += 1;
     }
+}
+
+/// Tables of a course of a run.
+const TABLES: [&str; 2] = ["metrics.csv", "metrics.jsonl"];
+/// Its grids.
+const GRIDS: &str = "samples";
+
+/// Leaves copies of the tables, and the grids after `step`, with a checkpoint that was put aside.
+fn leave(run: &Path, aside: &Path, step: u64) -> Result<(), RunError> {
+    for name in TABLES.iter().filter(|name| run.join(name).exists()) {
+        fs::copy(run.join(name), aside.join(name)).map_err(|e| RunError::io(aside, &e))?;
+    }
+    let later = |name: &str| {
+        let digits = name.strip_prefix("step-").and_then(|rest| rest.strip_suffix(".png"));
+        digits.and_then(|digits| digits.parse().ok()).is_some_and(|at: u64| at > step)
+    };
+    grids(run, aside, &later)
+}
+
+/// Takes back what [`leave`] left.
+fn bring_back(aside: &Path, run: &Path) -> Result<(), RunError> {
+    for name in TABLES.iter().filter(|name| aside.join(name).exists()) {
+        fs::rename(aside.join(name), run.join(name)).map_err(|e| RunError::io(run, &e))?;
+    }
+    grids(aside, run, &|_| true)?;
+    // Empty now, or never there.
+    let _ = fs::remove_dir(aside.join(GRIDS));
+    Ok(())
+}
+
+/// Moves grids of the names that `which` accepts.
+fn grids(from: &Path, to: &Path, which: &dyn Fn(&str) -> bool) -> Result<(), RunError> {
+    let (from, to) = (from.join(GRIDS), to.join(GRIDS));
+    let Ok(entries) = from.read_dir() else { return Ok(()) };
+    for name in entries.flatten().map(|entry| entry.file_name()) {
+        if name.to_str().is_some_and(which) {
+            fs::create_dir_all(&to)
+                .and_then(|()| fs::rename(from.join(&name), to.join(&name)))
+                .map_err(|e| RunError::io(&to, &e))?;
+        }
+    }
+    Ok(())
 }

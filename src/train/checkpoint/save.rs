@@ -45,15 +45,17 @@ pub fn save_on(disk: &mut dyn Disk, run: &Path, snapshot: &Snapshot) -> Result<P
     if let Err((path, error)) = result {
         // What is left of it only takes room. If this fails too, the next save removes it.
         let _ = disk.remove_folder(&hidden);
-        return Err(match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                RunError::Full { run: run.to_owned(), name, need }
-            }
-            _ => RunError::io(&path, &error),
+        return Err(match is_full(&error) {
+            true => RunError::Full { run: run.to_owned(), name, need },
+            false => RunError::io(&path, &error),
         });
     }
     point(disk, run, &name)?;
     Ok(target)
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// What a checkpoint that is there says of itself.
@@ -68,7 +70,10 @@ pub(super) fn point(disk: &mut dyn Disk, run: &Path, name: &str) -> Result<(), R
     disk.write(&hidden, format!("{name}\n").as_bytes())
         .and_then(|()| disk.rename(&hidden, &target))
         .and_then(|()| disk.sync_folder(run))
-        .map_err(|e| RunError::io(&target, &e))
+        .map_err(|e| match is_full(&e) {
+            true => RunError::Full { run: run.to_owned(), name: LATEST.to_owned(), need: 4096 },
+            false => RunError::io(&target, &e),
+        })
 }
 
 /// Takes a checkpoint away: out of sight first, so that no half of it is ever seen.
@@ -92,7 +97,14 @@ fn sweep(disk: &mut dyn Disk, run: &Path) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Bytes of the tensors, once they are known to be worth keeping: a run that has diverged must not push
+/// Of a tensor's line in its file, about.
+const HEADER_BYTES: u64 = 150;
+/// Of the configs, the manifest and the state.
+const OTHER_BYTES: u64 = 16 << 10;
+/// Of a row of metrics in the state.
+const ROW_BYTES: u64 = 500;
+
+/// Bytes of the files, about, once they are known to be worth keeping: a run that has diverged must not push
 /// its good checkpoints out.
 fn check(name: &str, snapshot: &Snapshot) -> Result<u64, RunError> {
     let (have, need) = (snapshot.averages.len(), snapshot.state.ema_max_decay.len());
@@ -105,11 +117,11 @@ fn check(name: &str, snapshot: &Snapshot) -> Result<u64, RunError> {
         ("the first moment", &snapshot.exp_avg),
         ("the second moment", &snapshot.exp_avg_sq),
     ];
-    let mut bytes = 0;
+    let mut bytes = OTHER_BYTES + ROW_BYTES * snapshot.state.metrics.len() as u64;
     for (of, tensors) in lists.into_iter().chain(averages) {
         for tensor in tensors {
             safetensors::check(&tensor.name, &tensor.shape, tensor.values.len())?;
-            bytes += 4 * tensor.values.len() as u64;
+            bytes += 4 * tensor.values.len() as u64 + HEADER_BYTES;
             if let Some(index) = tensor.values.iter().position(|v| !v.is_finite()) {
                 return Err(RunError::NotFinite {
                     name: name.to_owned(),

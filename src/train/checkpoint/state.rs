@@ -61,10 +61,13 @@ pub struct DataIdentity {
 }
 
 impl DataIdentity {
-    /// `0 cat, 1 dog; 2 is none`, of a class-conditional run.
-    pub fn class_list(&self) -> Option<String> {
+    /// `0 cat, 1 dog; 2 is none`, of a class-conditional run whose network has a table of `rows` classes: one that is dropped at
+    /// times has a row for none.
+    pub fn class_list(&self, rows: usize) -> Option<String> {
         let number = |(i, name): (usize, &String)| format!("{i} {name}");
         let all: Vec<String> = self.classes.iter().enumerate().map(number).collect();
-        (!all.is_empty()).then(|| format!("{}; {} is none", all.join(", "), all.len()))
+        let none =
+            if rows > all.len() { format!("; {} is none", all.len()) } else { String::new() };
+        (!all.is_empty()).then(|| all.join(", ") + &none)
     }
 }

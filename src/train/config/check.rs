@@ -38,7 +38,8 @@ impl Config {
             return wrong("data.background", &data.background, "a colour as #rrggbb");
         }
 
-        let positive = |x: f64| x.is_finite() && x > 0.0;
+        // The GPU has 32 bits: what they cannot hold would be infinite, or nothing.
+        let positive = |x: f64| x > 0.0 && (x as f32).is_normal();
         let not_negative = |x: f64| x.is_finite() && x >= 0.0;
         let below_one = |x: f64| (0.0..1.0).contains(&x);
         let any_share = |x: f64| (0.0..=1.0).contains(&x);

@@ -34,6 +34,13 @@ impl Layer {
         }
         Ok(Self { at: "--set".to_owned(), key, value })
     }
+
+    /// The value as a text: what a TOML string says, or what is there.
+    pub fn text(&self) -> String {
+        let parsed = format!("x = {}", self.value).parse::<Table>().ok();
+        let text = parsed.as_ref().and_then(|table| table.get("x")).and_then(Value::as_str);
+        text.unwrap_or(&self.value).to_owned()
+    }
 }
 
 /// A setting that differs between two configurations.

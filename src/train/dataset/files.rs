@@ -229,7 +229,7 @@ pub(super) fn gunzip(file: &str, packed: impl Read, limit: u64) -> Result<Vec<u8
             what: "unpacks to more bytes than fit in memory, at least",
             have: have as u64,
             limit,
-            remedy: "Unpack it, or raise the memory for data.",
+            remedy: "Unpack it, or allow more with --set data.cache_mib=8192.",
         }),
         Ok(_) => Ok(out),
     }
