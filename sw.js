@@ -1,7 +1,7 @@
 // Lets the page open without a network after the first visit. The network always comes first, so that nobody is stuck
 // with an old page; models are kept by www/model-cache.js and pass through here untouched.
 
-const STORE = 'unnoise-page-1';
+const STORE = 'unnoise-page-2';
 const PAGE = [
   './',
   './www/app.js', './www/client.js', './www/controls.js', './www/errors.js', './www/grid.js', './www/model-cache.js',
@@ -10,8 +10,25 @@ const PAGE = [
   './pkg/unnoise.js', './pkg/unnoise_bg.wasm',
 ];
 
+/** Keeps all of the page or nothing: modules of two versions do not fit each other. `no-cache` asks the server again. */
+async function keep() {
+  const responses = await Promise.all(PAGE.map(async (path) => {
+    const response = await fetch(path, { cache: 'no-cache' });
+    if (!response.ok) throw new Error(`${path}: status ${response.status}`);
+    return response;
+  }));
+  const store = await caches.open(STORE);
+  await Promise.all(PAGE.map((path, i) => store.put(new URL(path, location.href).href, responses[i])));
+}
+
 self.addEventListener('install', (event) => {
-  event.waitUntil(caches.open(STORE).then((store) => store.addAll(PAGE)).then(() => self.skipWaiting()));
+  event.waitUntil(keep().then(() => self.skipWaiting()));
+});
+
+self.addEventListener('activate', (event) => {
+  event.waitUntil(caches.keys().then((names) => Promise.all(
+    names.filter((name) => name.startsWith('unnoise-page-') && name !== STORE).map((name) => caches.delete(name)),
+  )));
 });
 
 self.addEventListener('fetch', (event) => {
@@ -20,14 +37,15 @@ self.addEventListener('fetch', (event) => {
   const mine = request.method === 'GET' && url.origin === location.origin && PAGE.some((path) => new URL(path, location.href).href === url.origin + url.pathname);
   if (!mine) return;
   event.respondWith((async () => {
-    const store = await caches.open(STORE);
-    const key = url.origin + url.pathname;
     try {
-      const response = await fetch(request);
-      if (response.ok) event.waitUntil(store.put(key, response.clone()).catch(() => {}));
+      // A navigation's request takes no options; browsers ask again for that by themselves.
+      const navigates = request.mode === 'navigate';
+      const response = await (navigates ? fetch(request) : fetch(request, { cache: 'no-cache' }));
+      if (navigates && response.ok) event.waitUntil(keep().catch(() => {}));
       return response;
     } catch (error) {
-      const kept = await store.match(key);
+      const store = await caches.open(STORE);
+      const kept = await store.match(url.origin + url.pathname);
       if (kept) return kept;
       throw error;
     }

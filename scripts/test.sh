@@ -14,7 +14,7 @@ MAX_WASM_GZIP_BYTES=120000
 EXPECTED_GPU_TESTS=190
 EXPECTED_SWIFTSHADER_TESTS=153
 # Page tests, in each browser; Firefox's driver can do a little less.
-EXPECTED_PAGE_TESTS=106
+EXPECTED_PAGE_TESTS=111
 
 STAGES="format clippy clippy-wasm doc native swiftshader wasm chromium firefox"
 

@@ -64,6 +64,27 @@ fn a_picture_does_not_depend_on_its_batch() {
     assert_eq!(bits(&fourth), bits(&together[3 * one..4 * one]));
 }
 
+/// Batch after batch, the steps are told in their order, and none twice as if it were another's.
+#[test]
+fn progress_only_goes_forward() {
+    let Some(gpu) = common::gpu() else { return };
+    let model = emoji(&gpu);
+    let request = Request { count: 5, batch: Some(2), steps: 100, ..short() };
+    let run = block_on(model.start(request.clone())).unwrap();
+    let mut last = 0;
+    loop {
+        let at = block_on(run.advance()).unwrap();
+        assert!(at.step <= request.steps && at.image <= 4 && at.batch == 2, "{at:?}");
+        let done = at.image / at.batch * request.steps + at.step;
+        assert!(done >= last, "{last} and then {at:?}");
+        last = done;
+        if at.done {
+            break;
+        }
+    }
+    assert_eq!(last, 3 * request.steps);
+}
+
 #[test]
 fn a_stopped_run_leaves_the_model_ready() {
     let Some(gpu) = common::gpu() else { return };

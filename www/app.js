@@ -138,6 +138,9 @@ const ACTS = {
   reload: ['Reload the page', 'Space'],
 };
 
+/** The class that a model takes for the one that is wanted; null where it takes none. */
+const classOf = (info, wanted) => (info.num_classes === null ? null : Math.min(wanted ?? 0, info.num_classes - 1));
+
 function act() {
   if (phase === 'sampling') return 'stop';
   if (phase === 'error') return trouble.act;
@@ -173,6 +176,8 @@ function render() {
 function set(change) {
   const before = state;
   state = { ...state, ...change };
+  // Of another model the class is settled once that has arrived.
+  if (model && state.model === before.model) state.classLabel = classOf(model.info, state.classLabel);
   const changed = (key) => before[key] !== state[key];
   window.history.replaceState(null, '', format(state));
   controls.put(local.keys());
@@ -295,7 +300,7 @@ function arrived(id) {
   showGpu(model.gpu);
   ui['class-field'].hidden = info.num_classes === null;
   ui.class.max = String((info.num_classes ?? 1) - 1);
-  const classLabel = info.num_classes === null ? null : Math.min(state.classLabel ?? 0, info.num_classes - 1);
+  const classLabel = classOf(info, state.classLabel);
   if (!id.startsWith('files:') && !BUNDLED.some((one) => one.id === id)) {
     store.write('models', [id, ...(store.read('models') ?? []).filter((other) => other !== id)].slice(0, 8));
   }
@@ -346,7 +351,6 @@ async function generate() {
   const stop = new AbortController();
   const wanted = request();
   const made_ = key();
-  const every = Math.ceil((views().length * bytesOf() * wanted.steps) / HISTORY_BYTES);
   const own = (running = { stop, request: wanted, steps: null });
   const begun = performance.now();
   made = null;
@@ -355,7 +359,7 @@ async function generate() {
   status(`Step 0 of ${wanted.steps}`);
   enter('sampling');
   announce(`Generating ${plural(wanted.count, 'picture')}.`);
-  let told = 0;
+  let spoken = 0;
   try {
     // A seed typed a moment ago: its noise is what the run begins as.
     await noising;
@@ -376,7 +380,10 @@ async function generate() {
         return;
       }
       const picture = step.pictures?.[state.show] ?? step.rgba;
-      if (step.pictures && step.step % every === 0) history.push({ step: step.step, t: step.t, image: step.image, pictures: step.pictures });
+      // Pictures that do not fit the GPU's memory together come batch after batch, each with all its steps.
+      const [batches, before] = [Math.ceil(step.count / step.batch), Math.floor(step.image / step.batch) * step.steps];
+      const every = Math.ceil((views().length * bytesOf() * step.steps * batches) / HISTORY_BYTES);
+      if (step.pictures && (before + step.step) % every === 0) history.push({ step: step.step, t: step.t, first: batches > 1 ? step.image : null, pictures: step.pictures });
       if (picture) show(picture, step.step, step.pictures[state.show] ? state.show : Object.keys(step.pictures)[0]);
       ui.progress.value = step.progress;
       status([
@@ -387,8 +394,8 @@ async function generate() {
       ].filter(Boolean).join(' · '));
       // A long run speaks up now and then; a short one is over before a sentence is.
       const quarter = Math.floor(4 * step.progress);
-      if (quarter > told && performance.now() - begun > 8000) announce(`${25 * quarter} percent.`);
-      told = Math.max(told, quarter);
+      if (quarter > spoken && performance.now() - begun > 8000) announce(`${25 * quarter} percent.`);
+      spoken = Math.max(spoken, quarter);
     }
   } catch (error) {
     if (running !== own) return;
@@ -412,8 +419,7 @@ function finish(step, made_) {
   history.push({ step: step.steps, t: step.t, pictures: { x_t: step.rgba, pred_x0: step.rgba } });
   show(step.rgba, step.steps, 'x_t');
   ui.progress.value = 1;
-  ui.timeline.max = String(history.length - 1);
-  ui.timeline.value = ui.timeline.max;
+  atEnd();
   const text = `${plural(step.count, 'picture')} in ${span(step.seconds)} · ${pace(step.itPerSecond)}`;
   status(text);
   announce(`Done: ${text}.`);
@@ -421,9 +427,22 @@ function finish(step, made_) {
   viewer.refresh();
 }
 
-function stopped() {
+/** A moment of the run in words. */
+const told = ({ step, t, first = null }) => [
+  step ? `Step ${step} of ${ran.steps}` : `Noise · before step 1 of ${ran.steps}`,
+  first !== null && `picture ${first + 1} on`,
+  step && `t = ${t}`,
+].filter(Boolean).join(' · ');
+
+/** The timeline at its end. */
+function atEnd() {
   ui.timeline.max = String(history.length - 1);
   ui.timeline.value = ui.timeline.max;
+  if (history.length) ui.timeline.setAttribute('aria-valuetext', told(history.at(-1)));
+}
+
+function stopped() {
+  atEnd();
   status(`Stopped at step ${shown?.step ?? 0} of ${ran.steps}`);
   announce('Stopped.');
   enter('ready');
@@ -470,6 +489,8 @@ function press() {
       return running?.stop.abort();
     case 'another':
       set({ seed: anySeed() });
+      // Also where the field has the focus, which `set` leaves alone.
+      ui.seed.value = String(state.seed);
       return generate();
     case 'queue':
     case 'queued':
@@ -484,13 +505,14 @@ function press() {
       return generate();
     default:
       delete document.body.dataset.code;
+      if (!model) return open(state.model);
       if (phase === 'error') enter('ready');
       return generate();
   }
 }
 
 async function copy(button, text) {
-  const label = button.textContent;
+  const label = (button.dataset.label ??= button.textContent);
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = 'Copied';
@@ -528,9 +550,8 @@ ui.timeline.addEventListener('input', () => {
   if (!moment) return;
   fillOf(ui.timeline);
   at(Number(ui.timeline.value));
-  const text = moment.step ? `Step ${moment.step} of ${ran.steps} · t = ${moment.t}` : `Noise · before step 1 of ${ran.steps}`;
-  status(text);
-  ui.timeline.setAttribute('aria-valuetext', text);
+  status(told(moment));
+  ui.timeline.setAttribute('aria-valuetext', told(moment));
 });
 ui.model.addEventListener('change', () => {
   if (ui.model.value !== 'own') return set({ model: ui.model.value, classLabel: null });
@@ -552,24 +573,24 @@ const own = makeOwn(ui, {
     if (state.model === id) open(id);
     else set({ model: id, classLabel: null });
   },
-  recipe(wanted) {
-    const { model: from, ...settings } = wanted;
+  recipe({ state: { model: from, ...settings }, lost }) {
     set(settings);
-    if (!from || from === state.model) say('The settings of this picture are back.');
-    else offer(from, 'This picture was made with');
+    const but = lost.length ? ` What this page has no control for is not: ${lost.join(', ')}.` : '';
+    if (!from || from === state.model) say(`The settings of this picture are back.${but}`);
+    else offer(from, `${but.trim()} This picture was made with`.trim(), settings.classLabel);
   },
   say,
   forget: forgetModels,
 });
 
 /** A model that a link or a picture names is fetched from elsewhere only when the visitor says so. */
-function offer(id, because) {
+function offer(id, because, classLabel = null) {
   if (id.startsWith('files:')) return say(`${because} files called “${nameOf(id)}”. Bring them to see the same pictures.`);
   const bundled = BUNDLED.some((one) => one.id === id);
   const host = /^https?:/.test(id) ? new URL(id).host : 'huggingface.co';
   say(`${because} ${nameOf(id)}.`, {
     label: bundled ? 'Use it' : `Fetch it from ${host}`,
-    run: () => set({ model: id, classLabel: null }),
+    run: () => set({ model: id, classLabel }),
   });
 }
 
@@ -595,7 +616,7 @@ addEventListener('keydown', (event) => {
 function begin() {
   const { state: wanted, ignored } = parse(location.hash);
   const known = BUNDLED.some(({ id }) => id === wanted.model) || local.has(wanted.model) || (store.read('models') ?? []).includes(wanted.model);
-  const asked = wanted.model;
+  const { model: asked, classLabel } = wanted;
   if (!known) wanted.model = BUNDLED.some(({ id }) => id === state.model) ? state.model : DEFAULTS.model;
   const first = !loading && !model && phase === 'fetching';
   const moved = first || wanted.model !== state.model;
@@ -605,7 +626,7 @@ function begin() {
   render();
   if (first && moved) open(state.model);
   const odd = ignored.length ? `Part of this link was not understood and left out: ${ignored.join(', ')}. ` : '';
-  if (!known) offer(asked, `${odd}This link is for`);
+  if (!known) offer(asked, `${odd}This link is for`, classLabel);
   else if (odd) say(odd);
 }
 

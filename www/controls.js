@@ -32,6 +32,7 @@ export function makeControls(ui, now, { set, again, announce }) {
     fill(ui.eta, state.eta);
     fill(ui.class, state.classLabel ?? 0);
     ui['steps-range'].value = String(STEP_STOPS.reduce((best, stop, i) => (Math.abs(stop - state.steps) < Math.abs(STEP_STOPS[best] - state.steps) ? i : best), 0));
+    ui['steps-range'].setAttribute('aria-valuetext', plural(state.steps, 'step'));
     ui['eta-value'].textContent = state.eta.toFixed(2);
     for (const name of ['count', 'sampler', 'show']) ui[`${name}-${state[name]}`].checked = true;
     fillOf(ui['steps-range']);
@@ -60,7 +61,6 @@ export function makeControls(ui, now, { set, again, announce }) {
   ui.steps.addEventListener('input', () => read(ui.steps, 'steps'));
   ui['steps-range'].addEventListener('input', () => {
     const steps = Math.min(STEPS_MAX, STEP_STOPS[Number(ui['steps-range'].value)]);
-    ui['steps-range'].setAttribute('aria-valuetext', plural(steps, 'step'));
     ui.steps.setAttribute('aria-invalid', 'false');
     set({ steps });
   });

@@ -94,7 +94,10 @@ export function makeGrid(root, frame, open) {
   return {
     reshape,
     draw,
-    focus: (i) => tiles[i]?.button.focus(),
+    focus(i) {
+      tiles.forEach(({ button }, at) => (button.tabIndex = at === i ? 0 : -1));
+      tiles[i]?.button.focus();
+    },
     get shape() {
       return shape;
     },

@@ -36,7 +36,7 @@ async function dropped(items) {
 /**
  * @param {object} ui elements by id
  * @param {{files: (files: object, name: string) => void, id: (id: string, f16: boolean) => void,
- *          recipe: (state: object) => void, say: (text: string) => void, forget: () => Promise<number>}} acts
+ *          recipe: (recipe: {state: object, lost: string[]}) => void, say: (text: string) => void, forget: () => Promise<number>}} acts
  */
 export function makeOwn(ui, acts) {
   async function receive(files) {
@@ -44,8 +44,8 @@ export function makeOwn(ui, acts) {
     if (paths.length === 1 && /\.png$/i.test(paths[0])) {
       const file = files[paths[0]];
       const found = file.size <= 64 * 2 ** 20 ? texts(new Uint8Array(await file.arrayBuffer())) : null;
-      const state = found?.unnoise ? fromRecipe(found.unnoise) : null;
-      if (state) acts.recipe(state);
+      const recipe = found?.unnoise ? fromRecipe(found.unnoise) : null;
+      if (recipe) acts.recipe(recipe);
       else acts.say('This picture carries no recipe of unnoise.');
       return;
     }

@@ -42,8 +42,8 @@ const FIELDS = {
   show: ['show', 'x_t', among('x_t', 'pred_x0')],
   /** Class of a class-conditional model. */
   classLabel: ['class', null, whole(0, 99999)],
-  /** Index of the only picture wanted, or null for a grid. */
-  image: ['image', null, whole(0, 63)],
+  /** Number, from 1, of the only picture wanted, or null for a grid. The command line may have made more than a grid has. */
+  image: ['image', null, whole(1, 1_000_000)],
 };
 
 export const DEFAULTS = Object.freeze(Object.fromEntries(Object.entries(FIELDS).map(([key, [, value]]) => [key, value])));
@@ -77,10 +77,14 @@ export function format(state) {
   return `#${parts.join('&')}`;
 }
 
+// What a recipe has besides settings.
+const FACTS = ['unnoise', 'hash', 'width', 'height', 'step', 'view', 'gpu', 'enlarged', 'gap', 'scale'];
+
 /**
  * The state a recipe asks for.
  * @param {string} json the `unnoise` chunk of a PNG
- * @returns {object|null} checked values only, or null when this is no recipe
+ * @returns {{state: object, lost: string[]}|null} checked values only, and the names of what has no place in the state; null
+ *   when this is no recipe
  */
 export function fromRecipe(json) {
   let recipe;
@@ -92,9 +96,12 @@ export function fromRecipe(json) {
   if (recipe === null || typeof recipe !== 'object' || recipe.unnoise !== 1) return null;
   const named = { ...recipe, classLabel: recipe.class };
   const state = { classLabel: null, image: null };
+  const lost = Object.keys(recipe).filter((key) => recipe[key] !== null && !FACTS.includes(key) && !(key in FIELDS) && key !== 'class');
   for (const key of ['model', 'sampler', 'steps', 'eta', 'seed', 'count', 'classLabel', 'image']) {
     const value = named[key] === undefined || named[key] === null ? undefined : check(key, named[key]);
     if (value !== undefined) state[key] = value;
+    // A grid of another number of pictures is shown in part; which, the number of the picture says.
+    else if (named[key] !== undefined && named[key] !== null && key !== 'count') lost.push(key === 'model' ? `model “${named.model}”` : key);
   }
-  return state.seed === undefined ? null : state;
+  return state.seed === undefined ? null : { state, lost };
 }

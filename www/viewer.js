@@ -92,6 +92,8 @@ export function makeViewer(ui, look, acts) {
     const { count } = look();
     index = Math.min(count - 1, Math.max(0, index + by));
     fill();
+    // A button that has just been disabled would leave the focus, and so the arrow keys, nowhere.
+    if (document.activeElement?.disabled || document.activeElement === document.body) ui['viewer-close'].focus();
   }
 
   ui['viewer-close'].addEventListener('click', () => ui.viewer.close());

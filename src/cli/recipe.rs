@@ -79,8 +79,22 @@ impl Recipe<'_> {
         if let Some(noise) = &self.noise {
             put("noise", json!(noise));
         }
-        Value::Object(all).to_string()
+        ascii(&Value::Object(all).to_string())
     }
+}
+
+/// JSON with every other character escaped: a PNG's plain text chunk, which the page reads, holds Latin-1 only.
+fn ascii(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c.is_ascii() {
+            true => out.push(c),
+            false => {
+                c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out += &format!("\\u{unit:04x}"))
+            }
+        }
+    }
+    out
 }
 
 /// `DDIM` or `DDPM`.
@@ -133,6 +147,12 @@ mod tests {
         assert_eq!(
             recipe.json(Some(4)),
             r#"{"unnoise":1,"model":"cats, and dogs","sampler":"ddim","steps":50,"eta":0.0,"seed":42,"count":16,"image":5,"class":3,"width":12,"height":8,"scheduler":{"clip_sample":false}}"#
+        );
+        recipe.model = "猫 🐈".to_owned();
+        assert!(
+            recipe.json(None).contains(r#""model":"\u732b \ud83d\udc08""#),
+            "{}",
+            recipe.json(None)
         );
         recipe.kind = SchedulerKind::Ddpm;
         assert!(!recipe.parameters(None).contains("Eta"));

@@ -109,7 +109,7 @@ fn request(args: &Sample, channels: usize) -> Result<Request> {
         ..Request::default()
     };
     if let Some(path) = &args.noise {
-        let (noise, [n, c, h, w]) = tensors::read_noise(path, args.steps)?;
+        let (noise, [n, c, h, w]) = tensors::read_noise(path)?;
         let shown = path.display();
         ensure!(c == channels, "x_T in {shown} has {c} channels; the model takes {channels}");
         let count = args.count.unwrap_or(n);

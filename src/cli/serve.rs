@@ -125,6 +125,12 @@ impl Response {
         let Some((path, file, size)) = find(root, target) else {
             return refuse("404 Not Found", "There is no such file.\n");
         };
+        if let Some(folder) = folder_of(target).filter(|_| path.ends_with("index.html")) {
+            // Addresses in its page are relative to the folder, whose own then has to end with a slash.
+            let mut response = refuse("301 Moved Permanently", "It is a folder.\n");
+            response.headers += &format!("Location: {folder}/\r\n");
+            return response;
+        }
         let mut headers = format!(
             "Content-Type: {}\r\nAccept-Ranges: bytes\r\nCache-Control: no-cache\r\n",
             content_type(&path)
@@ -165,6 +171,12 @@ impl Response {
         }
         stream.flush()
     }
+}
+
+/// The last part of a target that may name a folder without saying so.
+fn folder_of(target: &str) -> Option<&str> {
+    let path = target.split(['?', '#']).next().unwrap_or("");
+    path.rsplit('/').next().filter(|last| !last.is_empty() && *last != "index.html")
 }
 
 /// The file behind a request's target, if it lies inside the root and is not hidden.
@@ -315,6 +327,23 @@ mod tests {
         assert!(head.contains("Content-Length: 8\r\n") && head.ends_with("\r\n\r\n"), "{head}");
         let post = ask(address, "POST / HTTP/1.1\r\n\r\n");
         assert!(post.starts_with("HTTP/1.1 405 ") && post.contains("Allow: GET, HEAD"), "{post}");
+        std::fs::remove_dir_all(folder).expect("clean up");
+    }
+
+    #[test]
+    fn a_folder_ends_with_a_slash() {
+        let (folder, address) = site("slash");
+        std::fs::create_dir(folder.join("sub")).expect("a folder");
+        std::fs::write(folder.join("sub/index.html"), "inner").expect("a page");
+        let get = |path: &str| ask(address, &format!("GET {path} HTTP/1.1\r\n\r\n"));
+        let answer = get("/sub?x");
+        assert!(
+            answer.starts_with("HTTP/1.1 301 ") && answer.contains("Location: sub/\r\n"),
+            "{answer}"
+        );
+        for path in ["/sub/", "/sub/?x", "/sub/index.html"] {
+            assert!(get(path).ends_with("\ninner"), "{path}");
+        }
         std::fs::remove_dir_all(folder).expect("clean up");
     }
 

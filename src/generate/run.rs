@@ -231,7 +231,7 @@ impl Run {
             state.done = true;
         } else {
             state.image += self.shape.n;
-            state.running = false;
+            (state.step, state.running) = (0, false);
         }
         Ok(())
     }
@@ -245,20 +245,17 @@ impl Run {
         let session = self.session()?;
         let one = Shape { n: 1, ..self.shape };
         let mut rgba = Vec::with_capacity(self.request.count * one.pixels() * 4);
-        let (image, step, running) = {
+        let (step, running) = {
             let state = self.state.borrow();
             picture::rgba_nchw(&state.x_0, one, &mut rgba);
-            (state.image, state.step, state.running && !state.done)
+            (state.step, state.running && !state.done)
         };
         if running && let Some(previews) = &session.rgba {
             // pred_x0 exists from the first step on.
             let (dispatch, slice) = previews[usize::from(view == View::PredX0 && step > 0)];
             session.executor.submit(dispatch..dispatch + 1)?;
-            let batch = self.read_pixels(session, slice).await?;
-            // A batch that ended meanwhile has its finished pictures in x_0 already.
-            if self.state.borrow().image == image {
-                rgba.extend_from_slice(&batch);
-            }
+            // Also of a batch that ends meanwhile: its pictures were not among the finished ones yet.
+            rgba.extend_from_slice(&self.read_pixels(session, slice).await?);
         }
         rgba.truncate(self.request.count * one.pixels() * 4);
         for i in rgba.len() / (one.pixels() * 4)..self.request.count {

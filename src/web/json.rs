@@ -105,15 +105,26 @@ pub(super) fn request(text: &str) -> Result<Request, Error> {
             return Err(bad_request(what));
         }
     }
-    let whole = |key: &str| get(key)?.as_u64();
-    request.eta = get("eta").and_then(Value::as_f64).unwrap_or(request.eta);
-    request.seed = whole("seed").unwrap_or(request.seed);
-    request.class = whole("class").map(|class| class as usize);
-    if let Some(first) = whole("first") {
+    let given = |key: &str| get(key).filter(|value| !matches!(value, Value::Null));
+    let whole = |key: &str| match given(key) {
+        Some(number) => match number.as_u64() {
+            None => Err(bad_request(&format!("{key} must be a whole number from 0 on"))),
+            whole => Ok(whole),
+        },
+        None => Ok(None),
+    };
+    if let Some(eta) = given("eta") {
+        request.eta = eta.as_f64().ok_or_else(|| bad_request("eta must be a number"))?;
+    }
+    request.seed = whole("seed")?.unwrap_or(request.seed);
+    request.class = whole("class")?.map(|class| class as usize);
+    if let Some(first) = whole("first")? {
         request.first_image = u32::try_from(first).unwrap_or(u32::MAX);
     }
-    if let (Some(h), Some(w)) = (whole("height"), whole("width")) {
-        request.size = Some([h as usize, w as usize]);
-    }
+    request.size = match (whole("height")?, whole("width")?) {
+        (Some(h), Some(w)) => Some([h as usize, w as usize]),
+        (None, None) => request.size,
+        _ => return Err(bad_request("height and width go together")),
+    };
     Ok(request)
 }

@@ -6,6 +6,7 @@
 mod json;
 
 use crate::checkpoint::Checkpoint;
+use crate::config::scheduler::SchedulerKind;
 use crate::error::Error;
 use crate::generate::{self, View};
 use crate::gpu::GpuOptions;
@@ -127,8 +128,14 @@ impl Model {
                 let (done, total) = ((done as u32).into(), (total as u32).into());
                 let _ = progress.call2(&JsValue::NULL, &done, &total);
             };
-            model.prepare(&generate::Request::default(), &report).await?;
-            Ok(Model(model).into())
+            // What the page asks for first; a model that takes other settings only is prepared once it is asked for those.
+            let steps = model.scheduler().num_train_timesteps.min(50);
+            let sampler = Some(SchedulerKind::Ddim);
+            let first = generate::Request { sampler, steps, ..Default::default() };
+            match model.prepare(&first, &report).await {
+                Err(Error::Request(_) | Error::Diffusion(_)) | Ok(()) => Ok(Model(model).into()),
+                Err(error) => Err(error),
+            }
         }))
     }
 

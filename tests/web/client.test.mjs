@@ -302,7 +302,7 @@ describe("a run", () => {
 
   test("requests that cannot be met say what is wrong with them", LIMIT, async () => {
     await tiny();
-    for (const wrong of [{ steps: 0 }, { steps: 2000 }, { count: 0 }, { eta: -1 }, { eta: 2 }, { sampler: "euler" }, { spacing: "odd" }]) {
+    for (const wrong of [{ steps: 0 }, { steps: 2000 }, { count: 0 }, { eta: -1 }, { eta: 2 }, { sampler: "euler" }, { spacing: "odd" }, { seed: -1 }, { seed: 1.5 }, { seed: "7" }, { first: -3 }, { eta: "1" }, { height: 8 }]) {
       failed(await run(TINY, { steps: 3, ...wrong }), "bad-request", new RegExp(Object.keys(wrong)[0]));
     }
   });

@@ -403,6 +403,72 @@ describe("bringing a model", () => {
   }, { skip: IS_FIREFOX && "its driver cannot drop files" });
 });
 
+describe("models of every kind", () => {
+  const fixture = (name) => `tests/fixtures/unets/${name}`;
+  async function bring(page, name) {
+    await page.click("#own-open");
+    await page.waitForSelector("#own[open]");
+    await page.type("#own-id", fixture(name));
+    await page.click("#own-load");
+    await page.waitForFunction((name) => document.getElementById("model").value.includes(name), {}, name);
+    await state(page, "ready");
+  }
+
+  visit("one that its own sampler cannot run by default is run by the page's", {}, async (page) => {
+    await state(page, "ready");
+    await bring(page, "learned-var");
+    await generate(page);
+  });
+
+  visit("a class goes with its model, and no further", {}, async (page) => {
+    await state(page, "ready");
+    await bring(page, "class-cond");
+    const model = await page.$eval("#model", (select) => select.value);
+    const params = async () => new URLSearchParams((await page.evaluate(() => location.hash)).slice(1));
+    const most = Number(await page.$eval("#class", (input) => input.max));
+    assert.ok(most > 1, `classes 0 to ${most}`);
+    // By link: kept where there is one, clamped, put back where it is left out, and dropped by a model without any.
+    for (const [wanted, want] of [["2", "2"], ["99", String(most)], [null, "0"]]) {
+      await page.evaluate((hash) => (location.hash = hash), `${SMALL}&model=${encodeURIComponent(model)}${wanted === null ? "" : `&class=${wanted}`}`);
+      await page.waitForFunction((want) => document.getElementById("class").value === want, {}, want);
+      assert.equal((await params()).get("class"), want);
+      await generate(page);
+    }
+    await page.evaluate((hash) => (location.hash = hash), `${SMALL}&model=emoji-16&class=2`);
+    await page.waitForFunction(() => document.getElementById("model").value === "emoji-16");
+    await state(page, "ready");
+    await generate(page);
+    assert.equal((await params()).get("class"), null);
+  });
+
+  visit("Another seed is in its field too, which has the focus", {}, async (page) => {
+    await state(page, "ready");
+    await generate(page);
+    await page.focus("#seed");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => !location.hash.includes("seed=3"));
+    await state(page, "done");
+    const seed = new URLSearchParams((await page.evaluate(() => location.hash)).slice(1)).get("seed");
+    assert.equal(await page.$eval("#seed", (input) => input.value), seed);
+  });
+
+  visit("picture 64 of 64 has a link", { hash: "n=64&steps=2&seed=3&image=64" }, async (page) => {
+    await state(page, "ready");
+    assert.equal((await pictures(page)).length, 1);
+    assert.match(await page.$eval("#alone-text", (text) => text.textContent), /picture 64 of seed 3/);
+    await generate(page);
+  });
+
+  visit("on a phone the sheet takes the focus when it opens", { width: 390, height: 800 }, async (page) => {
+    await state(page, "ready");
+    await page.focus("#settings-open");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.activeElement?.id === "settings-close", { timeout: 5000 });
+    await page.keyboard.press("Escape");
+    await page.waitForFunction(() => document.activeElement?.id === "settings-open", { timeout: 5000 });
+  });
+});
+
 describe("trouble", () => {
   visit("a device lost in the middle: the run starts again and ends the same", { hash: "n=4&steps=40&seed=3" }, async (page) => {
     await state(page, "ready");
