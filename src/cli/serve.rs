@@ -333,8 +333,8 @@ mod tests {
     #[test]
     fn a_folder_ends_with_a_slash() {
         let (folder, address) = site("slash");
-        std::fs::create_dir(folder.join("sub")).expect("a folder");
-        std::fs::write(folder.join("sub/index.html"), "inner").expect("a page");
+        std::fs::create_dir(folder.join("site/sub")).expect("a folder");
+        std::fs::write(folder.join("site/sub/index.html"), "inner").expect("a page");
         let get = |path: &str| ask(address, &format!("GET {path} HTTP/1.1\r\n\r\n"));
         let answer = get("/sub?x");
         assert!(
