@@ -11,8 +11,8 @@ set -uo pipefail
 MAX_WASM_GZIP_BYTES=120000
 # GPU tests of the native suite on the default adapter, and the chosen ones on SwiftShader; a suite that skips silently
 # tests nothing.
-EXPECTED_GPU_TESTS=190
-EXPECTED_SWIFTSHADER_TESTS=153
+EXPECTED_GPU_TESTS=204
+EXPECTED_SWIFTSHADER_TESTS=164
 # Page tests, in each browser; Firefox's driver can do a little less.
 EXPECTED_PAGE_TESTS=111
 

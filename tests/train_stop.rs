@@ -186,24 +186,63 @@ fn a_full_disk_ends_the_run_and_says_so() {
     let place = Place::new("full");
     let run = place.run();
     fs::create_dir_all(&run).expect("a folder");
-    let mount = |args: &[&str]| {
-        let output = Command::new(args[0]).args(&args[1..]).arg(&run).output();
-        output.is_ok_and(|output| output.status.success())
-    };
-    if !mount(&["mount", "-t", "tmpfs", "-o", "size=1m", "none"]) {
-        eprintln!("SKIPPED a_full_disk…: only root can mount a small file system");
-        return;
-    }
+    let Some(disk) = SmallDisk::mount(run.clone(), "1m") else { return };
     let child = place.train(&["--checkpoints-total-limit", "0"]);
     let status = end(child);
     let found = resume(&run);
     let steps: Vec<u64> =
         checkpoints(&run).expect("the run").into_iter().map(|(step, _)| step).collect();
-    assert!(mount(&["umount"]));
+    drop(disk);
     let told = place.told();
     assert_eq!(status.code(), Some(1), "{told}");
     assert!(told.contains("The disk is full: checkpoint-"), "{told}");
     let found = found.expect("a readable run").expect("a checkpoint");
     assert_eq!((found.skipped.len(), Some(&found.snapshot.state.step)), (0, steps.first()));
     assert!(told.contains(&format!("checkpoint-{:06} needs", steps[0] + 5)), "{told}");
+}
+
+/// A row of metrics that cannot be written ends a run, but first what it has learned is saved.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_row_that_finds_no_room_costs_nothing_learned() {
+    if common::gpu().is_none() {
+        return;
+    }
+    let place = Place::new("row");
+    let settings = ["--set", "training.log_every=1", "--set", "checkpoints.every=1000"];
+    let first = place.train(&[&settings[..], &["--max-time", "1s"]].concat());
+    assert_eq!(end(first).code(), Some(0), "{}", place.told());
+    let before = place.left().snapshot.state.step;
+    let Some(disk) = SmallDisk::mount(place.run().join("tensorboard"), "64k") else { return };
+    let status = end(place.train(&[&settings[..], &["--set", "training.max_time=''"]].concat()));
+    drop(disk);
+    let (told, step) = (place.told(), place.left().snapshot.state.step);
+    assert_eq!(status.code(), Some(1), "{told}");
+    assert!(told.contains("tensorboard") && told.contains("No space left"), "{told}");
+    assert!(step > before && told.contains(&format!("Saved after step {step}")), "{step}: {told}");
+}
+
+/// A file system of a few kilobytes on a folder, while this lives.
+#[cfg(target_os = "linux")]
+struct SmallDisk(PathBuf);
+
+#[cfg(target_os = "linux")]
+impl SmallDisk {
+    /// `None` where that is not allowed.
+    fn mount(folder: PathBuf, size: &str) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(&folder);
+        if mount.output().is_ok_and(|output| output.status.success()) {
+            return Some(Self(folder));
+        }
+        eprintln!("SKIPPED: only root can mount a small file system");
+        None
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).output();
+    }
 }

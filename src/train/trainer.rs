@@ -254,8 +254,14 @@ impl<'a> Trainer<'a> {
 
     /// Saves what there is, where something else went wrong.
     fn rescue(&mut self) {
-        if self.state.step > 0 && self.save().is_ok() {
-            self.say(&format!("Saved after step {}", self.state.step));
+        let step = self.state.step;
+        if step > 0 {
+            // What went wrong first is what is told.
+            let _ = self.save();
+        }
+        let name = checkpoint::folder_name(step);
+        if self.last_checkpoint.as_ref().is_some_and(|saved| saved.ends_with(name)) {
+            self.say(&format!("Saved after step {step}"));
         }
     }
 
@@ -349,7 +355,8 @@ impl<'a> Trainer<'a> {
 
     fn save(&mut self) -> Result<PathBuf, TrainError> {
         self.progress.doing("saving");
-        self.log.sync()?;
+        // Rows that do not get onto the disk are in the checkpoint, too.
+        let synced = self.log.sync();
         let learned = pollster::block_on(self.engine.learned())?;
         self.state.seconds = self.began.1 + self.began.0.elapsed().as_secs_f64();
         let snapshot = Snapshot {
@@ -374,6 +381,7 @@ impl<'a> Trainer<'a> {
             checkpoint::prune(run, keep)?;
         }
         self.last_checkpoint = Some(path.clone());
+        synced?;
         Ok(path)
     }
 }
