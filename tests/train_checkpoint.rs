@@ -146,6 +146,19 @@ fn saving_again_keeps_what_is_good() {
     assert_eq!(run.names(), ["checkpoint-000100", "latest"]);
 }
 
+/// A save at a step that another course of the run has saved already: neither is lost.
+#[test]
+fn saving_over_another_course_keeps_both() {
+    let run = Run::new("courses");
+    let (first, mut other) = (snapshot(100, &[]), snapshot(100, &[]));
+    other.state.cursor += 1;
+    let path = save(&run.0, &first).expect("saved");
+    assert_eq!(save(&run.0, &other), Ok(path));
+    assert_same(&newest(&run.0), &other);
+    let aside = restore(&run.0.join("rewound-000100-1")).expect("put aside");
+    assert_same(&aside.snapshot, &first);
+}
+
 #[test]
 fn going_back_puts_later_ones_aside() {
     let run = Run::new("rewind");

@@ -4,17 +4,15 @@
 mod common;
 mod train_small;
 
-use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use train_small::{Folder, attempt, config, losses, read, run, run_until};
+use train_small::{Folder, attempt, config, losses, read, run, run_until, told};
 use unnoise::train::checkpoint::restore;
 use unnoise::train::config::{Config, Lr};
 use unnoise::train::folder::Resume;
-use unnoise::train::interrupt::{Reason, Stop};
-use unnoise::train::trainer::{self, Talk};
+use unnoise::train::interrupt::Reason;
 
 /// Names of checkpoints and of what was put aside.
 fn kept(run: &Path) -> Vec<String> {
@@ -90,17 +88,15 @@ fn a_run_at_its_end_says_so() {
     let folder = Folder::new("end");
     let mut short = config(&folder.0, &["training.max_steps = 4"]);
     short.lr.warmup_steps = 30;
-    let said = RefCell::new(String::new());
-    let say = |text: &str| said.borrow_mut().push_str(&format!("{text}\n"));
-    let talk = Talk { say: &say, quiet: true, stop: Stop::new(|| false, None) };
-    let whole = trainer::run(&gpu, &short, &Resume::Auto, &talk).expect("a run");
-    assert!(said.take().contains("The warm-up is 0 steps: lr.warmup_steps, 30, does not fit 4"));
+    let (whole, said) = told(&gpu, &short);
+    let whole = whole.expect("a run");
+    assert!(said.contains("The warm-up is 0 steps: lr.warmup_steps, 30, does not fit 4"));
     let settings = || fs::read_to_string(folder.0.join("config.toml")).expect("settings");
     assert!(settings().contains("warmup_steps = 30"));
     let before = settings();
     let again = Config { lr: Lr { warmup_steps: 1, ..short.lr.clone() }, ..short };
-    assert_eq!(trainer::run(&gpu, &again, &Resume::Auto, &talk).expect("nothing"), whole);
-    let said = said.into_inner();
+    let (ended, said) = told(&gpu, &again);
+    assert_eq!(ended.expect("nothing"), whole);
     assert!(said.contains("Nothing is left to do: step 4 of 4. A larger --max-steps"), "{said}");
     assert!(!said.contains("from now on"), "{said}");
     assert_eq!(settings(), before);

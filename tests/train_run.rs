@@ -4,9 +4,8 @@
 mod common;
 mod train_small;
 
-use std::cell::RefCell;
 use std::path::Path;
-use train_small::{Folder, attempt, config, losses, read, run};
+use train_small::{Folder, attempt, config, losses, read, run, told};
 use unnoise::checkpoint::Checkpoint;
 use unnoise::diffusion::philox::{self, Stream};
 use unnoise::generate::{Model, Request};
@@ -18,9 +17,7 @@ use unnoise::train::checkpoint;
 use unnoise::train::error::TrainError;
 use unnoise::train::folder::Resume;
 use unnoise::train::gradient::{Objective, gradient_plan};
-use unnoise::train::interrupt::Stop;
 use unnoise::train::order;
-use unnoise::train::trainer::{self, Talk};
 use unnoise::weights::Weights;
 
 #[test]
@@ -48,11 +45,8 @@ fn broken_pictures_are_named() {
     std::fs::write(pictures.join("broken.png"), b"no picture").expect("a file");
     let data = format!("data.path = '{}'", pictures.display());
     let config = config(&folder.0.join("run"), &[&data, "training.max_steps = 4"]);
-    let said = RefCell::new(String::new());
-    let say = |text: &str| said.borrow_mut().push_str(&format!("{text}\n"));
-    let talk = Talk { say: &say, quiet: true, stop: Stop::new(|| false, None) };
-    trainer::run(&gpu, &config, &Resume::Auto, &talk).unwrap_or_else(|e| panic!("{e}"));
-    let said = said.into_inner();
+    let (ended, said) = told(&gpu, &config);
+    ended.unwrap_or_else(|e| panic!("{e}"));
     assert!(said.contains("broken.png is left out: "), "{said}");
 }
 
@@ -71,11 +65,8 @@ fn broken_pictures_of_a_stream_are_named_once() {
     let data = format!("data.path = '{}'", pictures.display());
     let settings = [data.as_str(), "data.cache_mib = 0", "training.max_steps = 6"];
     let config = config(&folder.0.join("run"), &settings);
-    let said = RefCell::new(String::new());
-    let say = |text: &str| said.borrow_mut().push_str(&format!("{text}\n"));
-    let talk = Talk { say: &say, quiet: true, stop: Stop::new(|| false, None) };
-    trainer::run(&gpu, &config, &Resume::Auto, &talk).unwrap_or_else(|e| panic!("{e}"));
-    let said = said.into_inner();
+    let (ended, said) = told(&gpu, &config);
+    ended.unwrap_or_else(|e| panic!("{e}"));
     let named = said.matches("b.png cannot be read, another one takes its place: ").count();
     assert_eq!(named, 1, "{said}");
 }
@@ -123,12 +114,10 @@ fn data_that_fail_cost_nothing_learned() {
     let data = format!("data.path = '{}'", pictures.display());
     let settings = [&data, "data.cache_mib = 0", "data.max_broken = 0", "training.max_steps = 200"];
     let config = config(&folder.0.join("run"), &settings);
-    let said = RefCell::new(String::new());
-    let say = |text: &str| said.borrow_mut().push_str(&format!("{text}\n"));
-    let talk = Talk { say: &say, quiet: true, stop: Stop::new(|| false, None) };
-    let error = trainer::run(&gpu, &config, &Resume::Auto, &talk).expect_err("one is broken");
+    let (ended, said) = told(&gpu, &config);
+    let error = ended.expect_err("one is broken");
     assert!(error.to_string().contains("077.png"), "{error}");
-    let (said, step) = (said.into_inner(), read(&folder.0.join("run")).snapshot.state.step);
+    let step = read(&folder.0.join("run")).snapshot.state.step;
     assert!(step > 0 && said.contains(&format!("Saved after step {step}")), "{said}");
     assert!(!said.contains("takes its place"), "{said}");
 }
@@ -186,12 +175,10 @@ fn a_run_that_diverges_stops_with_its_batch() {
         "checkpoints.every = 1",
     ];
     let config = config(&folder.0, &settings);
-    let said = RefCell::new(String::new());
-    let say = |text: &str| said.borrow_mut().push_str(&format!("{text}\n"));
-    let talk = Talk { say: &say, quiet: true, stop: Stop::new(|| false, None) };
-    let error = trainer::run(&gpu, &config, &Resume::Auto, &talk).expect_err("it diverges");
+    let (ended, said) = told(&gpu, &config);
+    let error = ended.expect_err("it diverges");
     // A grid that cannot be drawn was no reason to stop.
-    assert!(said.borrow().contains("Step 4: no pictures, "), "{}", said.borrow());
+    assert!(said.contains("Step 4: no pictures, "), "{said}");
     assert!(folder.0.join("samples/step-000000.png").exists());
     assert!(!folder.0.join("samples/step-000004.png").exists());
     let TrainError::Diverged { diverged, batch: Some(file) } = &error else { panic!("{error}") };

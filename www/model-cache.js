@@ -15,6 +15,9 @@ const REPOSITORY = /^[\w-][\w.-]{0,95}\/[\w-][\w.-]{0,95}$/;
 const REVISION = /^[\w-][\w./-]{0,120}$/;
 const COMMIT = /^[0-9a-f]{40}$/;
 
+/** Whether a text is a path on this site: one that says so, or one of two folders or more, which is no repository. */
+export const isPath = (text) => /^(\.{0,2}\/|[^/:@]+\/[^/:@]+\/[^/])/.test(text);
+
 /**
  * Reads what a caller named: `owner/name`, `hf:owner/name`, `owner/name@revision`, an address of the hub's web site, or
  * the URL of a folder (relative ones begin with `./`, `../` or `/`, or have two slashes).
@@ -38,8 +41,7 @@ export function locate(source, { revision = 'main', hub = HUB, page = globalThis
   } catch {
     url = null;
   }
-  // A path of two folders or more is one of this site, as if it began with `./`.
-  if (!url || !/^https?:$/.test(url.protocol) || !/^(https?:\/\/|\.{0,2}\/|[^/:@]+\/[^/:@]+\/[^/])/.test(source.trim())) {
+  if (!url || !/^https?:$/.test(url.protocol) || !(/^https?:\/\//.test(source.trim()) || isPath(source.trim()))) {
     throw new UnnoiseError('bad-request', `“${source}” is neither a repository id such as google/ddpm-cifar10-32 nor the address of a folder.`);
   }
   url.hash = '';

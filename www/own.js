@@ -1,5 +1,6 @@
 // Bring your own: a dropped folder or picture, chosen files, a hub id or an address.
 
+import { isPath } from './model-cache.js';
 import { texts } from './png.js';
 import { check, fromRecipe } from './state.js';
 
@@ -137,8 +138,7 @@ export function makeOwn(ui, acts) {
 // An address of the hub's web site means the repository.
 function named(text) {
   const site = /^https:\/\/(?:huggingface\.co|hf\.co)\/([^/?#]+\/[^/?#]+)(?:\/(?:tree|blob|resolve)\/([^/?#]+))?(?:[/?#].*)?$/.exec(text);
-  // A path is of this site: `www/models/mine`, which is no repository for having two slashes.
-  if (/^(\.{0,2}\/|[^/:@]+\/[^/:@]+\/[^/])/.test(text)) return check('model', new URL(text, location.href).href);
+  if (isPath(text)) return check('model', new URL(text, location.href).href);
   const id = site ? site[1] + (site[2] ? `@${site[2]}` : '') : text.replace(/^hf:/, '');
   return id.startsWith('files:') ? undefined : check('model', id);
 }

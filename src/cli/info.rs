@@ -8,7 +8,6 @@ use serde_json::Value;
 use std::path::Path;
 use unnoise::checkpoint::Checkpoint;
 use unnoise::config::UNetConfig;
-use unnoise::config::unet::ClassEmbedding;
 use unnoise::generate::network_plan;
 use unnoise::gpu::{AdapterSummary, Gpu, GpuError, plan_fits};
 use unnoise::kernels::Class;
@@ -19,7 +18,8 @@ use unnoise::words::{bytes, count};
 /// `unnoise info`.
 pub async fn run(args: &Info, global: &Global, talk: Talk) -> Result<()> {
     let Some(path) = &args.model else { return adapters() };
-    let checkpoint = super::open_model(path, talk)?;
+    let folder = super::find_model(path, talk)?;
+    let checkpoint = super::open_found(path, &folder)?;
     let Checkpoint { unet, weights, .. } = &checkpoint;
     let parameters = check(unet, weights)?;
     // A plan needs no device, only to know which kind it is for.
@@ -36,10 +36,7 @@ pub async fn run(args: &Info, global: &Global, talk: Talk) -> Result<()> {
     if args.plan {
         return print(plan.to_string().trim_end());
     }
-    let classes = match unet.class_embedding {
-        Some(ClassEmbedding::Table(rows)) => class_list(path, rows),
-        _ => None,
-    };
+    let classes = unet.class_rows().and_then(|rows| class_list(&folder, rows));
     print(describe(&checkpoint, parameters, classes))?;
     print(format_args!("\nOne evaluation of {} x {h}x{w}\n  {place}", args.batch))?;
     print(needs(&plan, &limits))?;
@@ -67,14 +64,13 @@ pub fn check(unet: &UNetConfig, weights: &Weights) -> Result<u64> {
 
 /// Names of the classes of a training run, by their numbers.
 #[cfg(feature = "train")]
-fn class_list(path: &Path, rows: usize) -> Option<String> {
-    use unnoise::train::checkpoint::{learned_from, model_folder};
-    learned_from(&model_folder(path).ok()?.0)?.class_list(rows)
+fn class_list(folder: &Path, rows: usize) -> Option<String> {
+    unnoise::train::checkpoint::learned_from(folder)?.class_list(rows)
 }
 
 /// Only runs have names for them.
 #[cfg(not(feature = "train"))]
-fn class_list(_path: &Path, _rows: usize) -> Option<String> {
+fn class_list(_folder: &Path, _rows: usize) -> Option<String> {
     None
 }
 

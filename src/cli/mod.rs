@@ -31,7 +31,7 @@ use clap::Parser;
 use progress::{Talk, line};
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use unnoise::checkpoint::Checkpoint;
 use unnoise::gpu::{Gpu, GpuOptions};
@@ -80,20 +80,33 @@ fn run(cli: &Cli) -> Result<()> {
 
 /// The model at a path: a folder as diffusers writes it or, where runs can be trained, the newest good
 /// checkpoint of one, under the run's name.
-#[cfg_attr(not(feature = "train"), expect(unused_variables))]
 fn open_model(path: &Path, talk: Talk) -> Result<Checkpoint> {
-    #[cfg(feature = "train")]
-    {
-        let (folder, skipped) = unnoise::train::checkpoint::model_folder(path)?;
-        tell_skipped(&skipped, talk);
-        if folder != path {
-            let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-            let run = full.file_name().map(|name| name.to_string_lossy().into_owned());
-            let checkpoint = Checkpoint::open(&folder)?;
-            return Ok(Checkpoint { name: run.or(checkpoint.name), ..checkpoint });
-        }
+    open_found(path, &find_model(path, talk)?)
+}
+
+/// The folder of the model at a path, verified where it is a run's.
+#[cfg(feature = "train")]
+fn find_model(path: &Path, talk: Talk) -> Result<PathBuf> {
+    let (folder, skipped) = unnoise::train::checkpoint::model_folder(path)?;
+    tell_skipped(&skipped, talk);
+    Ok(folder)
+}
+
+/// Without the trainer there are no runs.
+#[cfg(not(feature = "train"))]
+fn find_model(path: &Path, _talk: Talk) -> Result<PathBuf> {
+    Ok(path.to_owned())
+}
+
+/// The model of the folder that [`find_model`] found at a path.
+fn open_found(path: &Path, folder: &Path) -> Result<Checkpoint> {
+    let checkpoint = Checkpoint::open(folder)?;
+    if folder == path {
+        return Ok(checkpoint);
     }
-    Ok(Checkpoint::open(path)?)
+    let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let run = full.file_name().map(|name| name.to_string_lossy().into_owned());
+    Ok(Checkpoint { name: run.or(checkpoint.name), ..checkpoint })
 }
 
 /// Names the checkpoints that were passed over, and why.

@@ -23,6 +23,14 @@ impl UNetConfig {
         self.time_embedding_dim.unwrap_or(4 * narrow)
     }
 
+    /// Rows of the table of class embeddings; `None` of a network without one.
+    pub fn class_rows(&self) -> Option<usize> {
+        match self.class_embedding {
+            Some(ClassEmbedding::Table(rows)) => Some(rows),
+            _ => None,
+        }
+    }
+
     /// Width of what goes into the time embedding's MLP.
     pub fn time_input_dim(&self) -> usize {
         let narrow = self.block_out_channels.first().copied().unwrap_or(0);

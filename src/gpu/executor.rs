@@ -5,6 +5,7 @@ use super::context::created;
 use super::transfer::{Ticket, start_map};
 use super::{Gpu, GpuError, wgpu};
 use crate::plan::{Body, Plan, Slice};
+use std::cell::Cell;
 use std::ops::Range;
 
 /// A plan on a device, ready to run.
@@ -18,7 +19,13 @@ pub struct Executor {
     pub(super) pipelines: Vec<wgpu::ComputePipeline>,
     pub(super) launches: Vec<Launch>,
     pub(super) bytes: u64,
+    /// Bytes uploaded that the driver may still hold a copy of.
+    pub(super) pending: Cell<u64>,
 }
+
+/// Uploads are handed over to the driver in portions of about this size, so that its staging memory and ours never hold
+/// all of them.
+const UPLOAD_PORTION: u64 = 16 << 20;
 
 /// One dispatch with its objects.
 pub(super) struct Launch {
@@ -97,6 +104,30 @@ impl Executor {
         }
         self.gpu.check()?;
         self.gpu.inner.queue.write_buffer(self.buffer(slice)?, slice.offset, data);
+        Ok(())
+    }
+
+    /// Writes `data` from the start of `slice` on, a portion at a time, and waits for the device in between: for more than
+    /// a few megabytes in all.
+    ///
+    /// # Errors
+    /// [`GpuError::Plan`] if it is longer; see [`Gpu::check`].
+    pub async fn upload(&self, slice: Slice, data: &[u8]) -> Result<(), GpuError> {
+        if data.len() as u64 > slice.bytes {
+            let what = format!("{} bytes for a slice of {}", data.len(), slice.bytes);
+            return Err(GpuError::Plan { what });
+        }
+        let mut offset = slice.offset;
+        for portion in data.chunks(UPLOAD_PORTION as usize) {
+            let bytes = portion.len() as u64;
+            self.write(Slice { offset, bytes, ..slice }, portion)?;
+            offset += bytes;
+            let pending = self.pending.get() + bytes;
+            self.pending.set(pending % UPLOAD_PORTION);
+            if pending >= UPLOAD_PORTION {
+                self.wait_idle().await?;
+            }
+        }
         Ok(())
     }
 

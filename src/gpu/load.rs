@@ -10,6 +10,7 @@ use super::{Gpu, GpuError};
 use crate::kernels::Shader;
 use crate::lean::join;
 use crate::plan::{self, PackedWeight, Plan, Role};
+use std::cell::Cell;
 use std::ops::Range;
 
 /// How far loading has come.
@@ -30,10 +31,6 @@ pub enum Loading {
         of: u64,
     },
 }
-
-/// Weights are handed over to the driver in portions of about this size, so that its staging memory
-/// and ours never hold the whole model.
-pub const UPLOAD_PORTION: u64 = 16 << 20;
 
 impl Executor {
     /// Loads `plan`: checks that it fits, allocates, compiles, and uploads the weights, asking
@@ -89,7 +86,7 @@ impl Executor {
             return Ok(executor);
         }
         let of = executor.plan.weights.iter().map(|w| w.slice.bytes).sum();
-        let (mut done, mut portion) = (0, 0);
+        let mut done = 0;
         for weight in &executor.plan.weights {
             let values = weights(weight)?;
             if values.len() as u64 * 4 != weight.slice.bytes {
@@ -97,14 +94,12 @@ impl Executor {
                 let what = format!("{got} values of {names} for {} bytes", weight.slice.bytes);
                 return Err(GpuError::Plan { what }.into());
             }
-            executor.write(weight.slice, bytemuck::cast_slice(&values))?;
+            executor.upload(weight.slice, bytemuck::cast_slice(&values)).await?;
             done += weight.slice.bytes;
-            portion += weight.slice.bytes;
-            if portion >= UPLOAD_PORTION || done == of {
-                portion = 0;
+            if done == of {
                 executor.wait_idle().await?;
-                progress(Loading::Weights { done, of });
             }
+            progress(Loading::Weights { done, of });
         }
         Ok(executor)
     }
@@ -160,6 +155,7 @@ impl Executor {
             pipelines,
             launches,
             bytes,
+            pending: Cell::new(0),
         })
     }
 }

@@ -49,8 +49,6 @@ pub use error::GpuError;
 pub use executor::Executor;
 pub use fits::plan_fits;
 pub use load::Loading;
-#[cfg(feature = "train")]
-pub use load::UPLOAD_PORTION;
 pub use pacer::Pacer;
 pub use replay::{Progress, Replay};
 pub use ring::ReadRing;

@@ -58,6 +58,7 @@ pub fn same_run(
     Err(TrainError::AnotherRun { run: run.to_owned(), what })
 }
 
+/// What a new run is before its first step.
 pub fn first_state(config: &Config, data: &Dataset) -> State {
     State {
         seed: config.training.seed,

@@ -2,6 +2,7 @@
 //! nothing but a static server, also when the run is long over.
 
 use super::checkpoint::RunError;
+use super::samples;
 use std::fs;
 use std::path::Path;
 
@@ -29,11 +30,10 @@ pub fn write(run: &Path) -> Result<(), RunError> {
 /// # Errors
 /// [`RunError::Io`].
 pub fn index_samples(run: &Path) -> Result<(), RunError> {
-    let folder = run.join("samples");
+    let folder = run.join(samples::FOLDER);
     let entries = folder.read_dir().map_err(|e| RunError::io(&folder, &e))?;
-    let step = |name: &str| name.strip_prefix("step-")?.strip_suffix(".png")?.parse::<u64>().ok();
     let mut steps: Vec<u64> =
-        entries.flatten().filter_map(|e| step(e.file_name().to_str()?)).collect();
+        entries.flatten().filter_map(|e| samples::step(e.file_name().to_str()?)).collect();
     steps.sort_unstable();
     let (path, hidden) = (folder.join("index.json"), folder.join(".index.json.tmp"));
     let text = format!("{steps:?}");

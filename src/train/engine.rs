@@ -7,14 +7,13 @@ use crate::config::UNetConfig;
 use crate::config::unet::TimeEmbedding;
 use crate::error::Error;
 use crate::gpu::pacer::NATIVE_TARGET_MS;
-use crate::gpu::{Executor, Gpu, Loading, Pacer, ReadRing, Replay, UPLOAD_PORTION};
+use crate::gpu::{Executor, Gpu, Loading, Pacer, ReadRing, Replay};
 use crate::kernels::train::initial_state;
 use crate::kernels::train::items::Item;
 use crate::kernels::train::metrics::Row;
 use crate::model::embedding;
 use crate::plan::{BufferId, Slice};
 use crate::shape::nhwc4_to_nchw;
-use std::cell::Cell;
 use std::collections::HashMap;
 
 /// All that is learned, under diffusers' names.
@@ -42,8 +41,6 @@ pub struct Engine {
     shapes: HashMap<String, Vec<usize>>,
     /// Parameters that only the CPU has: the frequencies of fourier embeddings, which are not trained.
     fixed: Vec<Tensor>,
-    /// Bytes written that the driver may still hold a copy of.
-    pending: Cell<u64>,
 }
 
 /// Rows of the tables for some updates, one after the other.
@@ -84,17 +81,7 @@ impl Engine {
         let fixed = learned.weights.iter().filter(|t| !bound.contains(&&t.name)).cloned().collect();
         let shapes = learned.weights.iter().map(|t| (t.name.clone(), t.shape.clone())).collect();
         let gpu = gpu.clone();
-        let engine = Self {
-            gpu,
-            executor,
-            step,
-            options,
-            ring,
-            pacer,
-            shapes,
-            fixed,
-            pending: Cell::new(0),
-        };
+        let engine = Self { gpu, executor, step, options, ring, pacer, shapes, fixed };
         engine.write_learned(learned).await?;
         engine.write_time(unet, &weights)?;
         Ok(engine)
@@ -120,15 +107,14 @@ impl Engine {
             let name = format!("{} {piece}", tensors::DATA);
             let Some((_, slice)) = self.executor.plan().tensor(&name) else { break };
             let (now, later) = rest.split_at(rest.len().min(slice.bytes as usize));
-            let mut offset = slice.offset;
-            for portion in now.chunks(UPLOAD_PORTION as usize) {
-                // The last word of the last piece may be filled up.
-                let mut portion = portion.to_vec();
-                portion.resize(portion.len().next_multiple_of(4), 0);
-                let bytes = portion.len() as u64;
-                self.executor.write(Slice { offset, bytes, ..slice }, &portion)?;
-                self.uploaded(bytes).await?;
-                offset += bytes;
+            // The last word of the last piece may be filled up.
+            let (words, tail) = now.split_at(now.len() / 4 * 4);
+            self.executor.upload(slice, words).await?;
+            if !tail.is_empty() {
+                let mut word = [0; 4];
+                word[..tail.len()].copy_from_slice(tail);
+                let offset = slice.offset + words.len() as u64;
+                self.executor.write(Slice { offset, bytes: 4, ..slice }, &word)?;
             }
             rest = later;
         }
@@ -136,16 +122,6 @@ impl Engine {
             0 => Ok(()),
             more => Err(Error::Request(format!("{more} bytes more than there are pictures"))),
         }
-    }
-
-    /// Takes note of bytes that were written, and lets the driver free its copies of them now and then.
-    async fn uploaded(&self, bytes: u64) -> Result<(), Error> {
-        let pending = self.pending.get() + bytes;
-        self.pending.set(if pending < UPLOAD_PORTION { pending } else { 0 });
-        if pending >= UPLOAD_PORTION {
-            self.executor.wait_idle().await?;
-        }
-        Ok(())
     }
 
     async fn write_learned(&self, learned: &Learned) -> Result<(), Error> {
@@ -164,8 +140,7 @@ impl Engine {
         let values = by_name(values);
         let plan = self.executor.plan();
         for (weight, slice) in plan.weights.iter().zip(plan.mirrored(first)) {
-            self.executor.write(slice, bytemuck::cast_slice(&pack(weight, &values)?))?;
-            self.uploaded(slice.bytes).await?;
+            self.executor.upload(slice, bytemuck::cast_slice(&pack(weight, &values)?)).await?;
         }
         Ok(())
     }

@@ -10,8 +10,9 @@
 //! * [`gradient`] makes a plan of network, loss and adjoint; [`step`] one of a whole training step.
 //! * [`engine`] runs it on a GPU. [`recipe`] and [`feed`] say what each step is told: [`order`], [`lr`],
 //!   [`optimizer`], [`weighting`] are functions of the seed and the step.
-//! * [`trainer`] is the loop in a run's [`folder`], once `checks` let it and `say` has told what it will be: [`checkpoint`]s, [`log`]s, [`preview`]s, [`interrupt`]ions, the [`watch`] for
-//!   what is not finite, the [`dashboard`]. [`error`]: why it cannot begin or go on.
+//! * [`trainer`] is the loop in a run's [`folder`], once `checks` let it and `say` has told what it will be:
+//!   [`checkpoint`]s, [`log`]s, [`preview`]s (their files: `samples`), [`interrupt`]ions, the [`watch`] for what is not
+//!   finite, the [`dashboard`]. [`error`]: why it cannot begin or go on.
 
 pub mod checkpoint;
 mod checks;
@@ -32,6 +33,7 @@ pub mod order;
 pub mod presets;
 pub mod preview;
 pub mod recipe;
+mod samples;
 mod say;
 pub mod step;
 pub mod trainer;

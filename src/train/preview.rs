@@ -4,7 +4,6 @@ use super::checkpoint::Tensor;
 use super::config::{Config, Sampler};
 use crate::checkpoint::Checkpoint;
 use crate::config::scheduler::SchedulerKind;
-use crate::config::unet::ClassEmbedding;
 use crate::config::{SchedulerConfig, UNetConfig};
 use crate::error::Error;
 use crate::generate::{Model, Request};
@@ -50,10 +49,7 @@ pub fn grid(
         Sampler::Ddim => SchedulerKind::Ddim,
         Sampler::Ddpm => SchedulerKind::Ddpm,
     };
-    let classes = match model.config().class_embedding {
-        Some(ClassEmbedding::Table(rows)) => rows.min(s.count),
-        _ => 1,
-    };
+    let classes = model.config().class_rows().map_or(1, |rows| rows.min(s.count));
     let mut x_0 = Vec::new();
     let mut shape = [0; 4];
     for class in 0..classes {

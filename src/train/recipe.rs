@@ -50,10 +50,7 @@ impl Recipe {
         let training = &config.training;
         let (batch, accumulation) = (training.batch_size, training.gradient_accumulation_steps);
         let of_step = u32::try_from(batch * accumulation).unwrap_or(u32::MAX);
-        let classes = match unet.class_embedding {
-            Some(crate::config::unet::ClassEmbedding::Table(rows)) => Some(rows as u32),
-            _ => None,
-        };
+        let classes = unet.class_rows().map(|rows| rows as u32);
         let dropped = training.class_dropout;
         Ok(Self {
             seed: training.seed,

@@ -15,6 +15,7 @@ use crate::words;
 /// Names so many broken pictures at once; the rest are counted.
 const NAMED: usize = 5;
 
+/// Pictures that are left out, and why.
 pub fn broken(broken: &[Broken], talk: &Talk<'_>) {
     for Broken { file, why } in broken.iter().take(NAMED) {
         (talk.say)(&format!("{file} is left out: {why}"));

@@ -14,6 +14,7 @@ use super::interrupt::{Reason, Stop};
 use super::log::{self, Kinds, Log, Progress};
 use super::preview;
 use super::recipe::Recipe;
+use super::samples;
 use super::step::StepPlan;
 use super::watch::{self, Watch};
 use super::{checks, say};
@@ -71,7 +72,7 @@ pub fn run(
         restored.snapshot.check(&unet)?;
         checks::same_run(&folder.path, &restored.snapshot, &data, config)?;
         let (step, total) = (restored.snapshot.state.step, config.training.max_steps);
-        let drawn = config.sampling.every == 0 || sample_path(&folder.path, step).exists();
+        let drawn = config.sampling.every == 0 || samples::path(&folder.path, step).exists();
         if step >= total && drawn {
             (talk.say)(&format!(
                 "Nothing is left to do: step {step} of {total}. A larger --max-steps goes on; \
@@ -83,11 +84,6 @@ pub fn run(
     }
     say::settings(&folder, config, talk);
     Trainer::new(gpu, config, folder, data, unet, scheduler, talk)?.train()
-}
-
-/// Where a step's grid goes.
-fn sample_path(run: &Path, step: u64) -> PathBuf {
-    run.join("samples").join(format!("step-{step:06}.png"))
 }
 
 struct Trainer<'a> {
@@ -154,7 +150,7 @@ impl<'a> Trainer<'a> {
         for path in folder.begin(config)? {
             (talk.say)(&format!("A checkpoint of the course before is kept as {}", path.display()));
         }
-        if folder.path.join("samples").is_dir() {
+        if folder.path.join(samples::FOLDER).is_dir() {
             dashboard::index_samples(&folder.path)?;
         }
         let kinds = Kinds {
@@ -191,7 +187,7 @@ impl<'a> Trainer<'a> {
         let mut stopped = None;
         // What a run that never got to its first checkpoint left of step 0 may be another network's.
         let missing =
-            self.state.step == 0 || !sample_path(&self.folder.path, self.state.step).exists();
+            self.state.step == 0 || !samples::path(&self.folder.path, self.state.step).exists();
         if self.due(self.config.sampling.every) && missing {
             self.preview()?;
         }
@@ -342,8 +338,8 @@ impl<'a> Trainer<'a> {
         let (unet, scheduler) = (&self.unet, &self.scheduler);
         let grid = preview::grid(self.gpu, config, unet, scheduler, weights, &stop)?;
         let Some(pictures) = grid else { return Ok(()) };
-        let path = sample_path(&self.folder.path, step);
-        let folder = self.folder.path.join("samples");
+        let path = samples::path(&self.folder.path, step);
+        let folder = self.folder.path.join(samples::FOLDER);
         let (bytes, hidden) = (pictures.png(&[])?, folder.join(".grid.tmp"));
         std::fs::create_dir_all(&folder)
             .and_then(|()| std::fs::write(&hidden, bytes))

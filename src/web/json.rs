@@ -2,7 +2,6 @@
 
 use super::bad_request;
 use crate::config::scheduler::{SchedulerKind, TimestepSpacing};
-use crate::config::unet::ClassEmbedding;
 use crate::error::Error;
 use crate::generate::{Model, Progress, Request};
 use crate::gpu::Gpu;
@@ -43,17 +42,13 @@ pub(super) fn gpu(gpu: &Gpu) -> String {
 pub(super) fn model(model: &Model) -> Result<String, Error> {
     let (unet, [height, width]) = (model.config(), model.default_size());
     let plan = model.plan(1, height, width)?;
-    let classes = match unet.class_embedding {
-        Some(ClassEmbedding::Table(rows)) => Some(rows),
-        _ => None,
-    };
     let entries = [
         ("parameters", model.parameters().into()),
         ("channels", unet.in_channels.into()),
         ("height", height.into()),
         ("width", width.into()),
         ("multiple", (1usize << (unet.block_out_channels.len() - 1)).into()),
-        ("num_classes", classes.into()),
+        ("num_classes", unet.class_rows().into()),
         ("scheduler", model.scheduler().to_json().into()),
         ("gflop_per_image", (plan.flops() as f64 / 1e9).into()),
         ("dispatches", plan.dispatches.len().into()),

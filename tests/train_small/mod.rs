@@ -1,6 +1,7 @@
 //! A training run that takes a second: a network of two levels on 8x8 emoji.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use unnoise::gpu::Gpu;
@@ -72,6 +73,15 @@ pub fn attempt(
     let talk =
         Talk { say: &|text| println!("{text}"), quiet: true, stop: Stop::new(pressed, None) };
     trainer::run(gpu, config, &resume, &talk)
+}
+
+/// How a run ends, and what it says.
+pub fn told(gpu: &Gpu, config: &Config) -> (Result<Outcome, TrainError>, String) {
+    let said = RefCell::new(String::new());
+    let say = |text: &str| said.borrow_mut().push_str(&format!("{text}\n"));
+    let talk = Talk { say: &say, quiet: true, stop: Stop::new(|| false, None) };
+    let ended = trainer::run(gpu, config, &Resume::Auto, &talk);
+    (ended, said.into_inner())
 }
 
 pub fn read(run: &Path) -> Restored {

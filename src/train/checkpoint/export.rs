@@ -3,7 +3,6 @@
 use super::*;
 use crate::checkpoint::Checkpoint;
 use crate::config::PipelineConfig;
-use crate::config::unet::ClassEmbedding;
 use crate::weights::{ParamSpec, safetensors};
 use crate::words;
 use std::fmt::Write;
@@ -98,10 +97,6 @@ fn card(
         if half { "f16" } else { "f32" },
     );
     if let Some(state) = state {
-        let rows = match unet.class_embedding {
-            Some(ClassEmbedding::Table(rows)) => rows,
-            _ => 0,
-        };
         let State { version, adapter, step, seed, data, ema_max_decay, seconds, .. } = state;
         let average = match ema_max_decay.first() {
             Some(rate) => format!("moving average (EMA up to {rate})"),
@@ -114,7 +109,7 @@ fn card(
             ("steps", format!("{step}, in {time}, seed {seed}")),
             ("weights", average),
         ];
-        let classes = data.class_list(rows).map(|list| ("classes", list));
+        let classes = data.class_list(unet.class_rows().unwrap_or(0)).map(|list| ("classes", list));
         text += "\n| | |\n|---|---|\n";
         for (key, value) in lines.into_iter().chain(classes) {
             // A card is text in memory: writing to it does not fail.

@@ -3,6 +3,8 @@
 use super::manifest::{Manifest, verify};
 use super::save::{point, remove};
 use super::*;
+use crate::train::log::Format;
+use crate::train::samples;
 use std::fs;
 
 /// Removes all but the newest `keep` whole checkpoints of a run, once the newest one has been read back
@@ -78,37 +80,33 @@ pub(super) fn put_aside(
     }
 }
 
-/// Tables of a course of a run.
-const TABLES: [&str; 2] = ["metrics.csv", "metrics.jsonl"];
-/// Its grids.
-const GRIDS: &str = "samples";
+/// Names of the tables of a run.
+fn tables() -> [&'static str; 2] {
+    [Format::Csv, Format::Jsonl].map(Format::file_name)
+}
 
 /// Leaves copies of the tables, and the grids after `step`, with a checkpoint that was put aside.
 fn leave(run: &Path, aside: &Path, step: u64) -> Result<(), RunError> {
-    for name in TABLES.iter().filter(|name| run.join(name).exists()) {
+    for name in tables().iter().filter(|name| run.join(name).exists()) {
         fs::copy(run.join(name), aside.join(name)).map_err(|e| RunError::io(aside, &e))?;
     }
-    let later = |name: &str| {
-        let digits = name.strip_prefix("step-").and_then(|rest| rest.strip_suffix(".png"));
-        digits.and_then(|digits| digits.parse().ok()).is_some_and(|at: u64| at > step)
-    };
-    grids(run, aside, &later)
+    grids(run, aside, &|name| samples::step(name).is_some_and(|at| at > step))
 }
 
 /// Takes back what [`leave`] left.
 fn bring_back(aside: &Path, run: &Path) -> Result<(), RunError> {
-    for name in TABLES.iter().filter(|name| aside.join(name).exists()) {
+    for name in tables().iter().filter(|name| aside.join(name).exists()) {
         fs::rename(aside.join(name), run.join(name)).map_err(|e| RunError::io(run, &e))?;
     }
     grids(aside, run, &|_| true)?;
     // Empty now, or never there.
-    let _ = fs::remove_dir(aside.join(GRIDS));
+    let _ = fs::remove_dir(aside.join(samples::FOLDER));
     Ok(())
 }
 
 /// Moves grids of the names that `which` accepts.
 fn grids(from: &Path, to: &Path, which: &dyn Fn(&str) -> bool) -> Result<(), RunError> {
-    let (from, to) = (from.join(GRIDS), to.join(GRIDS));
+    let (from, to) = (from.join(samples::FOLDER), to.join(samples::FOLDER));
     let Ok(entries) = from.read_dir() else { return Ok(()) };
     for name in entries.flatten().map(|entry| entry.file_name()) {
         if name.to_str().is_some_and(which) {

@@ -2,6 +2,7 @@
 
 use super::nearest::nearest;
 use super::{Config, Data, Flag, SettingError, Weighting};
+use crate::train::dataset::builtin;
 use crate::train::presets;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -95,21 +96,24 @@ impl Config {
             }
             add(&mut over, &mut origin, &text, &|_| at.clone())?;
         }
-        let (name, at) = match (preset, over.get("preset").and_then(Value::as_str)) {
-            (Some(name), _) => (name.to_owned(), "--preset"),
+        let named = match (preset, over.get("preset").and_then(Value::as_str)) {
+            (Some(name), _) => Some((name.to_owned(), "--preset")),
             (None, Some(name)) if !name.is_empty() => {
-                (name.to_owned(), origin.get("preset").map_or("", String::as_str))
+                Some((name.to_owned(), origin.get("preset").map_or("", String::as_str)))
             }
-            _ => (default.to_owned(), "--preset"),
+            _ => None,
         };
+        let nobody_chose = named.is_none();
+        let (name, at) = named.unwrap_or_else(|| (default.to_owned(), "--preset"));
         let mut base = presets::find(&name).ok_or_else(|| {
             let near = nearest(&name, presets::NAMES.iter().copied());
             let remedy = remedy(near, "the presets", presets::NAMES);
             SettingError::Preset { at: at.to_owned(), name: name.clone(), remedy }
         })?;
-        let named =
-            preset.is_some() || over.get("preset").is_some_and(|name| name.as_str() != Some(""));
-        if !named && origin.contains_key("data.path") && !path_of(&over).starts_with(BUILTIN) {
+        if nobody_chose
+            && origin.contains_key("data.path")
+            && !path_of(&over).starts_with(builtin::PREFIX)
+        {
             // Somebody's own data are learned as they are, whatever the preset's were.
             base.data = Data::default();
         }
@@ -155,9 +159,6 @@ impl Config {
         after.iter().filter_map(differs).collect()
     }
 }
-
-/// What data sets of our own begin with.
-const BUILTIN: &str = "builtin:";
 
 /// The data that settings name.
 fn path_of(over: &Table) -> &str {

@@ -27,6 +27,9 @@ struct Line {
     name: &'static str,
 }
 
+/// What the paths of built-in data begin with.
+pub const PREFIX: &str = "builtin:";
+
 /// `emoji`, all 3,926; `emoji-curated`, one of each motif. Their classes are Unicode's groups.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ mod archive;
 mod array_header;
 mod arrays;
 mod blob;
-mod builtin;
+pub(super) mod builtin;
 mod cifar;
 mod decode;
 mod error;
@@ -116,7 +116,7 @@ impl Dataset {
     ) -> Result<Self, DatasetError> {
         options.check()?;
         let text = path.to_string_lossy().into_owned();
-        let found = match text.strip_prefix("builtin:") {
+        let found = match text.strip_prefix(builtin::PREFIX) {
             Some(name) => {
                 let (emoji, labels) = builtin::open(name)?;
                 let (labels, size) = (Some(labels), (builtin::SIDE, builtin::SIDE));
