@@ -1,7 +1,7 @@
 //! Rewrites a network for inference: fewer, larger operations with the same result.
 //!
 //! A fused operation stands where the last of its parts stood, so everything it reads exists.
-//! Rules, in order (`tests/plan.rs` holds what they leave of a cifar10-32-shaped network):
+//! Rules, in order (`tests/network/plan.rs` holds what they leave of a cifar10-32-shaped network):
 //!
 //! 1. dropout goes; `group_norm`, scale-shift and activation become statistics ([`Op::NormAffine`])
 //!    and one pass over the data ([`Op::AffineAct`]);

@@ -10,9 +10,13 @@
 
 #[cfg(feature = "train")]
 pub mod adjoints;
+pub mod allocations;
+pub mod files;
+pub mod folder;
 #[cfg(feature = "train")]
 pub mod networks;
 pub mod ops;
+pub mod scheduler_cases;
 pub mod valid;
 pub mod values;
 

@@ -1,17 +1,12 @@
 //! The U-Net fixtures as checkpoints and batches.
 
+use super::files::fixture;
 use pollster::block_on;
-use std::path::PathBuf;
 use unnoise::generate::Labels;
 use unnoise::gpu::{Gpu, GpuOptions};
 use unnoise::kernels::Class;
 use unnoise::train::gradient::Batch;
 use unnoise::weights::Weights;
-
-/// A path under `tests/fixtures`.
-pub fn fixture(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path)
-}
 
 /// A safetensors file under `tests/fixtures`.
 pub fn tensors(path: &str) -> Weights {

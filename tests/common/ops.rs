@@ -1,6 +1,7 @@
 //! PyTorch's single operations with their gradients (`fixtures/train/ops`, computed in f64 from f32
 //! inputs).
 
+use super::files::fixture;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use unnoise::shape::{Shape, nchw_to_nhwc4};
@@ -14,11 +15,10 @@ pub struct Ops {
 impl Ops {
     /// Both files.
     pub fn read() -> Self {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/train/ops.");
-        let text = std::fs::read_to_string(format!("{folder}json")).expect("ops.json");
+        let text = std::fs::read_to_string(fixture("train/ops.json")).expect("ops.json");
         let json: Value = serde_json::from_str(&text).expect("JSON");
         Self {
-            bytes: std::fs::read(format!("{folder}safetensors")).expect("ops.safetensors"),
+            bytes: std::fs::read(fixture("train/ops.safetensors")).expect("ops.safetensors"),
             list: json["ops"].as_array().expect("ops").clone(),
         }
     }

@@ -1,0 +1,12 @@
+//! The binary as a user runs it: what it prints and where, exit codes, and the files it makes.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod generate;
+#[cfg(all(feature = "train", unix))]
+mod stop;
+#[cfg(feature = "train")]
+mod train;
+#[cfg(feature = "train")]
+mod train_commands;

@@ -1,0 +1,214 @@
+//! Model folders: the layouts that diffusers and its old repositories use, on disk and in memory.
+
+use crate::common::files;
+use crate::common::folder::Folder;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use unnoise::checkpoint::{Checkpoint, CheckpointError};
+use unnoise::config::scheduler::{SchedulerConfig, SchedulerKind, VarianceType};
+
+fn unets() -> PathBuf {
+    files::fixture("unets")
+}
+
+const WEIGHTS: &str = "diffusion_pytorch_model.safetensors";
+
+/// The `tiny` fixture's file, under another path.
+fn file(path: &str, from: &str) -> (String, Vec<u8>) {
+    (path.to_owned(), fs::read(unets().join(from)).unwrap())
+}
+
+fn config(path: &str) -> (String, Vec<u8>) {
+    file(path, "tiny/config.json")
+}
+
+fn weights(path: &str) -> (String, Vec<u8>) {
+    file(path, &format!("tiny/{WEIGHTS}"))
+}
+
+fn text(path: &str, text: &str) -> (String, Vec<u8>) {
+    (path.to_owned(), text.as_bytes().to_vec())
+}
+
+fn from(files: Vec<(String, Vec<u8>)>) -> Result<Checkpoint, CheckpointError> {
+    Checkpoint::from_memory(files)
+}
+
+#[test]
+fn pipelines_and_bare_models_open_from_disk() {
+    let mut opened = 0;
+    for entry in fs::read_dir(unets()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !path.is_dir() || name == "ncsnpp-skip" {
+            continue;
+        }
+        let checkpoint = Checkpoint::open(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(checkpoint.name.as_deref(), Some(name.as_str()));
+        let count: usize =
+            checkpoint.weights.names().map(|n| checkpoint.weights.read(n).unwrap().len()).sum();
+        assert_eq!(checkpoint.unet.parameters(), count as u64, "{name}");
+        let expected = match name.as_str() {
+            "celebahq-like" => (SchedulerKind::Ddim, VarianceType::FixedSmall),
+            "cifar10-like" => (SchedulerKind::Ddpm, VarianceType::FixedLarge),
+            _ => (SchedulerKind::Ddpm, VarianceType::FixedSmall),
+        };
+        assert_eq!((checkpoint.scheduler.kind, checkpoint.scheduler.variance_type), expected);
+        opened += 1;
+    }
+    assert_eq!(opened, 26);
+}
+
+#[test]
+fn paths_that_are_no_folder_are_explained() {
+    let missing = Checkpoint::open(Path::new("no/such/model")).unwrap_err();
+    assert_eq!(missing, CheckpointError::NotFound { path: "no/such/model".into() });
+    let file = unets().join("tiny").join(WEIGHTS);
+    let error = Checkpoint::open(&file).unwrap_err();
+    assert!(matches!(error, CheckpointError::NotAFolder { .. }), "{error}");
+    assert!(error.to_string().contains("config.json"), "{error}");
+    let scratch = Folder::new("empty");
+    let error = Checkpoint::open(&scratch.0).unwrap_err();
+    let shown = scratch.0.display().to_string();
+    assert_eq!(error, CheckpointError::NotAModel { folder: shown, found: "nothing".into() });
+}
+
+#[test]
+fn a_huge_file_is_refused_before_it_is_read() {
+    let scratch = Folder::new("huge");
+    let config = fs::File::create(scratch.0.join("config.json")).unwrap();
+    // Sparse: a terabyte that takes no room.
+    config.set_len(1 << 40).unwrap();
+    let error = Checkpoint::open(&scratch.0).unwrap_err();
+    let file = "config.json".to_owned();
+    assert_eq!(error, CheckpointError::TooLarge { file, have: 1 << 40, limit: 1 << 20 });
+}
+
+#[test]
+fn dropped_folders_lose_their_common_path() {
+    for prefix in ["", "emoji-16/", "a/b/emoji-16/", "./emoji-16/", "/emoji-16/", "up\\emoji-16\\"]
+    {
+        let checkpoint = from(vec![
+            weights(&format!("{prefix}unet/{WEIGHTS}")),
+            config(&format!("{prefix}unet/config.json")),
+            text(&format!("{prefix}.DS_Store"), "junk"),
+            text(".DS_Store", "junk"),
+            text("__MACOSX/unet/config.json", "junk"),
+            file(&format!("{prefix}model_index.json"), "cifar10-like/model_index.json"),
+            file(
+                &format!("{prefix}scheduler/scheduler_config.json"),
+                "cifar10-like/scheduler/scheduler_config.json",
+            ),
+        ]);
+        let checkpoint = checkpoint.unwrap_or_else(|e| panic!("{prefix}: {e}"));
+        let name = if prefix.is_empty() { None } else { Some("emoji-16") };
+        assert_eq!(checkpoint.name.as_deref(), name);
+        assert_eq!(checkpoint.scheduler.variance_type, VarianceType::FixedLarge);
+    }
+    // Only the unet folder was dropped.
+    assert!(from(vec![config("unet/config.json"), weights(&format!("unet/{WEIGHTS}"))]).is_ok());
+}
+
+#[test]
+fn files_at_the_root_take_the_scheduler_beside_them_or_defaults() {
+    let bare = from(vec![config("config.json"), weights(WEIGHTS)]).unwrap();
+    assert_eq!(bare.scheduler, SchedulerConfig::default());
+    // google/ddpm-cifar10-32: all at the root, with a model_index.json.
+    let root = from(vec![
+        config("config.json"),
+        weights(WEIGHTS),
+        text("diffusion_pytorch_model.bin", "a pickle beside the safetensors is left alone"),
+        file("model_index.json", "cifar10-like/model_index.json"),
+        file("scheduler_config.json", "cifar10-like/scheduler/scheduler_config.json"),
+    ]);
+    assert_eq!(root.unwrap().scheduler.variance_type, VarianceType::FixedLarge);
+    // A unet folder and no model_index.json.
+    assert!(
+        from(vec![
+            config("unet/config.json"),
+            weights(&format!("unet/{WEIGHTS}")),
+            text("README.md", "")
+        ])
+        .is_ok()
+    );
+}
+
+#[test]
+fn the_pipeline_decides_the_sampler() {
+    // DDIMPipeline over a DDPMScheduler runs DDIM.
+    let checkpoint = from(vec![
+        config("unet/config.json"),
+        weights(&format!("unet/{WEIGHTS}")),
+        file("model_index.json", "celebahq-like/model_index.json"),
+        file("scheduler/scheduler_config.json", "cifar10-like/scheduler/scheduler_config.json"),
+    ]);
+    assert_eq!(checkpoint.unwrap().scheduler.kind, SchedulerKind::Ddim);
+}
+
+#[test]
+fn variants_stand_in_for_the_plain_file() {
+    for name in ["fp16", "bf16", "non_ema"] {
+        let path = format!("diffusion_pytorch_model.{name}.safetensors");
+        let checkpoint = from(vec![config("config.json"), weights(&path)]).unwrap();
+        assert_eq!(checkpoint.weights.file(), path);
+    }
+    let fp16 = "diffusion_pytorch_model.fp16.safetensors";
+    let both = from(vec![config("config.json"), text(fp16, "broken"), weights(WEIGHTS)]).unwrap();
+    assert_eq!(both.weights.file(), WEIGHTS);
+    // Renamed by hand.
+    assert!(from(vec![config("config.json"), weights("my-model.safetensors")]).is_ok());
+}
+
+#[test]
+fn folders_without_usable_weights_are_explained() {
+    let error = from(vec![config("config.json")]).unwrap_err();
+    assert_eq!(error, CheckpointError::NoWeights { folder: "/".into() });
+    // Weights somewhere else are not taken.
+    let error = from(vec![config("unet/config.json"), weights(WEIGHTS)]).unwrap_err();
+    assert_eq!(error, CheckpointError::NoWeights { folder: "unet/".into() });
+
+    let pickle = "unet/diffusion_pytorch_model.bin";
+    let error = from(vec![config("unet/config.json"), text(pickle, ""), text("README.md", "")]);
+    let error = error.unwrap_err();
+    assert!(matches!(&error, CheckpointError::Pickle { file, .. } if file == pickle), "{error}");
+    assert!(error.to_string().contains("use_safetensors=False"), "{error}");
+
+    let index = format!("{WEIGHTS}.index.json");
+    let shard = "diffusion_pytorch_model-00001-of-00002.safetensors";
+    for files in [vec![text(&index, "{}"), weights(shard)], vec![weights(shard)]] {
+        let first = files[0].0.clone();
+        let error = from([vec![config("config.json")], files].concat()).unwrap_err();
+        assert!(
+            matches!(&error, CheckpointError::Sharded { file, .. } if *file == first),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn folders_that_are_no_model_are_explained() {
+    assert!(matches!(from(vec![]), Err(CheckpointError::NotAModel { .. })));
+    let error = from(vec![weights("model.safetensors"), text("notes.txt", "")]).unwrap_err();
+    let found = "model.safetensors, notes.txt".to_owned();
+    assert_eq!(error, CheckpointError::NotAModel { folder: "/".into(), found });
+    let error = from(vec![
+        config("unet/config.json"),
+        weights(&format!("unet/{WEIGHTS}")),
+        file("model_index.json", "cifar10-like/model_index.json"),
+    ]);
+    assert!(matches!(error, Err(CheckpointError::MissingFile { .. })), "{error:?}");
+    let error = from(vec![("config.json".into(), vec![0xff, 0xfe, b'{']), weights(WEIGHTS)]);
+    assert_eq!(error.unwrap_err(), CheckpointError::NotText { file: "config.json".into() });
+}
+
+/// A network that is named by its own folder is still the pipeline's: with another scheduler its pictures would be noise.
+#[test]
+fn a_network_in_a_pipeline_has_its_scheduler() {
+    let pipeline = files::repository("www/models/emoji-16");
+    let whole = Checkpoint::open(&pipeline).expect("a pipeline");
+    let network = Checkpoint::open(&pipeline.join("unet")).expect("its network");
+    assert_eq!(network.scheduler, whole.scheduler);
+    assert_ne!(network.scheduler, SchedulerConfig::default());
+}
