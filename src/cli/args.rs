@@ -1,5 +1,6 @@
 //! What the command line says, and nothing about how it is done.
 
+use super::bench_networks::Network;
 use super::scheduler_flags::{SchedulerFlags, named};
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand};
@@ -216,18 +217,27 @@ pub struct Bench {
     pub model: Option<PathBuf>,
     /// Measure training steps of a preset instead of evaluations of a model
     #[cfg(feature = "train")]
-    #[arg(long, conflicts_with = "model")]
+    #[arg(long, conflicts_with_all = ["model", "network"])]
     pub train: bool,
     /// Which preset to train (default: the one for this adapter)
     #[cfg(feature = "train")]
     #[arg(long, value_name = "NAME", requires = "train")]
     pub preset: Option<String>,
+    /// Measure a paper's network with random weights (default: cifar10-32)
+    #[arg(long, value_name = "NAME", conflicts_with = "model")]
+    pub network: Option<Network>,
+    /// Also write that network as a model folder, to measure another program on it
+    #[arg(long, value_name = "FOLDER", requires = "network")]
+    pub write_model: Option<PathBuf>,
     /// Pictures computed side by side (default: 1, or the preset's)
     #[arg(long, value_name = "N", value_parser = positive())]
     pub batch: Option<usize>,
     /// Height and width in pixels (default: the checkpoint's or the preset's)
     #[arg(long, value_name = "HxW", value_parser = size)]
     pub size: Option<[usize; 2]>,
+    /// Also write the time of every dispatch to a table
+    #[arg(long, value_name = "FILE.csv")]
+    pub profile: Option<PathBuf>,
     /// One line of JSON
     #[arg(long)]
     pub json: bool,

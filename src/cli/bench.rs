@@ -1,36 +1,26 @@
 //! `unnoise bench`: how fast this machine evaluates a U-Net.
 
 use super::args::{Bench, Global};
+use super::bench_networks::Network;
 use super::info::{adapter_line, class_name};
 use super::print;
 use super::progress::{Progress, Talk};
 use anyhow::{Context, Result};
 use serde_json::json;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use unnoise::checkpoint::Checkpoint;
-use unnoise::config::{SchedulerConfig, UNetConfig};
 use unnoise::error::Error;
 use unnoise::generate::network_plan;
 use unnoise::gpu::profile::{has_clock, profile};
 use unnoise::gpu::{Executor, Gpu, probe};
+use unnoise::kernels::Const;
 use unnoise::plan::{Plan, Role};
-use unnoise::weights::{Weights, safetensors};
 use unnoise::words::{bytes, count};
 
 /// How long evaluations are repeated, and how often at least.
 const MEASURE: Duration = Duration::from_secs(3);
 const LEAST_RUNS: usize = 3;
-
-/// What google/ddpm-cifar10-32 is built like.
-const CIFAR10_32: &str = r#"{
-    "sample_size": 32, "in_channels": 3, "out_channels": 3, "center_input_sample": false,
-    "time_embedding_type": "positional", "freq_shift": 1, "flip_sin_to_cos": false,
-    "down_block_types": ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"],
-    "up_block_types": ["UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
-    "block_out_channels": [128, 256, 256, 256], "layers_per_block": 2,
-    "mid_block_scale_factor": 1, "downsample_padding": 0, "act_fn": "silu",
-    "attention_head_dim": null, "norm_num_groups": 32, "norm_eps": 1e-6
-}"#;
 
 /// Everything that is measured.
 struct Report<'a> {
@@ -46,6 +36,8 @@ struct Report<'a> {
     cpu_ms: Option<f64>,
     /// The adapter's multiply-add rate, GFLOP/s.
     fma: f64,
+    /// The rate at which a kernel copies, GB/s, bytes read and bytes written.
+    copy: f64,
     /// Milliseconds: device, reading the model, shaders and upload, first evaluation.
     cold: [f64; 4],
 }
@@ -56,10 +48,13 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     if args.train {
         return super::bench_train::run(args, global, talk).await;
     }
+    if let (Some(network), Some(folder)) = (args.network, &args.write_model) {
+        network.write(folder)?;
+    }
     let mut lap = Lap(Instant::now());
     let checkpoint = match &args.model {
         Some(path) => super::open_model(path, talk)?,
-        None => random_checkpoint()?,
+        None => args.network.unwrap_or(Network::Cifar10).checkpoint()?,
     };
     // Making random weights is no part of a cold start.
     let read = if args.model.is_some() { lap.ms() } else { 0.0 };
@@ -97,12 +92,15 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     }
     let cpu_ms = cpu.ms_each(ms.len());
     ms.sort_by(f64::total_cmp);
-    let fma = probe::fma_rate(&gpu).await?;
+    let (fma, copy) = (probe::fma_rate(&gpu).await?, probe::copy_rate(&gpu).await?);
     spinner.clear();
 
-    let name = name.clone().unwrap_or_else(|| "cifar10-32 shape, random weights".to_owned());
+    if let Some(path) = &args.profile {
+        write_profile(&executor, path).await?;
+    }
+    let name = name.clone().unwrap_or_else(|| "model".to_owned());
     let (plan, shape) = (executor.plan(), [batch, h, w]);
-    let report = Report { name, gpu: &gpu, plan, parameters, shape, ms, cpu_ms, fma, cold };
+    let report = Report { name, gpu: &gpu, plan, parameters, shape, ms, cpu_ms, fma, copy, cold };
     if args.json {
         return print(report.json());
     }
@@ -175,6 +173,7 @@ impl Report<'_> {
             "cpu_ms": self.cpu_ms,
             "gflop": self.gflop(), "gflop_per_s": self.rate(),
             "fma_gflop_per_s": self.fma, "fma_share": self.rate() / self.fma,
+            "copy_gb_per_s": self.copy,
             "dispatches": self.plan.dispatches.len(),
             "weights_bytes": self.plan.bytes(Role::Weights),
             "total_bytes": self.plan.total_bytes(),
@@ -182,6 +181,33 @@ impl Report<'_> {
             "cold_start": {"device_ms": device, "read_ms": read, "load_ms": load, "first_ms": first},
         })
     }
+}
+
+/// Writes the time of every dispatch as a table.
+pub(super) async fn write_profile(executor: &Executor, path: &Path) -> Result<()> {
+    let dispatches = &executor.plan().dispatches;
+    let mut table = String::from("dispatch,label,shader,variant,workgroups,ms,gflop,gflop_per_s\n");
+    for timing in profile(executor, 0..dispatches.len(), LEAST_RUNS).await? {
+        let dispatch = &dispatches[timing.dispatch];
+        let constants = dispatch
+            .shader
+            .consts
+            .iter()
+            .map(|(name, Const::U32(value))| format!("{name}={value}"));
+        let flags = dispatch.shader.flags.iter().map(ToString::to_string);
+        let variant = flags.chain(constants).collect::<Vec<_>>().join(" ");
+        let [x, y, z] = dispatch.grid;
+        let gflop = dispatch.flops as f64 / 1e9;
+        table += &format!(
+            "{},{},{},{variant},{x}x{y}x{z},{:.6},{gflop:.6},{:.1}\n",
+            timing.dispatch,
+            dispatch.label,
+            dispatch.shader.name,
+            timing.ms,
+            gflop / timing.ms.max(1e-9) * 1e3,
+        );
+    }
+    std::fs::write(path, table).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Time and rate of each kernel, most expensive first.
@@ -209,34 +235,6 @@ pub(super) async fn print_kernels(executor: &Executor) -> Result<()> {
         print(format_args!("{name:<26} {calls:>6} {ms:>10.2} {share:>6.1} {rate:>9.1}"))?;
     }
     Ok(())
-}
-
-/// The shape above with weights that keep activations near 1.
-fn random_checkpoint() -> Result<Checkpoint> {
-    let unet = UNetConfig::from_json(CIFAR10_32, "the built-in config")?;
-    let params = super::info::parameters(&unet)?;
-    // Xorshift: any noise will do here.
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut uniform = |bound: f32| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        ((state >> 40) as f32 / (1u32 << 23) as f32 - 1.0) * bound
-    };
-    let mut tensors = Vec::new();
-    for param in &params {
-        let len = param.shape.iter().product::<usize>();
-        let fan_in = param.shape.iter().skip(1).product::<usize>();
-        let bound = (3.0 / fan_in as f32).sqrt();
-        let norm = param.shape.len() == 1 && param.name.ends_with("weight");
-        let values: Vec<f32> =
-            (0..len).map(|_| if norm { 1.0 } else { uniform(bound.min(1.0)) }).collect();
-        tensors.push((param.name.as_str(), param.shape.as_slice(), values));
-    }
-    let views: Vec<_> = tensors.iter().map(|(name, shape, v)| (*name, *shape, &v[..])).collect();
-    let bytes = safetensors::write(&views).context("cannot make random weights")?;
-    let weights = Weights::from_bytes(bytes, "random weights")?;
-    Ok(Checkpoint { unet, scheduler: SchedulerConfig::default(), weights, name: None })
 }
 
 struct Lap(Instant);

@@ -1,7 +1,7 @@
 //! `unnoise bench --train`: how fast this machine trains a U-Net.
 
 use super::args::{Bench, Global};
-use super::bench::{CpuLap, print_kernels, time};
+use super::bench::{CpuLap, print_kernels, time, write_profile};
 use super::info::{adapter_line, class_name};
 use super::print;
 use super::progress::{Progress, Talk};
@@ -89,6 +89,9 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     ms.sort_by(f64::total_cmp);
     let fma = probe::fma_rate(&gpu).await?;
     spinner.clear();
+    if let Some(path) = &args.profile {
+        write_profile(engine.executor(), path).await?;
+    }
 
     let memory = [planned, engine.bytes()];
     let shape = [config.training.batch_size, h, w];

@@ -3,6 +3,7 @@
 
 mod args;
 mod bench;
+mod bench_networks;
 #[cfg(feature = "train")]
 mod bench_train;
 #[cfg(feature = "train")]

@@ -19,6 +19,21 @@ pub fn fma_call(count4: usize, rounds: u32) -> Call {
     }
 }
 
+/// `shaders/bench/copy.wgsl`: `count4` vectors of 16 bytes, each read once and written once.
+pub fn copy_call(count4: usize) -> Call {
+    Call {
+        shader: Shader {
+            name: "bench/copy",
+            flags: Vec::new(),
+            consts: Vec::new(),
+            bindings: vec![Access::Read, Access::Write],
+        },
+        params: vec![count4 as u32],
+        grid: grid_1d(count4, 64),
+        flops: 0,
+    }
+}
+
 /// The adapter's f32 multiply-add rate in GFLOP/s (a multiply-add is two), the best of three runs.
 ///
 /// # Errors
@@ -32,14 +47,30 @@ pub async fn fma_rate(gpu: &Gpu) -> Result<f64, GpuError> {
     };
     let call = fma_call(count4, rounds);
     let flops = call.flops as f64;
+    Ok(flops / (best_ms(gpu, call, count4).await? * 1e6))
+}
+
+/// The rate at which a kernel copies, in GB/s, counting bytes read and bytes written, the best of three runs.
+///
+/// # Errors
+/// See [`Gpu::check`].
+pub async fn copy_rate(gpu: &Gpu) -> Result<f64, GpuError> {
+    // Larger than any cache, and within WebGPU's default limits.
+    let count4 = if gpu.class().is_software() { 1 << 21 } else { 1 << 23 };
+    let bytes = count4 as f64 * 32.0;
+    Ok(bytes / (best_ms(gpu, copy_call(count4), count4).await? * 1e6))
+}
+
+/// Milliseconds that `call` takes, the best of three runs. Its input and its output hold `count4` vectors each.
+async fn best_ms(gpu: &Gpu, call: Call, count4: usize) -> Result<f64, GpuError> {
     let (plan, seed) = one_call_plan(call, count4 as u64 * 16);
     let executor: Executor =
         Executor::new::<GpuError>(gpu, plan, &mut |_| Ok(Vec::new()), &mut |_| ()).await?;
-    // 0.5 and 0.25: the chains settle at 0.5, far from overflow and from denormals.
+    // 0.5 and 0.25: the chains of multiply-adds settle at 0.5, far from overflow and from denormals.
     let values: Vec<f32> = [0.5, 0.25, 1.0, 2.0].repeat(count4);
     executor.write(seed, bytemuck::cast_slice(&values))?;
     let mut times = 1;
-    let mut best = 0.0f64;
+    let mut best = f64::INFINITY;
     let mut runs = 0;
     while runs < 3 {
         let began = now_ms();
@@ -50,7 +81,7 @@ pub async fn fma_rate(gpu: &Gpu) -> Result<f64, GpuError> {
             times *= 2;
             continue;
         }
-        best = best.max(flops * times as f64 / (ms * 1e6));
+        best = best.min(ms / times as f64);
         runs += 1;
     }
     Ok(best)
@@ -66,7 +97,7 @@ fn one_call_plan(call: Call, bytes: u64) -> (Plan, Slice) {
     let plan = Plan {
         buffers: vec![buffer("seed", Role::Input), buffer("out", Role::State)],
         dispatches: vec![Dispatch {
-            label: "fma".into(),
+            label: call.shader.name.into(),
             shader: call.shader,
             params: call.params,
             bindings: vec![
