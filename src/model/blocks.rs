@@ -34,7 +34,7 @@ pub(super) fn down(
         skips.push(h);
     }
     if level + 1 < config.block_out_channels.len() {
-        // downsample_type acts on AttnDownBlock2D only (parity 2.4).
+        // diffusers' DownBlock2D has no downsample_type: it always ends in a convolution.
         let by_resnet = kind == DownBlock::Resnet
             || (kind == DownBlock::Attention && config.downsample_type == Resample::Resnet);
         h = if by_resnet {
@@ -42,7 +42,8 @@ pub(super) fn down(
             resnet.build(g, config, &format!("{name}.downsamplers.0"), h, temb)?
         } else {
             let s = g.shape(h);
-            // Padding 0 means zeros at the right and bottom only: the same output size (parity 2.19).
+            // With padding 0 diffusers pads one row below and one column to the right (0, 1, 0, 1), so the output
+            // has the same size as with padding 1, but other pixels.
             let (pad, out) = (config.downsample_padding, (s.h / 2, s.w / 2));
             g.conv2d(&format!("{name}.downsamplers.0.conv"), h, c_out, 3, 2, pad, out)
         };
@@ -63,7 +64,8 @@ pub(super) fn mid(
     let resnet = Resnet { c_out, resampling: Resampling::None, output_scale };
     let mut h = resnet.build(g, config, "mid_block.resnets.0", x, temb)?;
     if config.add_attention {
-        // With scale_shift and no attn_norm_num_groups there is no norm at all (parity 2.13).
+        // diffusers' UNetMidBlock2D builds its attention without a norm if scale_shift is set and
+        // attn_norm_num_groups is not; the other blocks' attentions always have one.
         let groups = match config.attn_norm_num_groups {
             None if config.scale_shift => None,
             None => Some(config.norm_num_groups),

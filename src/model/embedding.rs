@@ -1,5 +1,5 @@
-//! Time and class embeddings: the part that depends on t alone is computed on the CPU, in f64,
-//! because WGSL's exp and sin are less exact than the frequencies deserve (parity 2.8).
+//! Time and class embeddings. What depends on t alone is computed on the CPU: the angles reach 1,000 rad,
+//! and WGSL promises too little about the error of `exp` and `sin` there.
 
 use crate::config::UNetConfig;
 use crate::config::unet::{Activation, ClassEmbedding, TimeEmbedding};
@@ -20,8 +20,8 @@ pub fn width(config: &UNetConfig) -> usize {
 /// flip_sin_to_cos, a zero appended where the width is odd. (DDPM's embedding; diffusers
 /// `get_timestep_embedding`.)
 ///
-/// Every operation is rounded to f32 as diffusers' are, which checkpoints were trained with: near
-/// t = 1000 the exact value is up to 2.9e-5 away (parity 2.8), and a DDIM loop magnifies that.
+/// Every operation is rounded to f32, because diffusers' are and checkpoints were trained with those
+/// values. Near t = 1000 the exact value is up to 2.9e-5 away, and a DDIM loop magnifies the difference.
 pub fn positional(config: &UNetConfig, t: f64) -> Vec<f32> {
     let width = config.block_out_channels[0];
     let half = width / 2;
@@ -39,7 +39,8 @@ pub fn positional(config: &UNetConfig, t: f64) -> Vec<f32> {
     row
 }
 
-/// `[sin, cos](ln(t) W 2 pi)` with the checkpoint's frequencies `time_proj.weight` (parity 2.11).
+/// `[sin, cos](ln(t) W 2 pi)` with the checkpoint's frequencies W, `time_proj.weight` (diffusers'
+/// `GaussianFourierProjection`).
 pub fn fourier(weight: &[f32], t: f64) -> Vec<f32> {
     let mut row = vec![0.0; 2 * weight.len()];
     for (i, &w) in weight.iter().enumerate() {
@@ -66,7 +67,7 @@ fn time_input(g: &mut Graph, config: &UNetConfig, n: usize) -> TensorId {
     }
 }
 
-/// `TimestepEmbedding`: linear_1, SiLU whatever act_fn is, linear_2 (parity 2.9).
+/// `TimestepEmbedding`: linear_1, SiLU, linear_2. UNet2DModel does not pass its act_fn on, so it is always SiLU.
 fn mlp(g: &mut Graph, name: &str, x: TensorId, width: usize) -> TensorId {
     let h = g.linear(&format!("{name}.linear_1"), x, width);
     let h = g.unary(&format!("{name}.act"), Op::Act(Activation::Silu), h);

@@ -36,7 +36,7 @@ impl Resnet {
 
         let h = g.group_norm(&at("norm1"), x, config.norm_num_groups, config.norm_eps)?;
         let h = g.unary(&at("act1"), act.clone(), h);
-        // The shortcut is resampled raw, not normalised (parity 2.12).
+        // diffusers resamples x for the shortcut as it came in; only h has passed norm1 and the activation.
         let (x, h) = match self.resampling {
             Resampling::None => (x, h),
             Resampling::Down => {
@@ -48,7 +48,8 @@ impl Resnet {
 
         let width = if config.scale_shift { 2 * self.c_out } else { self.c_out };
         let time = g.linear(&at("time_emb_proj"), temb, width);
-        // Default: added before norm2. scale_shift: modulates norm2's output instead (parity 2.13).
+        // By default the time vector is added before norm2. With scale_shift it has 2 c_out values, the scale
+        // first, and acts on norm2's output: h (1 + scale) + shift.
         let h = if config.scale_shift {
             h
         } else {
