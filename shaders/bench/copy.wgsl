@@ -1,6 +1,6 @@
-// y = x: nothing but memory traffic, to learn what an adapter can do.
+// y = x: nothing but memory traffic, to measure what an adapter can do.
 //
-// x, y [count4] vec4. Invocation i makes y[i].
+// x, y: [count4] vec4. Invocation i makes y[i].
 #import lib/index
 struct Params {
     count4: u32,

@@ -1,8 +1,8 @@
-// x <- x a + b, `params.rounds` times: nothing but multiply-adds, to learn what an adapter can do.
+// x <- x a + b, `rounds` times: nothing but multiply-adds, to measure what an adapter can do.
 //
-// seed [count4] vec4: .x is a, .y is b, all four start the chains; out [count4] vec4.
-// Invocation i makes out[i] from seed[i]: the sum of 4 chains of vec4, each 8 rounds of the loop
-// body long per round. 16 scalar chains hide the latency without spilling a CPU's registers.
+// seed: [count4] vec4: a in x, b in y; all four lanes start the chains. out: [count4] vec4.
+// Invocation i makes out[i] from seed[i]: the sum of 4 chains of vec4, 8 multiply-adds per round each. The 16 scalar
+// chains hide the latency without spilling a CPU's registers.
 
 struct Params {
     count4: u32,

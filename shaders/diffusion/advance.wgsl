@@ -1,4 +1,6 @@
-// step += 1, up to steps. state [8]: step, steps. One invocation does it.
+// step += 1, up to steps.
+//
+// state: [8], step and steps first. One invocation does it.
 struct Params {
     unused: u32,
 }

@@ -1,7 +1,7 @@
-// Pixels of a picture: clamp(x / 2 + 1/2, 0, 1), times 255, rounded half to even as diffusers does.
-// 1 channel is gray, 2 gray and alpha, 3 RGB, 4 RGBA; of more the first three are RGB.
+// The pixels of a picture: 255 clamp(x / 2 + 1/2, 0, 1), rounded half to even as diffusers does.
+// 1 channel is gray, 2 are gray and alpha, 3 are RGB, 4 are RGBA. Of more channels the first three are RGB.
 //
-// x [count][c4] vec4, out [count] packed RGBA8, red in the lowest byte. Invocation i makes out[i].
+// x: [count][c4] vec4. out: [count] packed RGBA8, red in the lowest byte. Invocation i makes out[i].
 #import lib/index
 struct Params {
     count: u32,

@@ -1,6 +1,6 @@
-// The current step's row of a table, for every image.
+// Gives every image the current step's row of a table.
 //
-// state [8]: step, steps; table [steps][row4] vec4; out [n][row4] vec4.
+// state: [8], step and steps first. table: [steps][row4] vec4. out: [n][row4] vec4.
 // Invocation i makes out[i]. Nothing happens when step >= steps.
 #import lib/index
 struct Params {

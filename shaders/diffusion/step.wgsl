@@ -1,10 +1,10 @@
 // One reverse step of any sampler, in place (src/diffusion/coefficients.rs):
 //   pred_x0 = bound(kx x_t + ko o),  x_prev = p0 pred_x0 + px x_t + po o + sigma z.
 //
-// state [8]: step, steps, seed (low, high), first image; table [steps][3] vec4: the rows;
-// o [n][pixels][o4] vec4, the network's output: c channels of prediction, with LEARNED and
-// LEARNED_RANGE c more of variance; GIVEN_NOISE: noise [steps][n][pixels][c4] vec4; THRESHOLD: limits
-// [n] vec4 of which the first lane counts; x_t, pred_x0 [n][pixels][c4] vec4.
+// state: [8]: step, steps, seed (low, high), first image. table: [steps][3] vec4, the coefficients.
+// o: [n][pixels][o4] vec4, the network's output: c channels of prediction and, with LEARNED and LEARNED_RANGE,
+// c more of variance. noise (with GIVEN_NOISE): [steps][n][pixels][c4] vec4. limits (with THRESHOLD): [n] vec4, the
+// first lane counts. x_t, pred_x0: [n][pixels][c4] vec4.
 //
 // Invocation i makes vec4 i of x_t and pred_x0. Nothing happens when step >= steps.
 #import lib/index

@@ -1,9 +1,9 @@
-// Dynamic thresholding's limit of each image: the quantile of |kx x_t + ko o| over its c channels, with
-// linear interpolation, clamped to 1 .. cap. Exact: the order statistic of rank `below` is found bit by
-// bit (of non-negative floats the bits are ordered as the values), by counting smaller elements.
+// The limit of dynamic thresholding for each image: the quantile of |kx x_t + ko o| over its c channels, with linear
+// interpolation, clamped to 1 .. cap. It is exact: the order statistic of rank `below` is found bit by bit, by
+// counting smaller elements. (The bits of non-negative floats are ordered as the values are.)
 //
-// state [8] and table [steps][3] vec4 as diffusion/step has them; o [n][pixels][o4] vec4, x_t
-// [n][pixels][c4] vec4; limits [n] vec4, the limit in the first lane.
+// state: [8] and table: [steps][3] vec4 as in diffusion/step. o: [n][pixels][o4] vec4. x_t: [n][pixels][c4] vec4.
+// limits: [n] vec4, the limit in the first lane.
 //
 // Workgroup i makes limits[i]. Nothing happens when step >= steps.
 struct Params {
@@ -44,7 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let count4 = params.pixels * params.c4;
     let k = table[3u * step].xy;
 
-    // The largest value that at most `below` elements are smaller than.
+    // The largest value with at most `below` smaller elements.
     var low = 0u;
     for (var bit = 0u; bit < 31u; bit++) {
         let candidate = low | (0x40000000u >> bit);
@@ -66,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
 
-    // The next order statistic: `low` again if it is repeated, else the smallest one above it.
+    // The next order statistic: `low` again if it is repeated, otherwise the smallest element above it.
     var repeats = vec4<u32>(0u);
     var next = vec4<u32>(0xffffffffu);
     for (var j = lane; j < count4; j += 256u) {

@@ -1,6 +1,6 @@
 // dx = dy act'(x).
 //
-// x, dy, dx [count] vec4. Invocation i makes dx[i].
+// x, dy, dx: [count] vec4. Invocation i makes dx[i].
 #import grad/lib/act_grad
 #import lib/index
 struct Params {

@@ -1,10 +1,10 @@
-// o[n, j, c] = sum_i s[n, c / head_dim, i, j] v[n, i, c], 0 for the padding of c: attention_mix with
-// the score matrices transposed.
+// o[n, j, c] = sum_i s[n, c / head_dim, i, j] v[n, i, c], 0 in the padding of c: nn/attention_mix with the score
+// matrices transposed.
 //
-// s [n * heads][tokens][t4] vec4; v [n][tokens][v_stride] vec4, its channels from vec4 v_offset on;
-// o [n][tokens][o_stride] vec4 likewise. VECTOR: a vec4 of channels lies in one head; else each lane
-// looks up its own. An invocation makes 4 keys j of one vec4 of channels: channels fastest, then keys,
-// images.
+// s: [n * heads][tokens][t4] vec4.
+// v: [n][tokens][v_stride] vec4, its channels start at vec4 `v_offset`. o: [n][tokens][o_stride] vec4, likewise.
+// With VECTOR all four channels of a vec4 are in one head; otherwise each lane looks up its own.
+// An invocation makes 4 keys j of one vec4 of channels. Channels vary fastest, then keys, then images.
 #import lib/index
 struct Params {
     count: u32,
@@ -35,7 +35,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let key4 = i / c4 % t4;
     let image = i / c4 / t4;
     let v_start = image * tokens * params.v_stride + params.v_offset + column;
-    // The column of s, in the first row of the heads that the lanes belong to.
+    // The column of s in the first row of the heads that the lanes belong to.
 #if VECTOR
     let s0 = (image * params.heads + 4u * column / params.head_dim) * tokens * t4 + key4;
 #else

@@ -46,7 +46,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let pixels = select(0u, params.pixels, q < params.c4);
     let first = image * params.pixels * params.c4 + q;
     var sum = vec4<f32>(0.0);
-    // Sums of sums of 256: the error of f32 grows with the number of terms.
+    // Sums of 256 terms are summed: the error of f32 grows with the number of terms in one chain.
     for (var chunk = row; chunk < pixels; chunk += 256u * rows) {
         var terms = vec4<f32>(0.0);
         let to = min(chunk + 256u * rows, pixels);

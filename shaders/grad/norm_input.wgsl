@@ -1,7 +1,7 @@
-// dx = a dz - A1 - xhat A2, dz = dy act'(a x + b), xhat = (x - mean) rstd; under ADD + add.
+// dx = a dz - A1 - xhat A2, where dz = dy act'(a x + b) and xhat = (x - mean) rstd. ADD adds another gradient of x.
 //
-// x, dy, add, dx [n][pixels][c4] vec4; affine [n][4][c4] vec4: a, b, mean, rstd; sums [n][4][c4] vec4:
-// S1, S2, A1, A2 (norm_sums.wgsl). Invocation i makes dx[i].
+// x, dy, add, dx: [n][pixels][c4] vec4. affine: [n][4][c4] vec4: a, b, mean, rstd.
+// sums: [n][4][c4] vec4: S1, S2, A1, A2 from grad/norm_sums. Invocation i makes dx[i].
 #import grad/lib/act_grad
 #import lib/index
 struct Params {

@@ -1,8 +1,7 @@
-// d_gamma[c] += sum over n of (1 + s) S2, d_beta[c] += sum over n of (1 + s) S1, s = 0 without
-// SCALE_SHIFT.
+// d_gamma[c] += sum over n of (1 + s) S2 and d_beta[c] += sum over n of (1 + s) S1. Without SCALE_SHIFT s is 0.
 //
-// sums [n][4][c4] vec4: S1, S2, … (norm_sums.wgsl); SCALE_SHIFT: temb [n][stride], c scales from
-// `offset` on; d_gamma, d_beta [c4] vec4. Invocation i makes their vec4 i, n in order.
+// sums: [n][4][c4] vec4, S1 and S2 first (grad/norm_sums). temb (with SCALE_SHIFT): [n][stride] f32, the c scales from
+// `offset` on. d_gamma, d_beta: [c4] vec4. Invocation i makes vec4 i of both and goes through n in order.
 #import lib/index
 struct Params {
     n: u32,
@@ -31,7 +30,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         var scale = vec4<f32>(1.0);
 #if SCALE_SHIFT
 #for l in 0..4
-        // Past the channels the sums are zero; the last channel's scale is a finite number.
+        // Past the channels the sums are zero, and the last channel's scale is read: it is finite.
         scale[$l] += temb[n * params.stride + params.offset + min(4u * i + $lu, params.c - 1u)];
 #end
 #endif

@@ -1,12 +1,12 @@
 // The sums that GroupNorm's adjoint needs. With dz = dy act'(a x + b) and xhat = (x - mean) rstd:
-// S1_c = sum of dz and S2_c = sum of dz xhat over an image's pixels, A1 = sum of a_c S1_c / M and
-// A2 = sum of a_c S2_c / M over a group's channels, M = pixels * channels of a group.
+// S1_c = sum of dz and S2_c = sum of dz xhat over an image's pixels; A1 = sum of a_c S1_c / M and
+// A2 = sum of a_c S2_c / M over a group's channels, where M = pixels * channels of a group.
 //
-// x, dy [n][pixels][c4] vec4; affine [n][4][c4] vec4: a, b, mean, rstd; sums [n][4][c4 * 4]: S1, S2,
-// A1, A2, the latter two repeated for every channel of the group, zero in the padding.
+// x, dy: [n][pixels][c4] vec4. affine: [n][4][c4] vec4: a, b, mean, rstd.
+// sums: [n][4][c4 * 4] f32: S1, S2, A1, A2. A1 and A2 are repeated for every channel of the group; the padding is zero.
 //
-// SERIAL: invocation i makes group i % groups of image i / groups; else workgroup i does: its
-// invocations are `lanes` vec4s wide, so that neighbours read neighbours, by 256 / lanes pixels.
+// With SERIAL invocation i makes group i % groups of image i / groups. Otherwise workgroup i does: its invocations
+// are `lanes` vec4s wide, so that neighbours read neighbours, and 256 / lanes pixels high.
 #import grad/lib/act_grad
 struct Params {
     count: u32,
@@ -33,7 +33,7 @@ var<workgroup> second_sum: array<vec4<f32>, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let i = id.y * 32768u + id.x;
+    let i = id.y * FOLD + id.x;
     let lanes = params.lanes;
     let rows = 256u / lanes;
     let lane = thread % lanes;
@@ -41,7 +41,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) t
 #else
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * 262144u + id.x;
+    let i = id.y * (FOLD * 8u) + id.x;
     let lanes = 1u;
     let rows = 1u;
     let lane = 0u;
@@ -74,7 +74,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             a = affine[table + q];
             let b = affine[table + c4 + q];
             let mean = affine[table + 2u * c4 + q];
-            // Sums of sums of 256: the error of f32 grows with the number of terms.
+            // Sums of 256 terms are summed: the error of f32 grows with the number of terms in one chain.
             for (var chunk = row; chunk < params.pixels; chunk += 256u * rows) {
                 var t1 = vec4<f32>(0.0);
                 var t2 = vec4<f32>(0.0);

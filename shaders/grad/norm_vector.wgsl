@@ -1,8 +1,8 @@
-// The gradient of a scale-shift vector: d_scale = gamma S2 + beta S1, d_shift = S1, c of each.
+// The gradient of a scale-shift vector: d_scale = gamma S2 + beta S1 and d_shift = S1, c values each.
 //
-// sums [n][4][c padded]: S1, S2, … (norm_sums.wgsl); gamma, beta [c padded]; d_vec [n][stride4] vec4,
-// from `offset4` on, zero in the padding. Invocation i makes vec4 i % width of image i / width, width
-// the vec4s of 2 c numbers.
+// sums: [n][4][c padded] f32, S1 and S2 first (grad/norm_sums). gamma, beta: [c padded] f32.
+// d_vec: [n][stride4] vec4, written from vec4 `offset4` on, zero in the padding.
+// Invocation i makes vec4 i % width of image i / width; width is the number of vec4s of 2 c values.
 #import lib/index
 struct Params {
     count: u32,

@@ -1,6 +1,6 @@
-// y[row][offset4 + q] = x[row][q], the rest of y left as it is.
+// y[row][offset4 + q] = x[row][q]. The rest of y stays as it is.
 //
-// x [rows][c4] vec4, y [rows][stride4] vec4, rows = n * pixels. Invocation i places x[i].
+// x: [rows][c4] vec4. y: [rows][stride4] vec4. rows = n * pixels. Invocation i places x[i].
 #import lib/index
 struct Params {
     count: u32,

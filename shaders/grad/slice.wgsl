@@ -1,6 +1,6 @@
-// y[row][c] = x[row][offset + c] for c < the channels of y, zero in its padding.
+// y[row][c] = x[row][offset + c] for the channels c of y; zero in its padding.
 //
-// x [rows][stride], y [rows][c4] vec4, rows = n * pixels. Invocation i makes y[i].
+// x: [rows][stride] f32. y: [rows][c4] vec4. rows = n * pixels. Invocation i makes y[i].
 #import lib/index
 struct Params {
     count: u32,

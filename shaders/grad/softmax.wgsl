@@ -1,8 +1,7 @@
-// ds[row][j] = scale p[row][j] (dp[row][j] - sum_k dp[row][k] p[row][k]) for j < c, 0 for the padding,
-// in place of dp.
+// ds[row][j] = scale p[row][j] (dp[row][j] - sum_k dp[row][k] p[row][k]) for j < c, 0 in the padding; in place of dp.
 //
-// p, dp [rows][c4] vec4. SERIAL: invocation i does row i; else LANES invocations of a workgroup of 64
-// share a row, and workgroup i has the 64 / LANES rows from i * 64 / LANES on.
+// p, dp: [rows][c4] vec4. With SERIAL invocation i makes row i. Otherwise LANES invocations of a workgroup of 64 share
+// a row, and workgroup i makes the 64 / LANES rows from i * 64 / LANES on.
 struct Params {
     rows: u32,
     c: u32,
@@ -20,11 +19,11 @@ var<workgroup> shared_part: array<f32, 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let row = (id.y * 32768u + id.x) * (64u / LANES) + thread / LANES;
+    let row = (id.y * FOLD + id.x) * (64u / LANES) + thread / LANES;
     let lane = thread % LANES;
     let c4 = (params.c + 3u) / 4u;
     let start = row * c4;
-    // A row past the end has no columns, so that every invocation meets the barriers.
+    // A row past the end gets no columns instead of returning, so that every invocation reaches the barriers.
     let columns = select(0u, c4, row < params.rows);
 
     var sums = vec4<f32>(0.0);

@@ -1,7 +1,7 @@
 // out[K-1-ky, K-1-kx, o, c] = w[ky, kx, c, o]: the weights of the convolution that is the adjoint of a
 // convolution with respect to its input.
 //
-// w [taps][c * 4][co] vec4, out [taps][co * 4][c] vec4; an invocation moves a block of 4 x 4.
+// w: [taps][c * 4][co] vec4. out: [taps][co * 4][c] vec4. An invocation moves a block of 4 x 4.
 struct Params {
     taps: u32,
     c: u32, // vec4s

@@ -1,7 +1,8 @@
-// Activations on a vec4, safe for any finite argument: every exponential is of a number <= 0.
+// Activations of a vec4. They are safe for every finite argument: exponentials only get numbers <= 0.
 //
-// `act` is the one that the flags ACT_SILU, ACT_MISH, ACT_GELU or ACT_RELU name (none: the
-// identity), `pre_act` the same for PRE_*: a kernel can have one on its input and one on its output.
+// `act` is the activation named by the flag ACT_SILU, ACT_MISH, ACT_GELU or ACT_RELU; without a flag it is the
+// identity. `pre_act` does the same for PRE_*, so that a kernel can have one activation on its input and another on
+// its output.
 
 // x * sigmoid(x)
 fn silu(x: vec4<f32>) -> vec4<f32> {
@@ -25,7 +26,7 @@ fn gelu(x: vec4<f32>) -> vec4<f32> {
     let t = 1.0 / (1.0 + 0.3275911 * z);
     let series = t * (0.254829592 + t * (-0.284496736
         + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-    // Past 9 it is 0 in f32, and z * z must not overflow.
+    // Past 9 erfc is 0 in f32. The bound keeps z * z from overflowing.
     let near = min(z, vec4<f32>(9.0));
     let half_erfc = 0.5 * series * exp(-near * near);
     return x * select(half_erfc, 1.0 - half_erfc, x >= vec4<f32>(0.0));

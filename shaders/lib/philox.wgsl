@@ -1,4 +1,5 @@
-// Philox4x32-10 and normals of its words: `src/diffusion/philox.rs` in the same order of operations.
+// Philox4x32-10, and normals made from its words. The operations are those of `src/diffusion/philox.rs`, in the same
+// order.
 
 // High word of a b.
 fn mul_high(a: u32, b: u32) -> u32 {

@@ -1,8 +1,9 @@
-// y = act(a x + b), x the channels of x0 and then (SECOND) those of x1; zero in the padding, as
-// act(0) = 0 for every activation.
+// y = act(a x + b), where x has the channels of x0 and then, with SECOND, those of x1. The padding stays zero,
+// because act(0) = 0 for every activation.
 //
-// x0 [n][pixels][first4], x1 [n][pixels][second4], AFFINE: affine [n][2][c4] (a, then b; STATS:
-// two more rows follow), y [n][pixels][c4], all vec4. Invocation i makes y[i].
+// x0: [n][pixels][first4] vec4. x1: [n][pixels][second4] vec4. y: [n][pixels][c4] vec4.
+// affine (with AFFINE): [n][2][c4] vec4, a row of a and a row of b; with STATS two more rows follow.
+// Invocation i makes y[i].
 #import lib/act
 #import lib/index
 struct Params {

@@ -1,10 +1,10 @@
-// o[n, i, head] = sum_j softmax_j(scale q[n, i, head] . k[n, j, head]) v[n, j, head] without the score
-// matrix: the softmax of the keys seen so far is corrected whenever a larger score appears (Milakov
-// and Gimelshein 2018; the tiles are FlashAttention's).
+// o[n, i, head] = sum_j softmax_j(scale q[n, i, head] . k[n, j, head]) v[n, j, head] without a score matrix: whenever
+// a larger score appears, the sums so far are rescaled (Milakov and Gimelshein 2018). The tiles are FlashAttention's.
 //
-// q, k, v [n][tokens][stride] vec4, heads of D4 vec4s side by side from vec4 `offset` on;
-// o [n][tokens][heads * D4] vec4. An invocation makes one query of one head: queries fastest, then
-// heads, images. Without SERIAL a workgroup has 64 queries of one head and shares its keys.
+// q, k, v: [n][tokens][stride] vec4, heads of D4 vec4s side by side from vec4 `offset` on.
+// o: [n][tokens][heads * D4] vec4.
+// An invocation makes one query of one head. Queries vary fastest, then heads, then images. With SERIAL every
+// invocation reads the keys itself; otherwise the 64 queries of a workgroup are of one head and share tiles of keys.
 struct Params {
     count: u32,
     heads: u32,
@@ -26,14 +26,14 @@ struct Params {
 const NONE = -3.0e38;
 
 #if !SERIAL
-// Keys of a tile: both arrays take 16 KiB at most.
+// Keys of a tile. With heads of 64 channels, the largest, the two arrays take 8 KiB.
 const TILE = 16u;
 var<workgroup> tile_k: array<vec4<f32>, TILE * D4>;
 var<workgroup> tile_v: array<vec4<f32>, TILE * D4>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let group = id.y * 32768u + id.x;
+    let group = id.y * FOLD + id.x;
     if group >= params.count {
         return;
     }
@@ -43,7 +43,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) t
 #else
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * 2097152u + id.x;
+    let i = id.y * (FOLD * 64u) + id.x;
     if i >= params.count {
         return;
     }

@@ -1,9 +1,9 @@
-// o[n, i, c] = sum_j s[n, c / head_dim, i, j] v[n, j, c], 0 for the padding of c.
+// o[n, i, c] = sum_j s[n, c / head_dim, i, j] v[n, j, c]; 0 in the padding of c.
 //
-// s [n * heads][tokens][t4] vec4, zero past the tokens; v [n][tokens][v_stride] vec4, its channels
-// from vec4 v_offset on; o [n][tokens][o_stride] vec4 likewise. VECTOR: a vec4 of channels lies in one
-// head; else each lane looks up its own. An invocation makes 4 queries of one vec4 of channels:
-// channels fastest, then queries, images.
+// s: [n * heads][tokens][t4] vec4, zero past the last token.
+// v: [n][tokens][v_stride] vec4, its channels start at vec4 `v_offset`. o: [n][tokens][o_stride] vec4, likewise.
+// With VECTOR all four channels of a vec4 are in one head; otherwise each lane looks up its own.
+// An invocation makes 4 queries of one vec4 of channels. Channels vary fastest, then queries, then images.
 #import lib/index
 struct Params {
     count: u32,
@@ -34,7 +34,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let image = i / c4 / t4;
     let v_first = image * params.tokens;
     let v_start = params.v_offset + column;
-    // First row of s of the heads that the lanes belong to.
+    // The first row of s in the heads that the lanes belong to.
 #if VECTOR
     let head0 = (image * params.heads + 4u * column / params.head_dim) * params.tokens;
 #else

@@ -1,8 +1,9 @@
-// s[n, head, i, j] = scale * (query i of the head) . (key j of the head), 0 for the padding of j.
+// s[n, head, i, j] = scale q[n, i, head] . k[n, j, head]; 0 in the padding of j.
 //
-// q [n][tokens][q_stride] vec4, heads side by side from vec4 q_offset on; k the same;
-// s [n * heads][tokens][t4] vec4. Without VECTOR (a head's start may be off a vec4) q and k are bound
-// as f32. An invocation makes 4 queries x 4 keys: keys fastest, then queries, heads, images.
+// q: [n][tokens][q_stride] vec4, heads side by side from vec4 `q_offset` on. k: [n][tokens][k_stride] vec4, likewise.
+// s: [n * heads][tokens][t4] vec4.
+// Without VECTOR a head may start inside a vec4, and q and k are bound as f32.
+// An invocation makes 4 queries x 4 keys. Keys vary fastest, then queries, heads and images.
 #import lib/index
 struct Params {
     count: u32,
@@ -43,7 +44,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let q_start = params.q_offset * (4u / LANES) + start;
     let k_start = params.k_offset * (4u / LANES) + start;
     let first = image * params.tokens;
-    // Rows past the end repeat the last one; what they make is not stored, or masked.
+    // Rows past the end repeat the last one; their results are masked or not stored.
 #for r in 0..4
     let qr$r = (first + min(row + $ru, params.tokens - 1u)) * params.q_stride * (4u / LANES) + q_start;
     let kr$r = (first + min(4u * column + $ru, params.tokens - 1u)) * params.k_stride * (4u / LANES) + k_start;

@@ -1,6 +1,6 @@
-// y = 2 x - 1 in the c real channels, 0 in the padding.
+// y = 2 x - 1 in the c channels; 0 in the padding.
 //
-// x, y [rows][c4] vec4. Invocation i makes y[i].
+// x, y: [rows][c4] vec4. Invocation i makes y[i].
 #import lib/index
 struct Params {
     count: u32,

@@ -1,6 +1,6 @@
-// y = the channels of x0, then those of x1, whatever their numbers.
+// y = the channels of x0, then those of x1. Neither count has to be a multiple of 4.
 //
-// x0 [rows][a4] vec4, x1 [rows][b4 * 4], y [rows][c4] vec4, rows = n * pixels.
+// x0: [rows][a4] vec4. x1: [rows][b4 * 4] f32. y: [rows][c4] vec4. rows = n * pixels.
 // Invocation i makes y[i].
 #import lib/index
 struct Params {
@@ -27,7 +27,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if q < a4 {
         x = x0[row * a4 + q];
     }
-    // x1's channel of lane 0; the subtraction may wrap, the comparison then fails.
+    // x1's channel in lane 0. If the subtraction wraps, the comparison below fails.
     let other = 4u * q - params.a;
     let base = row * ((params.b + 3u) / 4u * 4u);
 #for l in 0..4

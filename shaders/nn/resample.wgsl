@@ -1,7 +1,7 @@
-// UP: y[r][c] = x[r / 2][c / 2], nearest neighbour; else the mean of the 2x2 pixels from
-// (2 r, 2 c) on (an odd last row or column is dropped).
+// With UP y[r][c] = x[r / 2][c / 2] (nearest neighbour). Otherwise y[r][c] is the mean of the 2x2 pixels of x from
+// (2 r, 2 c) on; an odd last row or column is dropped.
 //
-// x [n][h][w][c4], y [n][h_out][w_out][c4], all vec4. Invocation i makes y[i].
+// x: [n][h][w][c4] vec4. y: [n][h_out][w_out][c4] vec4. Invocation i makes y[i].
 #import lib/index
 struct Params {
     count: u32,

@@ -1,13 +1,14 @@
-// AdamW (Loshchilov and Hutter 2019, algorithm 2) as torch.optim.AdamW computes it, on the clipped
-// gradient; then an average of the parameters, and the gradient is cleared for the next step:
+// AdamW (Loshchilov and Hutter 2019, algorithm 2) as torch.optim.AdamW computes it, on the clipped gradient. It also
+// updates an average of the parameters and clears the gradient for the next step:
 //   g' = factor g,  m += (1 - b1) (g' - m),  v = b2 v + (1 - b2) g'^2,
-//   p = (1 - lr wd) p - lr / (1 - b1^k) m / (sqrt(v) / sqrt(1 - b2^k) + eps);
-//   EMA: ema -= (1 - decay) (ema - p),  g = 0.
+//   p = (1 - lr wd) p - lr / (1 - b1^k) m / (sqrt(v) / sqrt(1 - b2^k) + eps),
+//   with EMA: ema -= (1 - decay) (ema - p),
+//   g = 0.
 //
-// state [8]: step, steps; table [steps][2] vec4: (lr, 1 - lr wd, lr / (1 - b1^k), 1 / sqrt(1 - b2^k)),
-// 1 - decay of up to four averages; norm vec4 as optim/grad_norm_finish has it: factor, finite; p, g, m,
-// v, ema [count] vec4. Invocation i updates vec4 i. If the gradient is not finite it is only cleared;
-// nothing happens when step >= steps.
+// state: [8], step and steps first. table: [steps][2] vec4: (lr, 1 - lr wd, lr / (1 - b1^k), 1 / sqrt(1 - b2^k)), then
+// 1 - decay of up to four averages. norm: vec4 from optim/grad_norm_finish: factor in y, finite in z.
+// p, g, m, v, ema: [count] vec4.
+// Invocation i updates vec4 i. A gradient that is not finite is only cleared. Nothing happens when step >= steps.
 #import lib/index
 struct Params {
     count: u32,
@@ -49,7 +50,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     v[i] = v1;
     p[i] = p1;
 #if EMA
-    // All of it is a copy: the old value may not be one.
+    // A share of 1 is a copy, because the old value need not be finite.
     let share = table[2u * step + 1u][params.lane];
     ema[i] = select(ema[i] - share * (ema[i] - p1), p1, share == 1.0);
 #endif

@@ -1,7 +1,7 @@
-// An average of the parameters besides the one that optim/adamw keeps: ema -= (1 - decay) (ema - p).
+// A further average of the parameters, beside the one in optim/adamw: ema -= (1 - decay) (ema - p).
 //
-// state [8], table [steps][2] vec4, norm vec4 as optim/adamw has them; p, ema [count] vec4.
-// Invocation i makes ema[i]. Nothing happens if the gradient was not finite, nor when step >= steps.
+// state: [8], table: [steps][2] vec4 and norm: vec4 as in optim/adamw. p, ema: [count] vec4.
+// Invocation i makes ema[i]. Nothing happens if the gradient was not finite, or when step >= steps.
 #import lib/index
 struct Params {
     count: u32,
@@ -21,7 +21,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if step >= state[1] || i >= params.count || norm[0].z == 0.0 {
         return;
     }
-    // All of it is a copy: the old value may not be one.
+    // A share of 1 is a copy, because the old value need not be finite.
     let share = table[2u * step + 1u][params.lane];
     ema[i] = select(ema[i] - share * (ema[i] - p[i]), p[i], share == 1.0);
 }

@@ -1,7 +1,7 @@
-// Sums of squares of a gradient buffer, one for each 4096 vec4.
+// Sums of squares of a gradient buffer, one for each CHUNK vec4s.
 //
-// g [len4] vec4; partials: from `first` on one f32 for each chunk of 4096 vec4 of g, the rest is left
-// alone. SERIAL: invocation i makes sum i; else workgroup i does.
+// g: [len4] vec4. partials: f32, of which one for each chunk of g is written, from `first` on.
+// With SERIAL invocation i makes sum i; otherwise workgroup i does.
 struct Params {
     len4: u32,
     first: u32,
@@ -10,8 +10,6 @@ struct Params {
 @group(0) @binding(1) var<storage, read> g: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> partials: array<f32>;
 
-const CHUNK = 4096u;
-
 fn square(j: u32) -> f32 {
     return dot(g[j], g[j]);
 }
@@ -19,12 +17,12 @@ fn square(j: u32) -> f32 {
 #if SERIAL
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * 262144u + id.x;
+    let i = id.y * (FOLD * 8u) + id.x;
     let begin = i * CHUNK;
     if begin >= params.len4 {
         return;
     }
-    // Sums of sums of 64: the error of f32 grows with the number of terms.
+    // Sums of 64 terms are summed: the error of f32 grows with the number of terms in one chain.
     let end = min(begin + CHUNK, params.len4);
     var total = 0.0;
     for (var row = begin; row < end; row += 64u) {
@@ -42,7 +40,7 @@ var<workgroup> shared_sum: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = id.y * 32768u + id.x;
+    let i = id.y * FOLD + id.x;
     let begin = i * CHUNK;
     if begin >= params.len4 {
         return;

@@ -1,8 +1,8 @@
-// The gradient's norm and what it is multiplied by, as torch.nn.utils.clip_grad_norm_ has it:
-//   factor = min(1, max_norm / (norm + 1e-6)), 1 if max_norm is 0, and 0 if the norm is not finite.
+// The gradient's norm, and the factor that torch.nn.utils.clip_grad_norm_ multiplies the gradient by:
+//   factor = min(1, max_norm / (norm + 1e-6)); 1 if max_norm is 0, and 0 if the norm is not finite.
 //
-// partials [parts] f32, sums of squares; norm vec4: norm, factor, 1 if it is finite else 0, and zero.
-// One workgroup (SERIAL: one invocation) does it.
+// partials: [parts] f32, sums of squares. result: vec4: norm, factor, 1 if the norm is finite or else 0, and zero.
+// One workgroup (with SERIAL one invocation) does it.
 struct Params {
     parts: u32,
     max_norm: f32,
@@ -22,7 +22,7 @@ const THREADS = 1u;
 @compute @workgroup_size(1)
 #endif
 fn main(@builtin(local_invocation_index) lane: u32) {
-    // Sums of sums of 64: the error of f32 grows with the number of terms.
+    // Sums of 64 terms are summed: the error of f32 grows with the number of terms in one chain.
     var sum = 0.0;
     for (var begin = lane; begin < params.parts; begin += 64u * THREADS) {
         var part = 0.0;
@@ -44,7 +44,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
     sum = shared_sum[0];
 #endif
-    // By its bits: a compiler may take every float for finite.
+    // Tested by its bits, because a compiler may assume that every float is finite.
     let finite = (bitcast<u32>(sum) & 0x7f800000u) != 0x7f800000u;
     let norm = sqrt(sum);
     var factor = 1.0;

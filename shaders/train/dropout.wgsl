@@ -1,9 +1,9 @@
-// y = x / (1 - p) where the element is kept, else 0; of dy the same makes dx, as the mask is made again.
-// An element is kept if its word's upper 24 bits, u 2^24, reach p 2^24: `least`. Words are Philox's of
-// the stream `Dropout`: counter [vec4 of the item, item number, step's number, stream | layer << 8].
+// y = x / (1 - p) where an element is kept, else 0. Applied to dy it gives dx: the mask is not stored but computed
+// again. An element is kept if the upper 24 bits of its random word are at least `least` = p 2^24. The words are
+// Philox's of the stream `Dropout`: counter [vec4 of the item, item number, update's number, stream | layer << 8].
 //
-// state [8]: step, steps, seed (low, high), the number of step 0; items [n][2] vec4 as train/items has
-// them; x, y [n][item4] vec4. Invocation i makes y[i]. Nothing happens when step >= steps.
+// state: [8]: step, steps, seed (low, high), the number of step 0. items: [n][2] vec4 from train/items.
+// x, y: [n][item4] vec4. Invocation i makes y[i]. Nothing happens when step >= steps.
 #import lib/index
 #import lib/philox
 struct Params {

@@ -1,12 +1,12 @@
-// The current step's items, and what the network is told of each.
+// Picks the items of the current step, and what the network is told about each.
 //
-// state [8]: step, steps; table [steps][n][2] vec4: (data index as u32, flags as u32, t, class),
-// (sqrt(a_t), sqrt(1 - a_t), loss weight, item number as u32); time [n] vec4, t in the first lane;
-// CLASS: class [n] vec4 likewise; items [n][2] vec4: the table's rows.
+// state: [8], step and steps first. table: [steps][n][2] vec4: (data index as u32, flags as u32, t, class),
+// (sqrt(a_t), sqrt(1 - a_t), loss weight, item number as u32). time: [n] vec4, t in the first lane. label (with
+// CLASS): [n] vec4, the class in the first lane. items: [n][2] vec4, the step's rows of the table.
 // Invocation i makes item i. Nothing happens when step >= steps.
 //
-// Words and floats share rows, as words: a small integer taken for a float is a subnormal, which a
-// GPU may flush to zero.
+// Rows mix integers and floats, so they are bound as integers: a small integer read as a float is a subnormal, which
+// a GPU may flush to zero.
 #import lib/index
 struct Params {
     n: u32,

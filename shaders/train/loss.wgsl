@@ -1,14 +1,14 @@
-// The loss L = factor sum_i w_i mean(l(o_i - y_i)), an item's mean being over its c channels and all
-// pixels, and its gradient d_o = factor w_i / (pixels c) l'(o - y). With d = o - y:
-//   l = d^2; ABSOLUTE: |d|, of gradient 0 at 0; HUBER: d^2 / 2 if |d| < delta, else
+// The loss L = factor sum_i w_i mean(l(o_i - y_i)), where the mean of an item is over its c channels and all pixels,
+// and its gradient d_o = factor w_i / (pixels c) l'(o - y). With d = o - y:
+//   l = d^2; with ABSOLUTE |d|, of gradient 0 at 0; with HUBER d^2 / 2 if |d| < delta, else
 //   delta (|d| - delta / 2), as torch.nn.functional.huber_loss.
 //
-// items [n][2] vec4 as train/items has them (w is lane 2 of the second); o [n][pixels][o4] vec4; target
-// [n][pixels][c4] vec4; d_output as o, zero in the channels past c; item_loss [n] vec4: the mean of l,
-// w times it, and two zeros. What trains the channels past c (a learned variance) runs after this: it
-// fills them in, and its term stands in the lanes that are zero here.
+// items: [n][2] vec4 from train/items, w in lane z of the second. output: [n][pixels][o4] vec4.
+// aim (the target y): [n][pixels][c4] vec4. d_output: as output, zero in the channels past c.
+// item_loss: [n] vec4: the mean of l, w times it, and two zeros. A kernel that trains the channels past c (a learned
+// variance) runs after this one: it fills those channels, and puts its term into the zeros.
 //
-// SERIAL: invocation i makes item i; else workgroup i does.
+// With SERIAL invocation i makes item i; otherwise workgroup i does.
 struct Params {
     n: u32,
     pixels: u32,
@@ -50,7 +50,7 @@ fn slope(d: vec4<f32>) -> vec4<f32> {
 #endif
 }
 
-// A NaN or infinity must reach the gradient's norm, and clamp and sign may lose it.
+// A NaN or infinity must reach the gradient's norm, but clamp and sign may drop it.
 fn unless_finite(d: vec4<f32>, value: vec4<f32>) -> vec4<f32> {
     let exponent = bitcast<vec4<u32>>(d) & vec4<u32>(0x7f800000u);
     return select(value, d, exponent == vec4<u32>(0x7f800000u));
@@ -60,7 +60,7 @@ fn unless_finite(d: vec4<f32>, value: vec4<f32>) -> vec4<f32> {
 const THREADS = 256u;
 var<workgroup> shared_sum: array<f32, 256>;
 
-// Sum over the workgroup, always in the same order; for invocation 0.
+// The sum over the workgroup, always in the same order, for invocation 0.
 fn reduce(value: f32, lane: u32) -> f32 {
     shared_sum[lane] = value;
     for (var s = THREADS / 2u; s > 0u; s /= 2u) {
@@ -74,7 +74,7 @@ fn reduce(value: f32, lane: u32) -> f32 {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = id.y * 32768u + id.x;
+    let i = id.y * FOLD + id.x;
 #else
 const THREADS = 1u;
 
@@ -85,7 +85,7 @@ fn reduce(value: f32, lane: u32) -> f32 {
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let lane = 0u;
-    let i = id.y * 262144u + id.x;
+    let i = id.y * (FOLD * 8u) + id.x;
 #endif
     if i >= params.n {
         return;
@@ -96,7 +96,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let c4 = (params.c + 3u) / 4u;
     let first = i * params.pixels;
 
-    // Sums of sums of 256: the error of f32 grows with the number of terms.
+    // Sums of 256 terms are summed: the error of f32 grows with the number of terms in one chain.
     var total = vec4<f32>(0.0);
     let elements = params.pixels * params.o4;
     for (var chunk = lane; chunk < elements; chunk += 256u * THREADS) {

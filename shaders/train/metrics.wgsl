@@ -1,15 +1,14 @@
-// What a training step leaves for the log: row `number % capacity` of a ring, of 4 vec4:
-//   (mean weighted loss, gradient norm, 1 if the update was skipped, number as u32), sums of the
-//   items' losses by quartile of t, the numbers of items in the quartiles, zeros.
-// `number` is the optimizer's step. LOSSES runs once each micro-step: the first of an optimizer's step
-// clears the row, all of them add to it. NORM runs once, after the norm is known, and fills in its two
-// lanes.
+// What a training step leaves for the log: row `number % capacity` of a ring. A row has 4 vec4s: (mean weighted
+// loss, gradient norm, 1 if the update was skipped, number as u32), the sums of the items' losses by quartile of t, the
+// numbers of items in the quartiles, and zeros. `number` is the update's number.
 //
-// state [8]: step, steps, -, -, the number of step 0: for LOSSES the micro-steps', for NORM the
-// optimizer's; items [n][2] vec4 as train/items has them; item_loss [n] vec4 as train/loss has it; norm
-// vec4 as optim/grad_norm_finish has it; ring [capacity][4] vec4, as words because of the number.
-// One workgroup of LOSSES (SERIAL: one invocation) or one invocation of NORM does it all. Nothing
-// happens when step >= steps.
+// Without NORM the kernel runs once in every micro-step: the first one of an update clears the row, and all of them add
+// to it. With NORM it runs once per update, when the norm is known, and fills in the norm's two lanes.
+//
+// state: [8]: step, steps, -, -, the number of step 0: with NORM the optimizer's state, otherwise the micro-steps'.
+// items: [n][2] vec4 from train/items. item_loss: [n] vec4 from train/loss. norm: vec4 from optim/grad_norm_finish.
+// ring: [capacity][4] vec4, bound as integers because of the number.
+// One workgroup (with SERIAL or NORM one invocation) does it. Nothing happens when step >= steps.
 struct Params {
     n: u32,
     accumulation: u32,
@@ -49,7 +48,7 @@ fn plus(a: Sums, b: Sums) -> Sums {
 
 fn item(i: u32) -> Sums {
     let t = bitcast<f32>(items[2u * i].z);
-    // floor(4 t / T) without a division, which need not be exact.
+    // floor(4 t / T) without a division, which WGSL does not promise to be exact.
     let reached = vec3<u32>(vec3<f32>(4.0 * t) >= params.timesteps * vec3<f32>(1.0, 2.0, 3.0));
     let quartile = vec4<u32>(reached.x + reached.y + reached.z);
     let mine = quartile == vec4<u32>(0u, 1u, 2u, 3u);

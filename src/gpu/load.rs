@@ -7,7 +7,7 @@ use super::executor::{Executor, Launch};
 use super::fits::{ALIGN, plan_fits};
 use super::pipelines::Pipeline;
 use super::{Gpu, GpuError};
-use crate::kernels::Shader;
+use crate::kernels::{Param, Shader};
 use crate::lean::join;
 use crate::plan::{self, PackedWeight, Plan, Role};
 use std::cell::Cell;
@@ -213,7 +213,7 @@ fn pack_params(plan: &Plan) -> (Vec<u32>, Vec<Range<u64>>) {
     let mut blocks = Vec::new();
     for dispatch in &plan.dispatches {
         let start = words.len();
-        words.extend_from_slice(&dispatch.params);
+        words.extend(dispatch.params.iter().map(Param::word));
         // A uniform struct's size is a multiple of 16 bytes, and a binding has at least one.
         words.resize((words.len().max(start + 1)).next_multiple_of(4), 0);
         blocks.push(start as u64 * 4..words.len() as u64 * 4);

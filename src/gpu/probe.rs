@@ -1,19 +1,14 @@
 //! What an adapter can do at best: the yardstick for every kernel measured on it.
 
 use super::{Executor, Gpu, GpuError, now_ms};
-use crate::kernels::{Access, Call, Class, Shader, grid_1d};
+use crate::kernels::{Access, Call, Class, Shader, grid_1d, params};
 use crate::plan::{Binding, Buffer, BufferId, Dispatch, Plan, Role, Slice};
 
 /// `shaders/bench/fma.wgsl`: `count4` invocations with 16 chains of `8 rounds` multiply-adds each.
 pub fn fma_call(count4: usize, rounds: u32) -> Call {
     Call {
-        shader: Shader {
-            name: "bench/fma",
-            flags: Vec::new(),
-            consts: Vec::new(),
-            bindings: vec![Access::Read, Access::Write],
-        },
-        params: vec![count4 as u32, rounds],
+        shader: Shader::new("bench/fma").reads(1).writes(1),
+        params: params! { count4, rounds },
         grid: grid_1d(count4, 64),
         flops: count4 as u64 * u64::from(rounds) * (8 * 16 * 2),
     }
@@ -22,13 +17,8 @@ pub fn fma_call(count4: usize, rounds: u32) -> Call {
 /// `shaders/bench/copy.wgsl`: `count4` vectors of 16 bytes, each read once and written once.
 pub fn copy_call(count4: usize) -> Call {
     Call {
-        shader: Shader {
-            name: "bench/copy",
-            flags: Vec::new(),
-            consts: Vec::new(),
-            bindings: vec![Access::Read, Access::Write],
-        },
-        params: vec![count4 as u32],
+        shader: Shader::new("bench/copy").reads(1).writes(1),
+        params: params! { count4 },
         grid: grid_1d(count4, 64),
         flops: 0,
     }

@@ -5,7 +5,7 @@ use super::buffer::{Buffer, STAGING, STORAGE, UNIFORM};
 use super::context::created;
 use super::transfer::start_map;
 use super::{Gpu, GpuError};
-use crate::kernels::Call;
+use crate::kernels::{Call, Param};
 
 /// Words around each binding's range that the kernel must not touch: one offset alignment.
 const GUARD_WORDS: usize = 64;
@@ -50,7 +50,8 @@ pub async fn run(
     });
     let (params, buffers) = buffers.await?;
     let queue = &gpu.inner.queue;
-    queue.write_buffer(&params, 0, bytemuck::cast_slice(&call.params));
+    let words: Vec<u32> = call.params.iter().map(Param::word).collect();
+    queue.write_buffer(&params, 0, bytemuck::cast_slice(&words));
     let band = [guard; GUARD_WORDS];
     for (words, (storage, _)) in data.iter().zip(&buffers) {
         let whole = [&band[..], words, &band[..]].concat();

@@ -1,8 +1,8 @@
-//! Flags that choose the activation in `shaders/lib/act.wgsl`.
+//! The flags that choose an activation in `shaders/lib/act.wgsl`.
 
 use crate::config::unet::Activation;
 
-/// The flag that makes `act` this activation; without one it is the identity.
+/// The flag that makes `act` this activation. Without a flag it is the identity.
 pub const fn flag(act: Activation) -> &'static str {
     match act {
         Activation::Silu => "ACT_SILU",

@@ -1,6 +1,6 @@
-//! `shaders/nn/affine_act.wgsl`: normalisation applied, activation, and concatenation made real.
+//! `shaders/nn/affine_act.wgsl`: applies a normalisation and an activation, and writes a concatenation out.
 
-use super::{Access, Call, Class, Const, Shader, WORKGROUP, act, grid_1d, words};
+use super::{Call, Class, Shader, WORKGROUP, act, grid_1d, params};
 use crate::config::unet::Activation;
 use crate::shape::Shape;
 
@@ -16,7 +16,7 @@ pub struct AffineAct {
     pub second: Option<usize>,
     /// Whether there is an affine map.
     pub affine: bool,
-    /// Rows of an image in the affine tensor, a and b first: 2, or 4 from a GroupNorm with `stats`.
+    /// Rows per image in the affine tensor, a and b first: 2, or 4 if a GroupNorm with `stats` made it.
     pub rows: usize,
     /// The activation, if any.
     pub act: Option<Activation>,
@@ -30,36 +30,26 @@ impl AffineAct {
 
     /// One dispatch, the same for all classes.
     pub fn call(&self, _class: Class) -> Call {
-        let mut flags = Vec::new();
-        let mut consts = Vec::new();
-        let mut bindings = vec![Access::Read];
+        let mut shader = Shader::new("nn/affine_act").flags(self.act.map(act::flag)).reads(1);
         if self.second.is_some() {
-            flags.push("SECOND");
-            bindings.push(Access::Read);
+            shader = shader.flags(["SECOND"]).reads(1);
         }
         if self.affine {
-            flags.push("AFFINE");
+            shader = shader.flags(["AFFINE"]).reads(1).at("AFFINE");
             if self.rows == 4 {
-                flags.push("STATS");
+                shader = shader.flags(["STATS"]);
             }
-            bindings.push(Access::Read);
-            consts.push(("AFFINE", Const::U32(bindings.len() as u32)));
         }
-        if let Some(act) = self.act {
-            flags.push(act::flag(act));
-        }
-        bindings.push(Access::Write);
-        consts.push(("OUT", Const::U32(bindings.len() as u32)));
         let output = self.output();
         let per_value = if self.affine { 2 } else { 0 } + if self.act.is_some() { 4 } else { 0 };
         Call {
-            shader: Shader { name: "nn/affine_act", flags, consts, bindings },
-            params: words([
-                output.len4(),
-                output.pixels(),
-                self.input.c4(),
-                self.second.map_or(0, |c| c.div_ceil(4)),
-            ]),
+            shader: shader.writes(1).at("OUT"),
+            params: params! {
+                count: output.len4(),
+                pixels: output.pixels(),
+                first4: self.input.c4(),
+                second4: self.second.map_or(0, |c| c.div_ceil(4)),
+            },
             grid: grid_1d(output.len4(), WORKGROUP),
             flops: per_value * (output.n * output.pixels() * output.c) as u64,
         }

@@ -1,21 +1,21 @@
-//! The three kernels of attention, plain form: `attention_scores`, `softmax` and `attention_mix` under
-//! `shaders/nn/`. Scaled dot-product attention of "Attention Is All You Need", section 3.2.1, with the
-//! score matrix in memory.
+//! Scaled dot-product attention ("Attention Is All You Need", section 3.2.1), under `shaders/nn/`: the three
+//! kernels `attention_scores`, `softmax` and `attention_mix` with the score matrix in memory, and `attention`,
+//! which does all of it without that matrix.
 
-use super::{Access, Call, Class, Const, FOLD, Shader, WORKGROUP, grid_1d, words};
+use super::{Call, Class, Param, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
 /// Where queries, keys or values are: a row of `heads * head_dim` channels for each token of each
-/// image, perhaps a part of longer rows (one product makes all three).
+/// image. It may be a part of a longer row, because one product makes all three.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rows {
-    /// `vec4`s from one token's row to the next one's.
+    /// `vec4`s from one token's row to the next.
     pub stride4: usize,
     /// The first `vec4` within a row.
     pub offset4: usize,
 }
 
-/// Attention of every token of an image to all of them.
+/// Attention of every token of an image to every token of that image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Attention {
     /// Images.
@@ -47,7 +47,7 @@ impl Attention {
 
     /// `s[n, head, i, j] = q[n, i, head] . k[n, j, head] / sqrt(head_dim)`.
     ///
-    /// Bindings: q, k (whole tensors, which may be one), s of [`scores_shape`](Self::scores_shape).
+    /// Bindings: q, k (whole tensors, possibly the same one), s of [`scores_shape`](Self::scores_shape).
     pub fn scores(&self, _class: Class) -> Call {
         self.scores_times(self.scale())
     }
@@ -56,9 +56,17 @@ impl Attention {
     pub fn scores_times(&self, scale: f32) -> Call {
         let Self { n, heads, head_dim, tokens, q, k, .. } = *self;
         let count = n * heads * tokens.div_ceil(4) * tokens.div_ceil(4);
-        let mut params =
-            words([count, heads, head_dim, tokens, q.stride4, q.offset4, k.stride4, k.offset4]);
-        params.push(scale.to_bits());
+        let params = params! {
+            count,
+            heads,
+            head_dim,
+            tokens,
+            q_stride: q.stride4,
+            q_offset: q.offset4,
+            k_stride: k.stride4,
+            k_offset: k.offset4,
+            scale,
+        };
         self.product("nn/attention_scores", count, params)
     }
 
@@ -76,7 +84,7 @@ impl Attention {
         self.mix_to(Rows { stride4: self.output().c4(), offset4: 0 })
     }
 
-    /// [`mix`](Self::mix) into a part of longer rows; the rest of them stays as it is.
+    /// [`mix`](Self::mix) into a part of longer rows. The rest of the rows stays as it is.
     pub fn mix_to(&self, o: Rows) -> Call {
         self.mixing("nn/attention_mix", o)
     }
@@ -84,49 +92,60 @@ impl Attention {
     pub(super) fn mixing(&self, name: &'static str, o: Rows) -> Call {
         let Self { n, heads, head_dim, tokens, v, .. } = *self;
         let count = n * tokens.div_ceil(4) * self.output().c4();
-        let places = [v.stride4, v.offset4, o.stride4, o.offset4];
-        let mut params = words([count, heads, head_dim, tokens]);
-        params.extend_from_slice(&words(places));
+        let params = params! {
+            count,
+            heads,
+            head_dim,
+            tokens,
+            v_stride: v.stride4,
+            v_offset: v.offset4,
+            o_stride: o.stride4,
+            o_offset: o.offset4,
+        };
         self.product(name, count, params)
     }
 
-    /// All of it in one dispatch, without the score matrix, for heads of 4, 8, … 64 channels; None for
-    /// others.
+    /// All of it in one dispatch without the score matrix, for heads of 4, 8, … 64 channels; `None` for
+    /// other heads.
     ///
-    /// Bindings: q, k, v (whole tensors, which may be one), o of [`output`](Self::output).
+    /// Bindings: q, k, v (whole tensors, possibly the same one), o of [`output`](Self::output).
     pub fn fused(&self, class: Class) -> Option<Call> {
         let Self { n, heads, head_dim, tokens, q, k, v } = *self;
         if !head_dim.is_multiple_of(4) || head_dim > 64 {
             return None;
         }
-        let (flags, count, grid) = if class.is_software() {
+        let shader =
+            Shader::new("nn/attention").constant("D4", (head_dim / 4) as u32).reads(3).writes(1);
+        let (shader, count, grid) = if class.is_software() {
             let count = n * heads * tokens;
-            (vec!["SERIAL"], count, grid_1d(count, WORKGROUP))
+            (shader.flags(["SERIAL"]), count, grid_1d(count, WORKGROUP))
         } else {
             let count = n * heads * tokens.div_ceil(WORKGROUP as usize);
-            (Vec::new(), count, grid_1d(count, 1))
+            (shader, count, grid_1d(count, 1))
         };
-        let places = [q.stride4, q.offset4, k.stride4, k.offset4, v.stride4, v.offset4];
-        let mut params = words([count, heads, tokens]);
-        params.extend_from_slice(&words(places));
-        params.push(self.scale().to_bits());
         let softmax = 4 * (n * heads) as u64 * (tokens as u64).pow(2);
         Some(Call {
-            shader: Shader {
-                name: "nn/attention",
-                flags,
-                consts: vec![("D4", Const::U32((head_dim / 4) as u32))],
-                bindings: vec![Access::Read, Access::Read, Access::Read, Access::Write],
+            shader,
+            params: params! {
+                count,
+                heads,
+                tokens,
+                q_stride: q.stride4,
+                q_offset: q.offset4,
+                k_stride: k.stride4,
+                k_offset: k.offset4,
+                v_stride: v.stride4,
+                v_offset: v.offset4,
+                scale: self.scale(),
             },
-            params,
             grid,
             flops: 2 * self.product_flops() + softmax,
         })
     }
 
-    /// Whether an image's score matrices are so large that [`fused`](Self::fused) is the better way: in
-    /// software it takes 2.5 times as long as the three kernels (measured), so there only where the
-    /// matrices might not fit a binding. A matter of the image only, not of the batch.
+    /// Whether an image's score matrices are large enough that [`fused`](Self::fused) is the better choice.
+    /// On software adapters it takes 2.5 times as long as the three kernels (measured), so it is chosen
+    /// only where the matrices might not fit a binding. The answer depends on the image, not on the batch.
     pub fn is_large(&self, class: Class) -> bool {
         let limit = if class.is_software() { 1 << 24 } else { 1 << 22 };
         self.heads as u64 * (self.tokens as u64).pow(2) > limit
@@ -140,15 +159,10 @@ impl Attention {
         2 * (self.n * self.heads * self.head_dim) as u64 * (self.tokens as u64).pow(2)
     }
 
-    fn product(&self, name: &'static str, invocations: usize, params: Vec<u32>) -> Call {
-        let aligned = self.head_dim.is_multiple_of(4);
+    fn product(&self, name: &'static str, invocations: usize, params: Vec<Param>) -> Call {
+        let vector = self.head_dim.is_multiple_of(4).then_some("VECTOR");
         Call {
-            shader: Shader {
-                name,
-                flags: if aligned { vec!["VECTOR"] } else { Vec::new() },
-                consts: Vec::new(),
-                bindings: vec![Access::Read, Access::Read, Access::Write],
-            },
+            shader: Shader::new(name).flags(vector).reads(2).writes(1),
             params,
             grid: grid_1d(invocations, WORKGROUP),
             flops: self.product_flops(),
@@ -157,7 +171,7 @@ impl Attention {
 }
 
 /// `s[row][j] = exp(s[row][j]) / sum_j exp(s[row][j])` in place, zero in the padding. The row's maximum
-/// is subtracted first, so that nothing overflows.
+/// is subtracted first so that nothing overflows.
 ///
 /// Bindings: s `[rows][c4]`, read and written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -169,21 +183,25 @@ pub struct Softmax {
 }
 
 impl Softmax {
-    /// One dispatch: an invocation per row on software adapters, else 4 to 64 invocations.
+    /// One dispatch. A row is made by one invocation on software adapters, otherwise by 4 to 64.
     pub fn call(&self, class: Class) -> Call {
-        let (flags, consts, lanes) = if class.is_software() {
-            (vec!["SERIAL"], Vec::new(), 1)
-        } else {
-            let lanes = self.c.div_ceil(4).next_power_of_two().clamp(4, WORKGROUP as usize) as u32;
-            (Vec::new(), vec![("LANES", Const::U32(lanes))], lanes)
-        };
+        let (shader, lanes) = row_shader("nn/softmax", class, self.c);
         Call {
-            shader: Shader { name: "nn/softmax", flags, consts, bindings: vec![Access::Write] },
-            params: words([self.rows, self.c]),
+            shader: shader.writes(1),
+            params: params! { rows: self.rows, c: self.c },
             grid: grid_1d(self.rows, WORKGROUP / lanes),
             flops: 4 * self.rows as u64 * self.c as u64,
         }
     }
 }
 
-const _: () = assert!(FOLD == 32_768, "as nn/softmax.wgsl has it");
+/// A shader that makes each row of `c` values by one invocation (software adapters) or by several, and how many those
+/// are.
+pub(super) fn row_shader(name: &'static str, class: Class, c: usize) -> (Shader, u32) {
+    let shader = Shader::new(name);
+    if class.is_software() {
+        return (shader.flags(["SERIAL"]), 1);
+    }
+    let lanes = c.div_ceil(4).next_power_of_two().clamp(4, WORKGROUP as usize) as u32;
+    (shader.constant("LANES", lanes), lanes)
+}

@@ -1,6 +1,6 @@
-//! `shaders/nn/center_input.wgsl`: pictures in [0, 1] to [-1, 1].
+//! `shaders/nn/center_input.wgsl`: pictures from [0, 1] to [-1, 1].
 
-use super::{Access, Call, Class, Shader, WORKGROUP, grid_1d, words};
+use super::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
 /// `y = 2 x - 1` (`center_input_sample`), zero in the padding.
@@ -17,13 +17,8 @@ impl CenterInput {
     pub fn call(&self, _class: Class) -> Call {
         let shape = self.shape;
         Call {
-            shader: Shader {
-                name: "nn/center_input",
-                flags: Vec::new(),
-                consts: Vec::new(),
-                bindings: vec![Access::Read, Access::Write],
-            },
-            params: words([shape.len4(), shape.c]),
+            shader: Shader::new("nn/center_input").reads(1).writes(1),
+            params: params! { count: shape.len4(), c: shape.c },
             grid: grid_1d(shape.len4(), WORKGROUP),
             flops: 2 * (shape.n * shape.pixels() * shape.c) as u64,
         }

@@ -1,10 +1,10 @@
-//! `shaders/nn/concat.wgsl`: channels of two tensors side by side.
+//! `shaders/nn/concat.wgsl`: the channels of two tensors side by side.
 
-use super::{Access, Call, Class, Shader, WORKGROUP, grid_1d, words};
+use super::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
-/// `y = [x0, x1]` along the channels, whatever their numbers. Where x0's are a multiple of 4, kernels
-/// that take two sources need no such copy.
+/// `y = [x0, x1]` along the channels, for any numbers of channels. Where x0 has a multiple of 4, kernels that
+/// take two sources make this copy unnecessary.
 ///
 /// Bindings: x0, x1, y.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,13 +25,8 @@ impl Concat {
     pub fn call(&self, _class: Class) -> Call {
         let count = self.output().len4();
         Call {
-            shader: Shader {
-                name: "nn/concat",
-                flags: Vec::new(),
-                consts: Vec::new(),
-                bindings: vec![Access::Read, Access::Read, Access::Write],
-            },
-            params: words([count, self.input.c, self.second]),
+            shader: Shader::new("nn/concat").reads(2).writes(1),
+            params: params! { count, a: self.input.c, b: self.second },
             grid: grid_1d(count, WORKGROUP),
             flops: 0,
         }

@@ -99,7 +99,7 @@ impl Conv2d {
             Family::Direct(fetch) => return self.direct(fetch, shader),
             Family::Tiled(tile) => self.tiled(tile, &mut shader),
         };
-        Call { params: self.params(self, &last), shader, grid, flops: self.flops() }
+        Call { params: super::unnamed(self.params(self, &last)), shader, grid, flops: self.flops() }
     }
 
     fn direct(&self, fetch: Fetch, mut shader: Shader) -> Call {
@@ -134,7 +134,7 @@ impl Conv2d {
             _ => grid_1d(groups * tiles, word(LANES)),
         };
         let last = [groups, tiles_x, tiles_y, rows * px, oc, rows * columns, taps];
-        Call { params: self.params(&op, &last), shader, grid, flops: self.flops() }
+        Call { params: super::unnamed(self.params(&op, &last)), shader, grid, flops: self.flops() }
     }
 
     fn tiled(&self, tile: Tile, shader: &mut Shader) -> ([usize; 2], [u32; 3]) {

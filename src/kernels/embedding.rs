@@ -1,9 +1,9 @@
-//! `shaders/nn/embedding.wgsl`: rows of a table.
+//! `shaders/nn/embedding.wgsl`: looks rows of a table up.
 
-use super::{Access, Call, Class, Shader, WORKGROUP, grid_1d, words};
+use super::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
-/// `y[n] = table[index[n]]`, as `nn.Embedding`; an index off the table takes its first or last row.
+/// `y[n] = table[index[n]]`, as PyTorch's `nn.Embedding`. An index outside the table takes its first or last row.
 ///
 /// Bindings: index of shape `[n, 1, 1, 1]` (whole numbers as f32), table `[rows][c4]`, y.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,13 +26,8 @@ impl Embedding {
     pub fn call(&self, _class: Class) -> Call {
         let output = self.output();
         Call {
-            shader: Shader {
-                name: "nn/embedding",
-                flags: Vec::new(),
-                consts: Vec::new(),
-                bindings: vec![Access::Read, Access::Read, Access::Write],
-            },
-            params: words([output.len4(), output.c4(), self.rows]),
+            shader: Shader::new("nn/embedding").reads(2).writes(1),
+            params: params! { count: output.len4(), c4: output.c4(), rows: self.rows },
             grid: grid_1d(output.len4(), WORKGROUP),
             flops: 0,
         }

@@ -95,7 +95,7 @@ impl GroupNorm {
                 consts: vec![("LANES", Const::U32(lanes as u32)), ("OUT", out)],
                 bindings,
             },
-            params: words([count, chunks, input.pixels(), input.c4(), second4]),
+            params: super::unnamed(words([count, chunks, input.pixels(), input.c4(), second4])),
             grid: grid_1d(count, 1),
             flops: self.flops(),
         }
@@ -146,7 +146,7 @@ impl GroupNorm {
         params.push(self.eps.to_bits());
         Call {
             shader: Shader { name: "nn/group_norm", flags, consts, bindings },
-            params,
+            params: super::unnamed(params),
             grid,
             flops: self.flops(),
         }

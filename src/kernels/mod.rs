@@ -1,5 +1,5 @@
-//! One file an operation. Each says the equation, the bindings in order, and which invocation makes
-//! which output, and turns a description of the operation into a [`Call`].
+//! One file per operation. Each states the equation and the bindings in order, and turns a description of the
+//! operation into a [`Call`]. `docs/add-an-op.md` walks through adding one.
 
 pub mod act;
 pub mod add;
@@ -15,6 +15,7 @@ pub mod grad;
 pub mod group_norm;
 #[cfg(feature = "train")]
 pub mod optim;
+mod params;
 pub mod resample;
 pub mod rgba;
 pub mod sampler_step;
@@ -28,6 +29,8 @@ pub mod threshold;
 pub mod train;
 pub mod wgsl;
 
+pub(crate) use params::params;
+pub use params::{Number, Param};
 pub use wgsl::Const;
 
 /// How a kernel uses a storage binding.
@@ -53,6 +56,49 @@ pub struct Shader {
 }
 
 impl Shader {
+    /// The variant of `shaders/<name>.wgsl` without flags or constants, and without bindings so far.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, flags: Vec::new(), consts: Vec::new(), bindings: Vec::new() }
+    }
+
+    /// Turns flags on.
+    #[must_use]
+    pub fn flags(mut self, flags: impl IntoIterator<Item = &'static str>) -> Self {
+        self.flags.extend(flags);
+        self
+    }
+
+    /// Sets a constant.
+    #[must_use]
+    pub fn constant(mut self, name: &'static str, value: u32) -> Self {
+        self.consts.push((name, Const::U32(value)));
+        self
+    }
+
+    /// The next `count` bindings are inputs.
+    #[must_use]
+    pub fn reads(self, count: usize) -> Self {
+        self.bind(Access::Read, count)
+    }
+
+    /// The next `count` bindings are outputs, or tensors that are updated in place.
+    #[must_use]
+    pub fn writes(self, count: usize) -> Self {
+        self.bind(Access::Write, count)
+    }
+
+    /// Gives the shader the number of the last binding as a constant, for a binding that follows optional ones.
+    #[must_use]
+    pub fn at(self, name: &'static str) -> Self {
+        let number = self.bindings.len() as u32;
+        self.constant(name, number)
+    }
+
+    fn bind(mut self, access: Access, count: usize) -> Self {
+        self.bindings.resize(self.bindings.len() + count, access);
+        self
+    }
+
     /// The WGSL text of this variant.
     ///
     /// # Errors
@@ -62,14 +108,13 @@ impl Shader {
     }
 }
 
-/// One dispatch, all but the buffers it binds.
+/// One dispatch, except for the buffers it binds.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Call {
     /// What to run.
     pub shader: Shader,
-    /// The uniform at binding 0, in 32-bit words (floats as their bits), laid out as the shader's
-    /// `struct Params`.
-    pub params: Vec<u32>,
+    /// The uniform at binding 0: the members of the shader's `struct Params`, in order.
+    pub params: Vec<Param>,
     /// Workgroups in x, y, z; each at most 65,535.
     pub grid: [u32; 3],
     /// Floating-point operations of useful work, for reports.
@@ -79,21 +124,25 @@ pub struct Call {
 /// Threads of a one-dimensional kernel's workgroup.
 pub const WORKGROUP: u32 = 64;
 
-/// A grid for `invocations` of a one-dimensional kernel with `workgroup` threads, folded into y when
-/// x would pass WebGPU's 65,535. The shader recovers the index as
-/// `gid.y * (FOLD * workgroup) + gid.x` with [`FOLD`] workgroups per row.
+/// Threads of a workgroup where, on a software adapter, one invocation does the work of a whole workgroup (`SERIAL`).
+/// There are few of them, and each takes long: small workgroups spread them over the cores.
+const SERIAL_WORKGROUP: u32 = 8;
+
+/// A grid for `invocations` of a one-dimensional kernel with `workgroup` threads. It is folded into y
+/// before x would pass WebGPU's limit of 65,535; a full row has [`FOLD`] workgroups. The shader
+/// recovers an invocation's number as `gid.y * (FOLD * workgroup) + gid.x`.
 pub fn grid_1d(invocations: usize, workgroup: u32) -> [u32; 3] {
     let groups = u32::try_from(invocations.div_ceil(workgroup as usize)).unwrap_or(u32::MAX).max(1);
     if groups <= FOLD { [groups, 1, 1] } else { [FOLD, groups.div_ceil(FOLD), 1] }
 }
 
-/// Workgroups in a full row of a folded grid.
+/// Workgroups in a full row of a folded grid. Every shader has it as a constant of the same name.
 pub const FOLD: u32 = 32_768;
 
-/// A vector per image that a kernel adds to every pixel: a slice of a tensor of such vectors.
+/// Where a kernel finds, or puts, one vector per image: a slice of a tensor of such vectors.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ChannelAdd {
-    /// `vec4`s from one image's vector to the next one's.
+    /// `vec4`s from one image's vector to the next.
     pub stride4: usize,
     /// The first `vec4` of the slice.
     pub offset4: usize,
@@ -110,6 +159,11 @@ fn fill(words: &mut [u32], sizes: &[usize]) {
     for (word, &size) in words.iter_mut().zip(sizes) {
         *word = u32::try_from(size).unwrap_or(u32::MAX);
     }
+}
+
+/// Parameters that have no names yet; a test cannot compare them with the shader's.
+fn unnamed(words: Vec<u32>) -> Vec<Param> {
+    words.into_iter().map(|word| Param { name: "", value: Number::U32(word) }).collect()
 }
 
 /// What kind of machine runs the kernels. Found once per adapter (`gpu::context`); kernels may have a

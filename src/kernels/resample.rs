@@ -1,14 +1,14 @@
-//! `shaders/nn/resample.wgsl`: half or twice the size, without weights.
+//! `shaders/nn/resample.wgsl`: halves or doubles the size, without weights.
 
-use super::{Access, Call, Class, Shader, WORKGROUP, grid_1d, words};
+use super::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
-/// Which of the two.
+/// The direction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Nearest neighbour to twice the size.
+    /// To twice the size, by nearest neighbour.
     Upsample,
-    /// The mean of 2x2 pixels to half the size; an odd last row or column is dropped.
+    /// To half the size, by the mean of 2x2 pixels. An odd last row or column is dropped.
     AvgPool,
 }
 
@@ -37,18 +37,20 @@ impl Resample {
     pub fn call(&self, _class: Class) -> Call {
         let Shape { h, w, .. } = self.input;
         let output = self.output();
-        let (flags, per_value) = match self.kind {
-            Kind::Upsample => (vec!["UP"], 0),
-            Kind::AvgPool => (Vec::new(), 4),
+        let (flag, per_value) = match self.kind {
+            Kind::Upsample => (Some("UP"), 0),
+            Kind::AvgPool => (None, 4),
         };
         Call {
-            shader: Shader {
-                name: "nn/resample",
-                flags,
-                consts: Vec::new(),
-                bindings: vec![Access::Read, Access::Write],
+            shader: Shader::new("nn/resample").flags(flag).reads(1).writes(1),
+            params: params! {
+                count: output.len4(),
+                h,
+                w,
+                c4: output.c4(),
+                h_out: output.h,
+                w_out: output.w,
             },
-            params: words([output.len4(), h, w, output.c4(), output.h, output.w]),
             grid: grid_1d(output.len4(), WORKGROUP),
             flops: per_value * (output.n * output.pixels() * output.c) as u64,
         }

@@ -1,9 +1,9 @@
 //! `shaders/nn/scale_items.wgsl`: a factor per image.
 
-use super::{Access, Call, Class, Shader, WORKGROUP, grid_1d, words};
+use super::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
-/// `y = x s`, s a number per image (a fourier network divides its output by t).
+/// `y = x s` with one number s per image. (A network with a fourier time embedding divides its output by t.)
 ///
 /// Bindings: x, s of shape `[n, 1, 1, 1]`, y.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,13 +17,8 @@ impl ScaleItems {
     pub fn call(&self, _class: Class) -> Call {
         let shape = self.shape;
         Call {
-            shader: Shader {
-                name: "nn/scale_items",
-                flags: Vec::new(),
-                consts: Vec::new(),
-                bindings: vec![Access::Read, Access::Read, Access::Write],
-            },
-            params: words([shape.len4(), shape.pixels() * shape.c4()]),
+            shader: Shader::new("nn/scale_items").reads(2).writes(1),
+            params: params! { count: shape.len4(), item4: shape.pixels() * shape.c4() },
             grid: grid_1d(shape.len4(), WORKGROUP),
             flops: (shape.n * shape.pixels() * shape.c) as u64,
         }

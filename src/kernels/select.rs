@@ -1,6 +1,6 @@
-//! `shaders/diffusion/select.wgsl`: what the network is told of the current step.
+//! `shaders/diffusion/select.wgsl`: what the network is told about the current step.
 
-use super::{Access, Call, Class, Shader, WORKGROUP, grid_1d, words};
+use super::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 
 /// Copies the current step's row of a table to every image.
 ///
@@ -17,15 +17,9 @@ impl Select {
     /// One dispatch, the same for all classes.
     pub fn call(&self, _class: Class) -> Call {
         let count = self.n * self.row4;
-        let bindings = vec![Access::Read, Access::Read, Access::Write];
         Call {
-            shader: Shader {
-                name: "diffusion/select",
-                flags: Vec::new(),
-                consts: Vec::new(),
-                bindings,
-            },
-            params: words([count, self.row4]),
+            shader: Shader::new("diffusion/select").reads(2).writes(1),
+            params: params! { count, row4: self.row4 },
             grid: grid_1d(count, WORKGROUP),
             flops: 0,
         }

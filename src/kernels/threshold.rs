@@ -1,14 +1,14 @@
 //! `shaders/diffusion/threshold.wgsl`: the limits of dynamic thresholding.
 
-use super::{Access, Call, Class, Shader, words};
+use super::{Call, Class, Shader, params};
 use crate::diffusion::coefficients::quantile_rank;
 use crate::shape::Shape;
 
-/// `limit = clamp(quantile(|kx x_t + ko o|, ratio), 1, max)` per image (Imagen, section 2.3), exact,
-/// with linear interpolation. Rare, so one workgroup per image and 32 passes over it.
+/// `limit = clamp(quantile(|kx x_t + ko o|, ratio), 1, max)` per image (Imagen, section 2.3). The quantile is
+/// exact, with linear interpolation. It is rarely used, so one workgroup makes 32 passes over its image.
 ///
-/// Bindings: state, table `[steps][3]` vec4, the network's output, x_t, limits (a vec4 per image, of
-/// which the first lane counts).
+/// Bindings: state, table `[steps][3]` vec4, the network's output, x_t, limits (a vec4 per image; the
+/// first lane counts).
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Threshold {
     /// Shape of x_t.
@@ -27,12 +27,16 @@ impl Threshold {
         let shape = self.shape;
         let elements = shape.pixels() * shape.c;
         let (below, weight) = quantile_rank(self.ratio, elements);
-        let mut params =
-            words([shape.pixels(), shape.c, shape.c4(), self.out_channels.div_ceil(4), below]);
-        params.extend_from_slice(&[weight.to_bits(), (self.max as f32).to_bits()]);
-        let bindings = vec![Access::Read, Access::Read, Access::Read, Access::Read, Access::Write];
-        let shader =
-            Shader { name: "diffusion/threshold", flags: Vec::new(), consts: Vec::new(), bindings };
+        let params = params! {
+            pixels: shape.pixels(),
+            c: shape.c,
+            c4: shape.c4(),
+            o4: self.out_channels.div_ceil(4),
+            below,
+            weight,
+            cap: self.max as f32,
+        };
+        let shader = Shader::new("diffusion/threshold").reads(4).writes(1);
         let grid = [u32::try_from(shape.n).unwrap_or(u32::MAX), 1, 1];
         Call { shader, params, grid, flops: 32 * 3 * (shape.n * elements) as u64 }
     }

@@ -7,9 +7,10 @@
 //! * `#for i in 0..8` … `#end` repeats lines with `$i` replaced by 0, 1, … 7 (they nest; the upper
 //!   bound may be a constant's name), because an accumulator array indexed by a loop variable lives
 //!   in memory on some drivers and named scalars do not;
-//! * everything else is WGSL. Constants of the variant are put at the top as `const NAME: u32 = 8u;`.
+//! * everything else is WGSL. Constants of the variant are put at the top as `const NAME: u32 = 8u;`,
+//!   and with them [`FOLD`].
 
-use super::sources;
+use super::{FOLD, sources};
 use crate::lean;
 
 /// A compile-time number of a shader variant.
@@ -38,7 +39,8 @@ pub struct ExpandError {
 /// An unknown import, an unbalanced `#if`/`#for`, or a bad range, with its file and line.
 pub fn expand(name: &str, flags: &[&str], consts: &[(&str, Const)]) -> Result<String, ExpandError> {
     let mut out = String::new();
-    for (key, value) in consts {
+    let fold = ("FOLD", Const::U32(FOLD));
+    for (key, value) in consts.iter().filter(|(key, _)| *key != "FOLD").chain([&fold]) {
         let Const::U32(v) = value;
         out.push_str(&format!("const {key}: u32 = {v}u;\n"));
     }

@@ -1,7 +1,7 @@
 //! The plan: buffers, weights and dispatches, ready to be replayed. It can be printed, measured and
 //! checked without a GPU.
 
-use crate::kernels::{Access, Shader};
+use crate::kernels::{Access, Param, Shader};
 use crate::shape::Shape;
 use std::fmt;
 
@@ -66,8 +66,8 @@ pub struct Dispatch {
     pub label: String,
     /// The shader variant; equal shaders share a pipeline.
     pub shader: Shader,
-    /// The uniform at binding 0, in words.
-    pub params: Vec<u32>,
+    /// The uniform at binding 0.
+    pub params: Vec<Param>,
     /// Storage bindings 1, 2, …
     pub bindings: Vec<Binding>,
     /// Workgroups.

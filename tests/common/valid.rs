@@ -1,6 +1,6 @@
 //! Shader variants as plain WGSL, without a GPU.
 
-use unnoise::kernels::Call;
+use unnoise::kernels::{Call, Number, Param};
 
 /// Asserts that a call's shader passes naga without any capability but what it says it needs, and that `Params` and the storage
 /// bindings are what the call says.
@@ -22,14 +22,42 @@ pub fn assert_valid(call: &Call) {
     let info = validator.validate(&module);
     info.unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(&source)));
     let params = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Params"));
-    let naga::TypeInner::Struct { span, .. } = params.expect("Params").1.inner else {
+    let naga::TypeInner::Struct { members, .. } = &params.expect("Params").1.inner else {
         panic!("{what}: Params")
     };
-    assert_eq!(span as usize, call.params.len() * 4, "{what}: words of Params");
+    let shaders: Vec<_> = members.iter().map(|member| declared(&module, member)).collect();
+    let calls: Vec<_> = call.params.iter().map(given).collect();
+    // Kernels whose parameters have no names yet.
+    if calls.iter().all(|(name, _)| name.is_empty()) {
+        assert_eq!(calls.len(), shaders.len(), "{what}: members of Params");
+    } else {
+        assert_eq!(
+            calls, shaders,
+            "{what}: parameters of the call, and the shader's struct Params"
+        );
+    }
     let storage = module
         .global_variables
         .iter()
         .filter(|(_, v)| matches!(v.space, naga::AddressSpace::Storage { .. }));
     assert_eq!(storage.count(), call.shader.bindings.len(), "{what}: bindings");
     assert!(call.shader.bindings.len() <= 8, "{what}: more bindings than WebGPU grants");
+}
+
+/// A member of a shader's `struct Params`: its name and type.
+fn declared(module: &naga::Module, member: &naga::StructMember) -> (String, naga::Scalar) {
+    let name = member.name.clone().expect("a name");
+    match module.types[member.ty].inner {
+        naga::TypeInner::Scalar(scalar) => (name, scalar),
+        ref other => panic!("params.{name} is no number: {other:?}"),
+    }
+}
+
+/// The same of a parameter that a call gives.
+fn given(param: &Param) -> (String, naga::Scalar) {
+    let scalar = match param.value {
+        Number::U32(_) => naga::Scalar::U32,
+        Number::F32(_) => naga::Scalar::F32,
+    };
+    (param.name.to_owned(), scalar)
 }

@@ -138,7 +138,7 @@ fn conv2d_weight_parts_are_whole_and_few() {
             Class::Discrete,
         ] {
             let splits = op.splits(class);
-            let [size, parts] = op.call(class).params[9..11] else { panic!("params") };
+            let [size, parts] = [9, 10].map(|at| op.call(class).params[at].word());
             let all = if class.is_software() { n } else { n * side * side } as u32;
             assert_eq!(parts as usize, splits);
             assert!(

@@ -2,6 +2,7 @@
 //! recorded from diffusers.
 
 use crate::common::scheduler_cases::{cases, distance};
+use crate::common::valid::assert_valid;
 use crate::common::{Bind, assert_close, assert_within, gpu, run_bindings, run_call};
 use unnoise::diffusion::coefficients::threshold;
 use unnoise::diffusion::philox::{Stream, noise};
@@ -54,24 +55,7 @@ fn every_variant_validates() {
     calls.push(Rgba { shape }.call(CLASS));
     calls.push(Select { n: 2, row4: 3 }.call(CLASS));
     calls.push(Advance.call(CLASS));
-    for call in calls {
-        let what = format!("{} {:?}", call.shader.name, call.shader.flags);
-        let source = call.shader.source().unwrap();
-        let module =
-            naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| panic!("{what}: {e}"));
-        let mut validator = naga::valid::Validator::new(
-            naga::valid::ValidationFlags::all(),
-            naga::valid::Capabilities::empty(),
-        );
-        validator.validate(&module).unwrap_or_else(|e| panic!("{what}: {e:?}"));
-        let storage = module
-            .global_variables
-            .iter()
-            .filter(|(_, v)| matches!(v.space, naga::AddressSpace::Storage { .. }))
-            .count();
-        assert_eq!(storage, call.shader.bindings.len(), "{what}");
-        assert!(storage <= 8, "{what}");
-    }
+    calls.iter().for_each(assert_valid);
 }
 
 /// Normal values, `[n, c, h, w]`, of a stream no kernel uses.

@@ -1,5 +1,5 @@
-// Derivatives of lib/act on a vec4, safe for any finite argument like those. `act_grad` is that of the
-// activation which the flags ACT_* name (none: 1).
+// Derivatives of the activations in lib/act, safe for every finite argument as those are. `act_grad` is the
+// derivative of the activation named by the flag ACT_*; without a flag it is 1.
 
 // s + x s (1 - s), s = sigmoid(x)
 fn silu_grad(x: vec4<f32>) -> vec4<f32> {
@@ -21,7 +21,7 @@ fn mish_grad(x: vec4<f32>) -> vec4<f32> {
 
 // P + x exp(-x^2 / 2) / sqrt(2 pi), P = (1 + erf(x / sqrt(2))) / 2 as in `gelu`
 fn gelu_grad(x: vec4<f32>) -> vec4<f32> {
-    // Past 9 it is 0 or 1 in f32, and neither z * z nor x times what is left may be large.
+    // Past 9 the result is 0 or 1 in f32. The bound keeps z * z, and x times the remainder, from overflowing.
     let z = min(abs(x) * 0.70710678, vec4<f32>(9.0));
     let t = 1.0 / (1.0 + 0.3275911 * z);
     let series = t * (0.254829592 + t * (-0.284496736

@@ -1,18 +1,17 @@
-//! The adjoint of attention in five dispatches, with the probabilities P kept from the way forward:
-//! `softmax` and `attention_mix_t` under `shaders/grad/`, and the products of
-//! [`Attention`] again.
+//! The adjoint of attention in five dispatches, given the probabilities P: `softmax` and `attention_mix_t` under
+//! `shaders/grad/`, and the products of [`Attention`] again.
 
-use crate::kernels::attention::{Attention, Rows};
-use crate::kernels::{Access, Call, Class, Const, FOLD, Shader, WORKGROUP, grid_1d, words};
+use crate::kernels::attention::{Attention, Rows, row_shader};
+use crate::kernels::{Call, Class, WORKGROUP, grid_1d, params};
 
 /// For `O = P V`, `P = softmax(S)`, `S = Q K' / sqrt(head_dim)`:
 /// `dP = dO V'`, `dV = P' dO`, `dS = P (dP - rowsum(dP P))`, `dQ = dS K / sqrt(head_dim)`,
-/// `dK = dS' Q / sqrt(head_dim)`. dS overwrites dP, with the factor in it.
+/// `dK = dS' Q / sqrt(head_dim)`. dS overwrites dP and includes the factor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AttentionGrad {
-    /// The operation, and where q, k and v are.
+    /// The operation, with the places of q, k and v.
     pub forward: Attention,
-    /// Where dQ goes; the rest of its rows stays as it is. So all three can be parts of one tensor.
+    /// Where dQ goes. The rest of its rows stays as it is, so all three can be parts of one tensor.
     pub d_q: Rows,
     /// Where dK goes.
     pub d_k: Rows,
@@ -74,35 +73,21 @@ impl AttentionGrad {
 pub struct SoftmaxGrad {
     /// Rows.
     pub rows: usize,
-    /// Values in a row; the padding of p and dp may hold anything.
+    /// Values in a row. The padding of p and dp may hold anything.
     pub c: usize,
     /// Multiplies the result.
     pub scale: f32,
 }
 
 impl SoftmaxGrad {
-    /// One dispatch: an invocation per row on software adapters, else 4 to 64 invocations.
+    /// One dispatch. A row is made by one invocation on software adapters, otherwise by 4 to 64.
     pub fn call(&self, class: Class) -> Call {
-        let (flags, consts, lanes) = if class.is_software() {
-            (vec!["SERIAL"], Vec::new(), 1)
-        } else {
-            let lanes = self.c.div_ceil(4).next_power_of_two().clamp(4, WORKGROUP as usize) as u32;
-            (Vec::new(), vec![("LANES", Const::U32(lanes))], lanes)
-        };
-        let mut params = words([self.rows, self.c]);
-        params.push(self.scale.to_bits());
+        let (shader, lanes) = row_shader("grad/softmax", class, self.c);
         Call {
-            shader: Shader {
-                name: "grad/softmax",
-                flags,
-                consts,
-                bindings: vec![Access::Read, Access::Write],
-            },
-            params,
+            shader: shader.reads(1).writes(1),
+            params: params! { rows: self.rows, c: self.c, scale: self.scale },
             grid: grid_1d(self.rows, WORKGROUP / lanes),
             flops: 5 * self.rows as u64 * self.c as u64,
         }
     }
 }
-
-const _: () = assert!(FOLD == 32_768, "as grad/softmax.wgsl has it");

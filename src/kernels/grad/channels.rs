@@ -1,9 +1,9 @@
-//! `shaders/grad/slice.wgsl` and `place.wgsl`: some of a tensor's channels read, or written.
+//! `shaders/grad/slice.wgsl` and `place.wgsl`: reading, or writing, some of a tensor's channels.
 
-use crate::kernels::{Access, Call, Class, Shader, WORKGROUP, grid_1d, words};
+use crate::kernels::{Call, Class, Param, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
-/// `y[n, p] = x[n, p, offset..offset + c]`: the adjoint of concatenation, for either part.
+/// `y[n, p] = x[n, p, offset..offset + c]`: the adjoint of a concatenation with respect to one part.
 ///
 /// Bindings: x, y.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,11 +25,13 @@ impl Slice {
     /// One dispatch, the same for all classes.
     pub fn call(&self, _class: Class) -> Call {
         let count = self.output().len4();
-        copy("grad/slice", count, [self.c, self.input.c4() * 4, self.offset])
+        let stride = self.input.c4() * 4;
+        let params = params! { count, c: self.c, stride, offset: self.offset };
+        copy("grad/slice", count, params)
     }
 }
 
-/// `y[n, p, 4 offset4..] = x[n, p]`, x's padding included; the rest of y stays as it is. The adjoint of
+/// `y[n, p, 4 offset4..] = x[n, p]`, x's padding included. The rest of y stays as it is. This is the adjoint of
 /// reading a part of longer rows.
 ///
 /// Bindings: x, y.
@@ -47,20 +49,14 @@ impl Place {
     /// One dispatch, the same for all classes.
     pub fn call(&self, _class: Class) -> Call {
         let Self { input, stride4, offset4 } = *self;
-        copy("grad/place", input.len4(), [input.c4(), stride4, offset4])
+        let count = input.len4();
+        copy("grad/place", count, params! { count, c4: input.c4(), stride4, offset4 })
     }
 }
 
-fn copy(name: &'static str, count: usize, places: [usize; 3]) -> Call {
-    let mut params = words([count]);
-    params.extend(words(places));
+fn copy(name: &'static str, count: usize, params: Vec<Param>) -> Call {
     Call {
-        shader: Shader {
-            name,
-            flags: Vec::new(),
-            consts: Vec::new(),
-            bindings: vec![Access::Read, Access::Write],
-        },
+        shader: Shader::new(name).reads(1).writes(1),
         params,
         grid: grid_1d(count, WORKGROUP),
         flops: 0,

@@ -156,7 +156,7 @@ impl Conv2dWeight {
                 consts: consts.collect(),
                 bindings: vec![Access::Read, Access::Read, Access::Write],
             },
-            params,
+            params: crate::kernels::unnamed(params),
             grid,
             flops: 2 * (o.n * o.pixels() * o.c) as u64 * (op.k * op.k * i.c) as u64,
         }
@@ -229,7 +229,7 @@ impl SumSplits {
                 consts: vec![("FOLD", Const::U32(FOLD))],
                 bindings: vec![Access::Read, Access::Write],
             },
-            params: words([self.len4, self.splits]),
+            params: crate::kernels::unnamed(words([self.len4, self.splits])),
             grid: grid_1d(self.len4, WORKGROUP),
             flops: 4 * (self.len4 * self.splits) as u64,
         }
@@ -265,7 +265,7 @@ impl TransposeWeight {
                 consts: vec![("FOLD", Const::U32(FOLD))],
                 bindings: vec![Access::Read, Access::Write],
             },
-            params: words([taps, self.c4, self.co4]),
+            params: crate::kernels::unnamed(words([taps, self.c4, self.co4])),
             grid: grid_1d(taps * self.c4 * self.co4, WORKGROUP),
             flops: 0,
         }

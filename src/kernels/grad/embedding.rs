@@ -1,10 +1,10 @@
-//! `shaders/grad/embedding.wgsl`: the gradient of a table of which rows were used.
+//! `shaders/grad/embedding.wgsl`: the gradient of an embedding's table.
 
 use crate::kernels::embedding::Embedding;
-use crate::kernels::{Access, Call, Class, Shader, WORKGROUP, grid_1d, words};
+use crate::kernels::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 
-/// `d_table[row] += sum of dy[n]` over the n with `index[n] = row`. An invocation per `vec4` of the
-/// table goes through all n, as there are no float atomics.
+/// `d_table[row] += sum of dy[n]` over all n with `index[n] = row`. An invocation per `vec4` of the table goes
+/// through all n, because there are no float atomics.
 ///
 /// Bindings: index `[n, 1, 1, 1]`, dy `[n, 1, 1, c]`, d_table `[rows][c4]`, added to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,13 +19,8 @@ impl EmbeddingGrad {
         let Embedding { n, rows, c } = self.forward;
         let c4 = c.div_ceil(4);
         Call {
-            shader: Shader {
-                name: "grad/embedding",
-                flags: Vec::new(),
-                consts: Vec::new(),
-                bindings: vec![Access::Read, Access::Read, Access::Write],
-            },
-            params: words([rows * c4, c4, rows, n]),
+            shader: Shader::new("grad/embedding").reads(2).writes(1),
+            params: params! { count: rows * c4, c4, rows, n },
             grid: grid_1d(rows * c4, WORKGROUP),
             flops: (n * c) as u64,
         }

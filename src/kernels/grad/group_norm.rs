@@ -8,11 +8,11 @@
 use crate::config::unet::Activation;
 use crate::kernels::group_norm::ScaleShift;
 use crate::kernels::{
-    Access, Call, ChannelAdd, Class, Const, FOLD, Shader, WORKGROUP, act, grid_1d, words,
+    Call, ChannelAdd, Class, SERIAL_WORKGROUP, Shader, WORKGROUP, act, grid_1d, params,
 };
 use crate::shape::Shape;
 
-/// One GroupNorm of one tensor, seen from behind. Its `affine` tensor is what
+/// The adjoint of one GroupNorm of one tensor. The `affine` tensor is what
 /// [`GroupNorm`](crate::kernels::group_norm::GroupNorm) with `stats` made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GroupNormGrad {
@@ -20,7 +20,7 @@ pub struct GroupNormGrad {
     pub input: Shape,
     /// Groups; they divide the channels.
     pub groups: usize,
-    /// Where the scales s are, if there are any.
+    /// Where the scales s are, if any.
     pub scale_shift: Option<ScaleShift>,
     /// The activation of a x + b, if any.
     pub act: Option<Activation>,
@@ -32,51 +32,48 @@ impl GroupNormGrad {
         Shape::new(self.input.n, 1, 4, self.input.c)
     }
 
-    /// Per image and channel `S1 = sum dz`, `S2 = sum dz xhat`, and of the channel's group
-    /// `A1 = sum a S1 / M`, `A2 = sum a S2 / M`, M the values of a group. One dispatch: a workgroup per
-    /// image and group, or on software adapters an invocation.
+    /// Per image and channel `S1 = sum dz`, `S2 = sum dz xhat`, and for the channel's group
+    /// `A1 = sum a S1 / M`, `A2 = sum a S2 / M`, where M is the number of values in a group. One dispatch:
+    /// a workgroup per image and group, or on software adapters an invocation.
     ///
     /// Bindings: x, affine, dy, sums of [`sums_shape`](Self::sums_shape).
     pub fn sums(&self, class: Class) -> Call {
         let count = self.input.n * self.groups;
         let size = self.input.c / self.groups;
         let width = size.div_ceil(4) + usize::from(!size.is_multiple_of(4));
-        let mut flags: Vec<_> = self.act.map(act::flag).into_iter().collect();
-        let (lanes, grid) = if class.is_software() {
-            flags.push("SERIAL");
-            (1, grid_1d(count, SERIAL_WORKGROUP))
+        let shader =
+            Shader::new("grad/norm_sums").flags(self.act.map(act::flag)).reads(3).writes(1);
+        let (shader, lanes, grid) = if class.is_software() {
+            (shader.flags(["SERIAL"]), 1, grid_1d(count, SERIAL_WORKGROUP))
         } else {
-            (width.next_power_of_two().min(32), grid_1d(count, 1))
+            (shader, width.next_power_of_two().min(32), grid_1d(count, 1))
         };
         Call {
-            shader: Shader {
-                name: "grad/norm_sums",
-                flags,
-                consts: Vec::new(),
-                bindings: vec![Access::Read, Access::Read, Access::Read, Access::Write],
+            shader,
+            params: params! {
+                count,
+                groups: self.groups,
+                pixels: self.input.pixels(),
+                c: self.input.c,
+                lanes,
             },
-            params: words([count, self.groups, self.input.pixels(), self.input.c, lanes]),
             grid,
             flops: self.flops(7),
         }
     }
 
-    /// `dx = a dz - A1 - xhat A2`, plus, with `add`, another gradient of x. One dispatch.
+    /// `dx = a dz - A1 - xhat A2`; with `add`, another gradient of x is added. One dispatch.
     ///
     /// Bindings: x, affine, sums, dy, \[add\], dx.
     pub fn input(&self, add: bool) -> Call {
-        let mut flags: Vec<_> = self.act.map(act::flag).into_iter().collect();
-        let mut bindings = vec![Access::Read; 4];
+        let mut shader = Shader::new("grad/norm_input").flags(self.act.map(act::flag)).reads(4);
         if add {
-            flags.push("ADD");
-            bindings.push(Access::Read);
+            shader = shader.flags(["ADD"]).reads(1);
         }
-        bindings.push(Access::Write);
-        let out = Const::U32(bindings.len() as u32);
         let count = self.input.len4();
         Call {
-            shader: Shader { name: "grad/norm_input", flags, consts: vec![("OUT", out)], bindings },
-            params: words([count, self.input.pixels(), self.input.c4()]),
+            shader: shader.writes(1).at("OUT"),
+            params: params! { count, pixels: self.input.pixels(), c4: self.input.c4() },
             grid: grid_1d(count, WORKGROUP),
             flops: self.flops(8 + u64::from(add)),
         }
@@ -87,23 +84,19 @@ impl GroupNormGrad {
     /// Bindings: sums, \[temb\], d_gamma, d_beta (`[c4]`, both added to).
     pub fn params(&self) -> Call {
         let Self { input, scale_shift, .. } = *self;
-        let mut flags = Vec::new();
-        let mut bindings = vec![Access::Read];
+        let mut shader = Shader::new("grad/norm_params").reads(1);
         if scale_shift.is_some() {
-            flags.push("SCALE_SHIFT");
-            bindings.push(Access::Read);
+            shader = shader.flags(["SCALE_SHIFT"]).reads(1);
         }
-        let at = bindings.len() as u32 + 1;
-        bindings.extend([Access::Write, Access::Write]);
         let temb = scale_shift.unwrap_or(ScaleShift { stride4: 0, offset: 0 });
         Call {
-            shader: Shader {
-                name: "grad/norm_params",
-                flags,
-                consts: vec![("GAMMA", Const::U32(at)), ("BETA", Const::U32(at + 1))],
-                bindings,
+            shader: shader.writes(1).at("GAMMA").writes(1).at("BETA"),
+            params: params! {
+                n: input.n,
+                c: input.c,
+                stride: temb.stride4 * 4,
+                offset: temb.offset,
             },
-            params: words([input.n, input.c, temb.stride4 * 4, temb.offset]),
             grid: grid_1d(input.c4(), WORKGROUP),
             flops: 4 * (input.n * input.c) as u64,
         }
@@ -117,13 +110,8 @@ impl GroupNormGrad {
         let Shape { n, c, .. } = self.input;
         let count = n * (2 * c).div_ceil(4);
         Call {
-            shader: Shader {
-                name: "grad/norm_vector",
-                flags: Vec::new(),
-                consts: Vec::new(),
-                bindings: vec![Access::Read, Access::Read, Access::Read, Access::Write],
-            },
-            params: words([count, c, at.stride4, at.offset4]),
+            shader: Shader::new("grad/norm_vector").reads(3).writes(1),
+            params: params! { count, c, stride4: at.stride4, offset4: at.offset4 },
             grid: grid_1d(count, WORKGROUP),
             flops: 3 * (n * c) as u64,
         }
@@ -134,8 +122,3 @@ impl GroupNormGrad {
         (per_value + act) * (self.input.n * self.input.pixels() * self.input.c) as u64
     }
 }
-
-/// Few invocations, each long: small workgroups spread them over the cores.
-const SERIAL_WORKGROUP: u32 = 8;
-
-const _: () = assert!(FOLD * SERIAL_WORKGROUP == 262_144, "as grad/norm_sums.wgsl has it");

@@ -1,21 +1,21 @@
-//! `shaders/grad/resample.wgsl`: adjoints of changes of size.
+//! `shaders/grad/resample.wgsl`: the adjoints of changes of size.
 
-use crate::kernels::{Access, Call, Class, Shader, WORKGROUP, grid_1d, words};
+use crate::kernels::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
-/// What is undone.
+/// The operation whose adjoint is taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Nearest neighbour to twice the size: `dx` sums 2x2 pixels.
+    /// Nearest neighbour to twice the size: `dx` is the sum of 2x2 pixels.
     Upsample,
-    /// The mean of 2x2 pixels: a quarter to each; zero in an odd last row or column.
+    /// The mean of 2x2 pixels: each gets a quarter; an odd last row or column gets zero.
     AvgPool,
-    /// A stride of 2 alone: `dx[2 r][2 c] = dy[r][c]`, zero between. The adjoint of a convolution of
-    /// stride 2 is this and then that of the convolution of stride 1.
+    /// A stride of 2 alone: `dx[2 r][2 c] = dy[r][c]`, zero between. The adjoint of a convolution with
+    /// stride 2 is this, followed by the adjoint of the convolution with stride 1.
     Dilate,
 }
 
-/// The gradient of x from that of y, y being half or twice the size.
+/// The gradient of x from the gradient of y, which has half or twice the size.
 ///
 /// Bindings: dy, dx.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,19 +32,21 @@ impl ResampleGrad {
     /// One dispatch, the same for all classes.
     pub fn call(&self, _class: Class) -> Call {
         let Self { input, output, kind } = *self;
-        let (flags, per_value) = match kind {
-            Kind::Upsample => (vec!["UP"], 3),
-            Kind::AvgPool => (vec!["DOWN"], 1),
-            Kind::Dilate => (Vec::new(), 0),
+        let (flag, per_value) = match kind {
+            Kind::Upsample => (Some("UP"), 3),
+            Kind::AvgPool => (Some("DOWN"), 1),
+            Kind::Dilate => (None, 0),
         };
         Call {
-            shader: Shader {
-                name: "grad/resample",
-                flags,
-                consts: Vec::new(),
-                bindings: vec![Access::Read, Access::Write],
+            shader: Shader::new("grad/resample").flags(flag).reads(1).writes(1),
+            params: params! {
+                count: input.len4(),
+                h: output.h,
+                w: output.w,
+                c4: input.c4(),
+                h_out: input.h,
+                w_out: input.w,
             },
-            params: words([input.len4(), output.h, output.w, input.c4(), input.h, input.w]),
             grid: grid_1d(input.len4(), WORKGROUP),
             flops: per_value * (input.n * input.pixels() * input.c) as u64,
         }

@@ -39,7 +39,7 @@ impl ImageSum {
                 consts: Vec::new(),
                 bindings: vec![Access::Read, Access::Write],
             },
-            params,
+            params: crate::kernels::unnamed(params),
             grid: grid_1d(count, workgroup),
             flops: (input.n * input.pixels() * input.c) as u64,
         }
@@ -74,7 +74,7 @@ impl BatchSum {
                 consts: Vec::new(),
                 bindings: vec![Access::Read, Access::Write],
             },
-            params,
+            params: crate::kernels::unnamed(params),
             grid: grid_1d(c.div_ceil(4), WORKGROUP),
             flops: (n * c) as u64,
         }

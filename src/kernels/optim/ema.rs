@@ -1,9 +1,9 @@
 //! `shaders/optim/ema.wgsl`: further averages of the parameters.
 
-use crate::kernels::{Access, Call, Class, Shader, WORKGROUP, grid_1d, words};
+use crate::kernels::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 
-/// `ema -= (1 - decay) (ema - p)` after the update of p, and `ema = p` where decay is 0. Skipped with
-/// the update when the gradient was not finite.
+/// `ema -= (1 - decay) (ema - p)` after the update of p, and `ema = p` where decay is 0. When the gradient
+/// was not finite, this is skipped as the update is.
 ///
 /// Bindings: state (of the optimizer), table `[steps][2]` vec4 (`train::optimizer::Row`), norm
 /// ([`super::grad_norm`]), p, ema (in place).
@@ -18,11 +18,9 @@ pub struct Ema {
 impl Ema {
     /// One dispatch, the same for all classes.
     pub fn call(&self, _class: Class) -> Call {
-        let mut bindings = vec![Access::Read; 4];
-        bindings.push(Access::Write);
         Call {
-            shader: Shader { name: "optim/ema", flags: Vec::new(), consts: Vec::new(), bindings },
-            params: words([self.len4, self.lane]),
+            shader: Shader::new("optim/ema").reads(4).writes(1),
+            params: params! { count: self.len4, lane: self.lane },
             grid: grid_1d(self.len4, WORKGROUP),
             flops: 3 * 4 * self.len4 as u64,
         }

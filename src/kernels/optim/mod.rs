@@ -1,7 +1,6 @@
 //! What follows the gradients in a training step: their norm, the update of the parameters, and the
-//! averages of these. A state of the optimizer's own counts its tables' rows, laid out as
-//! [`super::train::initial_state`] says: with gradient accumulation it advances less often than the
-//! micro-steps' state.
+//! parameters' averages. The optimizer has a state of its own, laid out as [`super::train::initial_state`]
+//! says: with gradient accumulation it advances less often than the micro-steps' state.
 
 pub mod adamw;
 pub mod ema;

@@ -1,6 +1,6 @@
-//! `shaders/train/items.wgsl`: the current step's items.
+//! `shaders/train/items.wgsl`: the items of the current step.
 
-use crate::kernels::{Access, Call, Class, Const, Shader, WORKGROUP, grid_1d, words};
+use crate::kernels::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 
 /// One item of a step's batch, as the CPU draws it: a row of the table.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
@@ -17,10 +17,10 @@ pub struct Item {
     pub signal: f32,
     /// sqrt(1 - a_t).
     pub noise: f32,
-    /// w of the item in the loss.
+    /// The item's weight w in the loss.
     pub weight: f32,
-    /// Keys its noise and its dropout, together with the update's number: its place in the update, whatever the
-    /// micro-steps.
+    /// The item's place in the update, however the update is split into micro-steps. Together with the update's
+    /// number it keys the item's noise and dropout.
     pub number: u32,
 }
 
@@ -28,7 +28,7 @@ impl Item {
     /// Words of a row.
     pub const WORDS: usize = 8;
 
-    /// The row: two vec4 of words, floats as their bits.
+    /// The row: two vec4s of words, floats as their bits.
     pub fn to_words(self) -> [u32; Self::WORDS] {
         let [t, class] = [self.t, self.class].map(f32::to_bits);
         let [signal, noise, weight] = [self.signal, self.noise, self.weight].map(f32::to_bits);
@@ -40,7 +40,7 @@ impl Item {
 /// Bit of a row's flags, as `shaders/train/batch.wgsl` has it.
 const FLIP: u32 = 1;
 
-/// Picks the current step's rows of a table of items, for the other kernels and for the network.
+/// Picks the current step's rows from a table of items, for the other kernels and for the network.
 ///
 /// Bindings: state, table `[steps][n][2]` vec4 ([`Item::to_words`]), time `[n, 1, 1, 1]`, \[class
 /// `[n, 1, 1, 1]`\], items `[n][2]` vec4.
@@ -55,17 +55,13 @@ pub struct Items {
 impl Items {
     /// One dispatch, the same for all classes.
     pub fn call(&self, _class: Class) -> Call {
-        let mut flags = Vec::new();
-        let mut bindings = vec![Access::Read, Access::Read, Access::Write];
+        let mut shader = Shader::new("train/items").reads(2).writes(1);
         if self.class {
-            flags.push("CLASS");
-            bindings.push(Access::Write);
+            shader = shader.flags(["CLASS"]).writes(1);
         }
-        bindings.push(Access::Write);
-        let consts = vec![("ITEMS", Const::U32(bindings.len() as u32))];
         Call {
-            shader: Shader { name: "train/items", flags, consts, bindings },
-            params: words([self.n]),
+            shader: shader.writes(1).at("ITEMS"),
+            params: params! { n: self.n },
             grid: grid_1d(self.n, WORKGROUP),
             flops: 0,
         }

@@ -1,21 +1,21 @@
 //! `shaders/train/metrics.wgsl`: the numbers of each step, for the log.
 
-use crate::kernels::{Access, Call, Class, Shader, words};
+use crate::kernels::{Call, Class, Shader, params};
 
-/// Keeps the last `capacity` optimizer's steps as rows of 4 vec4 ([`Row`]), to be read back now and then.
+/// Keeps the last `capacity` optimizer steps as rows of 4 vec4s ([`Row`]), to be read back from time to time.
 ///
-/// With gradient accumulation [`losses`](Self::losses) runs in every micro-step and its numbers add up in one
-/// row, which the first micro-step clears; [`norm`](Self::norm) runs once, after the last. Row and
-/// micro-steps find each other by number: micro-step m belongs to the optimizer's step m / accumulation.
+/// With gradient accumulation [`losses`](Self::losses) runs in every micro-step. Its numbers add up in one row,
+/// which the first micro-step clears. [`norm`](Self::norm) runs once, after the last micro-step. Micro-step m
+/// belongs to the optimizer step m / accumulation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Metrics {
     /// Items of a micro-step.
     pub n: usize,
-    /// Micro-steps of an optimizer's step; 1 without accumulation.
+    /// Micro-steps of an optimizer step; 1 without accumulation.
     pub accumulation: usize,
     /// Rows of the ring.
     pub capacity: usize,
-    /// T, whose quarters the losses are told apart by.
+    /// T. The losses are reported for each quarter of it.
     pub num_train_timesteps: usize,
 }
 
@@ -25,8 +25,8 @@ impl Metrics {
     /// Bindings: state (of the micro-steps), items `[n][2]` vec4, item_loss `[n]` vec4, ring
     /// `[capacity][4]` vec4 (one row of it written).
     pub fn losses(&self, class: Class) -> Call {
-        let flags = if class.is_software() { vec!["SERIAL"] } else { Vec::new() };
-        self.dispatch(flags, vec![Access::Read, Access::Read, Access::Read, Access::Write])
+        let serial = class.is_software().then_some("SERIAL");
+        self.dispatch(Shader::new("train/metrics").flags(serial).reads(3).writes(1))
     }
 
     /// One dispatch, the same for all classes.
@@ -34,16 +34,19 @@ impl Metrics {
     /// Bindings: state (of the optimizer), norm ([`crate::kernels::optim::grad_norm`]), ring (two lanes
     /// written).
     pub fn norm(&self, _class: Class) -> Call {
-        self.dispatch(vec!["NORM"], vec![Access::Read, Access::Read, Access::Write])
+        self.dispatch(Shader::new("train/metrics").flags(["NORM"]).reads(2).writes(1))
     }
 
-    fn dispatch(&self, flags: Vec<&'static str>, bindings: Vec<Access>) -> Call {
-        let mut params = words([self.n, self.accumulation, self.capacity]);
-        let factor = 1.0 / (self.n * self.accumulation) as f64;
-        params.extend([self.num_train_timesteps as f32, factor as f32].map(f32::to_bits));
+    fn dispatch(&self, shader: Shader) -> Call {
         Call {
-            shader: Shader { name: "train/metrics", flags, consts: Vec::new(), bindings },
-            params,
+            shader,
+            params: params! {
+                n: self.n,
+                accumulation: self.accumulation,
+                capacity: self.capacity,
+                timesteps: self.num_train_timesteps as f32,
+                factor: (1.0 / (self.n * self.accumulation) as f64) as f32,
+            },
             grid: [1, 1, 1],
             flops: 0,
         }
@@ -59,7 +62,7 @@ pub struct Row {
     pub grad_norm: f32,
     /// The gradient was not finite, and nothing was updated.
     pub skipped: bool,
-    /// The optimizer's step.
+    /// The optimizer step's number.
     pub number: u32,
     /// Sums of l by quartile of t.
     pub quartile_sums: [f32; 4],
@@ -71,7 +74,7 @@ impl Row {
     /// Words of a row.
     pub const WORDS: usize = 16;
 
-    /// A row as it was read back.
+    /// Decodes a row that was read back.
     pub fn from_words(words: [u32; Self::WORDS]) -> Self {
         let floats = words.map(f32::from_bits);
         let four = |at: usize| [floats[at], floats[at + 1], floats[at + 2], floats[at + 3]];

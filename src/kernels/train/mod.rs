@@ -1,9 +1,9 @@
-//! What surrounds the network in a training step: the step's items are looked up, their pictures
-//! noised, the loss and its gradient taken, the numbers of the step kept for the log.
+//! What surrounds the network in a training step: it looks the step's items up, noises their pictures, takes the
+//! loss and its gradient, and keeps the step's numbers for the log.
 //!
-//! A training step is, like a sampler's, a fixed list of dispatches that a counter on the GPU leads
-//! through tables uploaded for many steps at once. Word 0 of its state counts the tables' rows;
-//! [`initial_state`] says the rest. All kernels do nothing when the tables are used up.
+//! A training step is a fixed list of dispatches, as a sampler's step is. A counter on the GPU leads it through
+//! tables that are uploaded for many steps at once. Word 0 of the state counts the tables' rows; for the
+//! other words see [`initial_state`]. All kernels do nothing once the tables are used up.
 
 pub mod batch;
 pub mod dropout;
@@ -13,9 +13,8 @@ pub mod metrics;
 
 use super::sampler_step::STATE_WORDS;
 
-/// The state of [`super::sampler_step`] at the first row of tables with `rows` rows. The step's
-/// *number*, which keys the noise and outlives the tables, is word 4 + word 0: `first_step` is that of
-/// row 0.
+/// The state of [`super::sampler_step`] at the first row of tables with `rows` rows. `first_step` is the *number*
+/// of the step in row 0. A step's number, which keys the noise and outlives the tables, is word 4 + word 0.
 pub fn initial_state(rows: u32, seed: u64, first_step: u32) -> [u32; STATE_WORDS] {
     super::sampler_step::initial_state(rows, seed, first_step)
 }
