@@ -1,23 +1,21 @@
 //! The adjoint kernels against their f64 twins, on awkward shapes.
 
-use crate::common::valid::assert_valid;
 use crate::common::values::{Random, count, pad, rounded, taken, unpad};
 use crate::common::{
     Bind, accumulates, assert_close, assert_within, check, gpu, run_bindings, run_call,
 };
-use crate::reference::grad::{act::act_grad, attention, linear};
+use crate::reference::grad::act::act_grad;
+use crate::reference::grad::sum::column_sums;
+use crate::reference::grad::{attention, channels, embedding, resample};
 use unnoise::config::unet::Activation;
-use unnoise::kernels::affine_act::AffineAct;
 use unnoise::kernels::attention::{Attention, Rows};
 use unnoise::kernels::embedding::Embedding;
 use unnoise::kernels::grad::act::ActGrad;
 use unnoise::kernels::grad::attention::{AttentionGrad, SoftmaxGrad};
 use unnoise::kernels::grad::channels::{Place, Slice};
 use unnoise::kernels::grad::embedding::EmbeddingGrad;
-use unnoise::kernels::grad::group_norm::GroupNormGrad;
 use unnoise::kernels::grad::resample::{Kind, ResampleGrad};
 use unnoise::kernels::grad::sum::{BatchSum, ImageSum};
-use unnoise::kernels::group_norm::{GroupNorm, ScaleShift};
 use unnoise::kernels::{ChannelAdd, Class};
 use unnoise::shape::Shape;
 
@@ -29,50 +27,6 @@ const ACTIVATIONS: [Activation; 4] =
 
 /// Half an ulp of 1 in f32.
 const EPS: f64 = 1.0 / 16_777_216.0;
-
-const KINDS: [Kind; 3] = [Kind::Upsample, Kind::AvgPool, Kind::Dilate];
-
-/// Every variant of every shader here, as plain WGSL: no capability of naga's is asked for.
-#[test]
-fn every_variant_is_valid() {
-    let input = Shape::new(1, 2, 2, 4);
-    let rows = Rows { stride4: 2, offset4: 0 };
-    let at = ChannelAdd { stride4: 2, offset4: 0 };
-    let mut calls = Vec::new();
-    for class in CLASSES {
-        for act in ACTIVATIONS.map(Some).into_iter().chain([None]) {
-            let op = GroupNormGrad { input, groups: 2, scale_shift: None, act };
-            calls.extend([op.sums(class), op.input(false), op.input(true)]);
-            calls.push(AffineAct { input, second: None, affine: true, rows: 4, act }.call(class));
-            calls.extend(act.map(|act| ActGrad { shape: input, act }.call(class)));
-        }
-        for scale_shift in [None, Some(ScaleShift { stride4: 2, offset: 0 })] {
-            let op = GroupNormGrad { input, groups: 2, scale_shift, act: None };
-            calls.extend([op.params(), op.vector(at)]);
-            let norm =
-                GroupNorm { input, second: None, groups: 2, eps: 1e-5, scale_shift, stats: true };
-            calls.extend([norm.call(class), norm.finish()]);
-        }
-        for head_dim in [3, 4] {
-            let forward =
-                Attention { n: 1, heads: 2, head_dim, tokens: 4, q: rows, k: rows, v: rows };
-            let op = AttentionGrad { forward, d_q: rows, d_k: rows, d_v: rows };
-            calls.extend([op.d_p(), op.d_v(), op.d_s(class), op.d_q(), op.d_k()]);
-        }
-        for c in [1, 20, 100, 256] {
-            calls.push(SoftmaxGrad { rows: 1, c, scale: 1.0 }.call(class));
-        }
-        for kind in KINDS {
-            calls.push(ResampleGrad { input, output: input, kind }.call(class));
-        }
-        calls.push(EmbeddingGrad { forward: Embedding { n: 1, rows: 2, c: 3 } }.call(class));
-        calls.push(ImageSum { input, at, scale: 1.0 }.call(class));
-        calls.push(BatchSum { n: 1, c: 3, at, scale: 1.0 }.call(class));
-        calls.push(Slice { input, offset: 1, c: 2 }.call(class));
-        calls.push(Place { input, stride4: 2, offset4: 1 }.call(class));
-    }
-    calls.iter().for_each(assert_valid);
-}
 
 #[test]
 fn act_grad_of_each() {
@@ -195,7 +149,7 @@ fn resample_grad_each_way() {
             }
             let op = ResampleGrad { input, output, kind };
             let dy = Random(count(output) as u64).values(count(output), 0.0, 1.0);
-            let want = linear::resample_grad(&dy, &op);
+            let want = resample::resample_grad(&dy, &op);
             check(&gpu, &op.call(Class::Discrete), &[&pad(&dy, c)], input, &want);
         }
     }
@@ -228,7 +182,7 @@ fn embedding_grad_accumulates() {
         let dy = Random(rows as u64).values(index.len() * c, 0.0, 1.0);
         let taken: Vec<usize> =
             index.iter().map(|&i| i.clamp(0.0, (rows - 1) as f64) as usize).collect();
-        let want = linear::embedding_grad(&taken, &dy, rows, c);
+        let want = embedding::embedding_grad(&taken, &dy, rows, c);
         let before = vec![0.5; rows * c];
         let want = [pad(&want, c).iter().map(|&v| f64::from(v)).collect()];
         let (index4, dy4) = (pad(&index, 1), pad(&dy, c));
@@ -247,7 +201,7 @@ fn image_sum_into_its_part() {
         let input = Shape::new(n, h, w, c);
         let at = ChannelAdd { stride4: input.c4() + 3, offset4: 2 };
         let x = Random(count(input) as u64).values(count(input), 0.5, 1.0);
-        let images = x.chunks(h * w * c).map(|image| linear::column_sums(image, c));
+        let images = x.chunks(h * w * c).map(|image| column_sums(image, c));
         let (want, size): (Vec<_>, Vec<_>) = images.unzip();
         let want: Vec<f64> = want.concat().iter().map(|v| -0.5 * v).collect();
         let size = size.concat();
@@ -282,7 +236,7 @@ fn batch_sum_accumulates() {
     for (n, c) in [(1, 1usize), (3, 6), (129, 260)] {
         let at = ChannelAdd { stride4: c.div_ceil(4) + 2, offset4: 1 };
         let x = Random(c as u64).values(n * c, 0.0, 1.0);
-        let want: Vec<f64> = linear::column_sums(&x, c).0.iter().map(|v| 0.25 * v).collect();
+        let want: Vec<f64> = column_sums(&x, c).0.iter().map(|v| 0.25 * v).collect();
         let wide: Vec<f32> = pad(&x, c)
             .chunks(c.next_multiple_of(4))
             .flat_map(|row| [&[9.0; 4], row, &[9.0; 4]].concat())
@@ -300,7 +254,7 @@ fn slice_from_any_channel() {
     {
         let input = Shape::new(3, 3, 5, from);
         let x = Random(from as u64).values(count(input), 0.0, 1.0);
-        let want = linear::slice(&x, from, offset, c);
+        let want = channels::slice(&x, from, offset, c);
         let op = Slice { input, offset, c };
         check(&gpu, &op.call(Class::Discrete), &[&pad(&x, from)], op.output(), &want);
     }

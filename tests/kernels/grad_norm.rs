@@ -4,7 +4,7 @@ use crate::common::values::{Random, count, pad, rounded, taken, unpad};
 use crate::common::{
     Bind, accumulates, assert_close, assert_within, check, gpu, run_bindings, run_call,
 };
-use crate::reference::grad::{group_norm, linear};
+use crate::reference::grad::{channels, group_norm};
 use unnoise::config::unet::Activation;
 use unnoise::gpu::Gpu;
 use unnoise::kernels::affine_act::AffineAct;
@@ -69,8 +69,9 @@ impl NormCase {
                 scale_shift: op.scale_shift,
                 stats: true,
             };
-            let part =
-                |&(offset, width): &(usize, usize)| pad(&linear::slice(x, c, offset, width), width);
+            let part = |&(offset, width): &(usize, usize)| {
+                pad(&channels::slice(x, c, offset, width), width)
+            };
             let sources: Vec<Vec<f32>> = parts.iter().map(part).collect();
             let inputs: Vec<&[f32]> = sources.iter().chain(rest).map(Vec::as_slice).collect();
             for class in CLASSES {

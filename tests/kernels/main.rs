@@ -23,3 +23,4 @@ mod torch_grad;
 mod torch_nn;
 #[cfg(feature = "train")]
 mod train;
+mod variants;

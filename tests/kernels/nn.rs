@@ -1,6 +1,5 @@
 //! The kernels other than the convolution against their f64 twins, on awkward shapes.
 
-use crate::common::valid::assert_valid;
 use crate::common::values::{Random, count, pad, unpad};
 use crate::common::{Bind, assert_close, assert_within, check, gpu, run_bindings, run_call};
 use crate::reference::affine_act::affine_act;
@@ -85,45 +84,6 @@ fn check_in_chunks(gpu: &Gpu, norm: GroupNorm, inputs: &[&[f32]], want: &[f64]) 
 
 const fn norm(input: Shape, second: Option<usize>, groups: usize) -> GroupNorm {
     GroupNorm { input, second, groups, eps: 1e-5, scale_shift: None, stats: false }
-}
-
-/// Every variant of every shader here, as plain WGSL: no capability of naga's is asked for.
-#[test]
-fn every_variant_is_valid() {
-    let mut calls = Vec::new();
-    let input = Shape::new(1, 2, 2, 4);
-    let rows = Rows { stride4: 1, offset4: 0 };
-    for class in CLASSES {
-        for (second, on) in [(None, false), (None, true), (Some(4), false), (Some(4), true)] {
-            let scale_shift = on.then_some(ScaleShift { stride4: 4, offset: 0 });
-            let group_norm = GroupNorm { scale_shift, ..norm(input, second, 2) };
-            calls.extend([group_norm.call(class), group_norm.partials(), group_norm.finish()]);
-            for act in ACTIVATIONS.map(Some).into_iter().chain([None]) {
-                calls.push(AffineAct { input, second, affine: on, rows: 2, act }.call(class));
-            }
-            let channel_add = on.then_some(ChannelAdd { stride4: 1, offset4: 0 });
-            let second = second.is_some();
-            calls.push(Add { shape: input, second, channel_add, scale: 1.0 }.call(class));
-        }
-        for kind in [Kind::Upsample, Kind::AvgPool] {
-            calls.push(Resample { input, kind }.call(class));
-        }
-        for head_dim in [3, 4] {
-            let op = Attention { n: 1, heads: 2, head_dim, tokens: 4, q: rows, k: rows, v: rows };
-            calls.extend([op.scores(class), op.softmax(class), op.mix(class)]);
-            calls.extend(
-                (1..=16).filter_map(|d| Attention { head_dim: d * head_dim, ..op }.fused(class)),
-            );
-        }
-        for c in [1, 20, 100, 256] {
-            calls.push(Softmax { rows: 1, c }.call(class));
-        }
-        calls.push(Concat { input, second: 3 }.call(class));
-        calls.push(CenterInput { shape: input }.call(class));
-        calls.push(ScaleItems { shape: input }.call(class));
-        calls.push(Embedding { n: 1, rows: 2, c: 3 }.call(class));
-    }
-    calls.iter().for_each(assert_valid);
 }
 
 #[test]

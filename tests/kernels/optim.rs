@@ -1,18 +1,17 @@
 //! The gradient's norm, AdamW and the averages: against f64 twins, and against PyTorch and diffusers.
 
 use crate::common::files;
-use crate::common::valid::assert_valid;
 use crate::common::{Bind, assert_close, gpu, run_bindings};
 use crate::reference::train::adamw::Parameter;
 use serde_json::Value;
 use unnoise::diffusion::philox::{Stream, noise};
 use unnoise::gpu::Gpu;
+use unnoise::kernels::Class;
 use unnoise::kernels::optim::adamw::AdamW;
 use unnoise::kernels::optim::ema::Ema;
 use unnoise::kernels::optim::grad_norm::{GradNorm, GradNormFinish};
 use unnoise::kernels::sampler_step::STATE_WORDS;
 use unnoise::kernels::train::initial_state;
-use unnoise::kernels::{Call, Class};
 use unnoise::shape::Shape;
 use unnoise::train::lr::{LrKind, LrSchedule};
 use unnoise::train::optimizer::{self, EmaWarmUp, Row};
@@ -61,18 +60,6 @@ fn update(
     let mut bindings = vec![Bind::Bits(&state), Bind::In(table), Bind::In(norm)];
     bindings.extend(tensors.iter().map(|t| Bind::InOut(t)));
     *tensors = run_bindings(gpu, &kernel.call(Class::Software), &bindings);
-}
-
-#[test]
-fn every_variant_is_valid() {
-    let mut calls: Vec<Call> = Vec::new();
-    for class in CLASSES {
-        calls.push(GradNorm { len4: 5000, first: 3 }.call(class));
-        calls.push(GradNormFinish { parts: 5, max_norm: 1.0 }.call(class));
-        calls.extend([None, Some(2)].map(|lane| kernel(&FIXTURE, 3, lane).call(class)));
-        calls.push(Ema { len4: 3, lane: 1 }.call(class));
-    }
-    calls.iter().for_each(assert_valid);
 }
 
 /// Sums of squares of buffers of awkward lengths, side by side; then their norm.

@@ -1,10 +1,11 @@
 //! The plan as data: what can be said of it without a GPU.
 
+use crate::common::valid::assert_valid;
 use unnoise::config::UNetConfig;
 use unnoise::gpu::{GpuError, plan_fits};
-use unnoise::kernels::{Access, Class};
+use unnoise::kernels::{Access, Call, Class};
 use unnoise::model;
-use unnoise::plan::{self, External, Limits, Plan, Role};
+use unnoise::plan::{self, Dispatch, External, Limits, Plan, Role};
 
 /// google/ddpm-cifar10-32's shape (35.7 M parameters), and smaller relatives of it.
 fn cifar(channels: usize) -> UNetConfig {
@@ -124,17 +125,9 @@ fn every_shader_variant_of_every_class_is_valid_wgsl() {
                 if seen.contains(&dispatch.shader) {
                     continue;
                 }
-                let source = dispatch.shader.source().unwrap();
-                let module = naga::front::wgsl::parse_str(&source)
-                    .unwrap_or_else(|e| panic!("{}", e.emit_to_string(&source)));
-                let capabilities = match class {
-                    Class::SoftwareSubgroups => naga::valid::Capabilities::SUBGROUP,
-                    _ => naga::valid::Capabilities::empty(),
-                };
-                naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities)
-                    .validate(&module)
-                    .unwrap_or_else(|e| panic!("{}: {e:?}", dispatch.shader.name));
-                seen.push(dispatch.shader);
+                seen.push(dispatch.shader.clone());
+                let Dispatch { shader, params, grid, flops, .. } = dispatch;
+                assert_valid(&Call { shader, params, grid, flops });
             }
         }
     }

@@ -2,5 +2,8 @@
 
 pub mod act;
 pub mod attention;
+pub mod channels;
+pub mod embedding;
 pub mod group_norm;
-pub mod linear;
+pub mod resample;
+pub mod sum;
