@@ -1,16 +1,17 @@
-// Lets the page open without a network after the first visit. The network always comes first, so that nobody is stuck
-// with an old page; models are kept by www/model-cache.js and pass through here untouched.
+// Lets the page open without a network after the first visit. The network always comes first, so that nobody is stuck with
+// an old page. Models pass through untouched: www/model-cache.js keeps them.
 
-const STORE = 'unnoise-page-2';
+const STORE = 'unnoise-page-3';
 const PAGE = [
   './',
-  './www/app.js', './www/client.js', './www/controls.js', './www/errors.js', './www/grid.js', './www/model-cache.js',
-  './www/own.js', './www/png.js', './www/shell.js', './www/state.js', './www/store.js', './www/viewer.js',
-  './www/words.js', './www/worker.js', './www/styles.css', './www/icon.svg',
-  './pkg/unnoise.js', './pkg/unnoise_bg.wasm',
+  './www/app.js', './www/client.js', './www/controls.js', './www/errors.js', './www/grid.js', './www/link.js',
+  './www/loading.js', './www/model-cache.js', './www/own.js', './www/pictures.js', './www/png.js', './www/running.js',
+  './www/screen.js', './www/shell.js', './www/state.js', './www/store.js', './www/viewer.js', './www/words.js',
+  './www/worker.js', './www/worker/device.js', './www/worker/models.js', './www/worker/run.js',
+  './www/styles.css', './www/icon.svg', './pkg/unnoise.js', './pkg/unnoise_bg.wasm',
 ];
 
-/** Keeps all of the page or nothing: modules of two versions do not fit each other. `no-cache` asks the server again. */
+/** Keeps the whole page or nothing: modules of two versions do not fit together. `no-cache` asks the server again. */
 async function keep() {
   const responses = await Promise.all(PAGE.map(async (path) => {
     const response = await fetch(path, { cache: 'no-cache' });
@@ -38,7 +39,7 @@ self.addEventListener('fetch', (event) => {
   if (!mine) return;
   event.respondWith((async () => {
     try {
-      // A navigation's request takes no options; browsers ask again for that by themselves.
+      // The request of a navigation takes no options; browsers ask the server for it by themselves.
       const navigates = request.mode === 'navigate';
       const response = await (navigates ? fetch(request) : fetch(request, { cache: 'no-cache' }));
       if (navigates && response.ok) event.waitUntil(keep().catch(() => {}));

@@ -1,12 +1,14 @@
-// The controls of a run: the state put into them, and what a visitor changes read out of them.
+// The controls of a run: puts the settings into them and reads what a visitor changes.
 
 import { BUNDLED, STEPS_MAX, check } from './state.js';
 import { store } from './store.js';
 import { nameOf, plural } from './words.js';
 
+/** @import { Settings } from './state.js' */
+
 const STEP_STOPS = [1, 2, 4, 5, 10, 20, 25, 40, 50, 75, 100, 150, 200, 250, 300, 500, 750, 1000];
 
-/** A seed that is short enough to be remembered. */
+/** A random seed that is short enough to remember. */
 export const anySeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1000000;
 
 /** Fills a slider up to its value. */
@@ -15,11 +17,11 @@ export function fillOf(range) {
 }
 
 /**
- * @param {object} ui elements by id
- * @param {() => object} now the state
- * @param {{set: (change: object) => void, again: () => void, announce: (text: string) => void}} acts `again`: the seed that
- *   is there already was typed, so its run is wanted once more
- * @returns {{put: (files: Iterable<string>) => void}} puts the state into the controls, `files` being models of this visit
+ * @param {Record<string, any>} ui elements by id
+ * @param {() => Settings} now the settings
+ * @param {{set: (change: Partial<Settings>) => void, again: () => void, announce: (text: string) => void}} acts `again`: the
+ *   present seed was typed once more, so its run is wanted again
+ * @returns {{put: (files: Iterable<string>) => void}} puts the settings into the controls; `files` are models of this visit
  */
 export function makeControls(ui, now, { set, again, announce }) {
   function put(files) {
@@ -71,7 +73,7 @@ export function makeControls(ui, now, { set, again, announce }) {
     ui.class.setAttribute('aria-invalid', String(!fine));
     if (fine) set({ classLabel: value });
   });
-  // A number that does not pass is put right when its field is left.
+  // A number that is not accepted is put right when its field is left.
   for (const [id, key] of [['seed', 'seed'], ['steps', 'steps'], ['class', 'classLabel']]) {
     ui[id].addEventListener('blur', () => {
       ui[id].value = String(now()[key] ?? 0);
@@ -79,7 +81,7 @@ export function makeControls(ui, now, { set, again, announce }) {
     });
   }
   for (const name of ['count', 'sampler', 'show']) {
-    for (const input of document.querySelectorAll(`input[name=${name}]`)) {
+    for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll(`input[name=${name}]`))) {
       input.addEventListener('change', () => set({ [name]: check(name, input.value), ...(name === 'count' && { image: null }) }));
     }
   }

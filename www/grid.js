@@ -1,6 +1,6 @@
-// The grid of pictures: one button with one canvas a picture, at whole-number scales so that pixels stay pixels.
+// The grid of pictures: a button with a canvas for each, scaled by whole numbers so that pixels stay pixels.
 
-const SMOOTH_FROM = 128; // pictures this large are photographs to the eye: scaled to fit, and smoothly
+const SMOOTH_FROM = 128; // pictures at least this large look like photographs: they are scaled smoothly, to fit
 
 /**
  * @param {HTMLElement} root the grid
@@ -8,8 +8,10 @@ const SMOOTH_FROM = 128; // pictures this large are photographs to the eye: scal
  * @param {(index: number) => void} open called when a picture is chosen
  */
 export function makeGrid(root, frame, open) {
+  /** @type {{button: HTMLButtonElement, canvas: HTMLCanvasElement, context: any}[]} */
   let tiles = [];
   let shape = { count: 0, width: 1, height: 1 };
+  /** @type {Uint8ClampedArray<ArrayBuffer>|null} */
   let newest = null;
   let asked = 0;
 
@@ -26,10 +28,10 @@ export function makeGrid(root, frame, open) {
     const ratio = window.devicePixelRatio || 1;
     const smooth = Math.max(width, height) >= SMOOTH_FROM;
     const scale = smooth ? Math.min(fit, 2) : Math.max(1, Math.floor(fit * ratio)) / ratio;
-    root.style.setProperty('--columns', columns);
+    root.style.setProperty('--columns', String(columns));
     root.style.setProperty('--gap', `${gap}px`);
-    // What stands below lines up with the pictures.
-    frame.parentElement.style.setProperty('--pictures', `${columns * (width * scale + gap) - gap}px`);
+    // What is below lines up with the pictures.
+    frame.parentElement?.style.setProperty('--pictures', `${columns * (width * scale + gap) - gap}px`);
     root.classList.toggle('smooth', smooth);
     for (const { canvas } of tiles) {
       canvas.style.width = `${width * scale}px`;
@@ -40,7 +42,7 @@ export function makeGrid(root, frame, open) {
   function reshape(count, width, height, numbers) {
     const same = shape.count === count && shape.width === width && shape.height === height;
     if (!same) {
-      // Many small canvases that are only ever written: plain memory (willReadFrequently) is cheaper than a GPU surface each.
+      // Many small canvases that are only written to: plain memory (willReadFrequently) costs less than a GPU surface for each.
       shape = { count, width, height };
       newest = null;
       tiles = Array.from({ length: count }, (_, i) => {
@@ -69,9 +71,10 @@ export function makeGrid(root, frame, open) {
       asked = 0;
       if (!newest) return;
       const { width, height } = shape;
+      const rgba = newest;
       const size = 4 * width * height;
       tiles.forEach(({ context }, i) => {
-        context.putImageData(new ImageData(newest.subarray(i * size, (i + 1) * size), width, height), 0, 0);
+        context.putImageData(new ImageData(rgba.subarray(i * size, (i + 1) * size), width, height), 0, 0);
       });
       root.dataset.drawn = String(Number(root.dataset.drawn ?? 0) + 1);
     });

@@ -1,8 +1,8 @@
-// Where a model's files come from: a folder behind a URL, a repository of the Hugging Face hub, or files of the visitor.
+// Where a model's files come from: a folder behind a URL, a repository on the Hugging Face hub, or files of the visitor.
 //
-// What was fetched is kept by the browser (Cache API) under its URL together with the identity the server gave it
-// (ETag, or date and length; not every server gives one). A later visit asks the server again and takes the kept copy when
-// the identity is the same, or when there is no network. A hub revision that is a full commit hash can never change and is not asked for again.
+// The browser keeps what was fetched (Cache API), under its URL and with the identity that the server gave it: an ETag, or
+// date and length; some servers give neither. A later visit asks the server again, and uses the kept copy if the identity
+// is the same or there is no network. A hub revision that is a full commit hash never changes, so it is not asked for again.
 
 import { UnnoiseError } from './errors.js';
 
@@ -15,12 +15,12 @@ const REPOSITORY = /^[\w-][\w.-]{0,95}\/[\w-][\w.-]{0,95}$/;
 const REVISION = /^[\w-][\w./-]{0,120}$/;
 const COMMIT = /^[0-9a-f]{40}$/;
 
-/** Whether a text is a path on this site: one that says so, or one of two folders or more, which is no repository. */
+/** Whether a text is a path on this site: one that begins like a path, or has two slashes and so is no repository. */
 export const isPath = (text) => /^(\.{0,2}\/|[^/:@]+\/[^/:@]+\/[^/])/.test(text);
 
 /**
- * Reads what a caller named: `owner/name`, `hf:owner/name`, `owner/name@revision`, an address of the hub's web site, or
- * the URL of a folder (relative ones begin with `./`, `../` or `/`, or have two slashes).
+ * Finds what a caller named: `owner/name`, `hf:owner/name`, `owner/name@revision`, an address on the hub's web site, or
+ * the URL of a folder (a relative one begins with `./`, `../` or `/`, or has two slashes).
  * @returns {{name: string, base: string, hub: string|null, pinned: boolean}}
  */
 export function locate(source, { revision = 'main', hub = HUB, page = globalThis.location?.href } = {}) {
@@ -46,7 +46,7 @@ export function locate(source, { revision = 'main', hub = HUB, page = globalThis
   }
   url.hash = '';
   url.search = '';
-  // The address of one of the folder's files means the folder.
+  // The address of a file means its folder.
   url.pathname = url.pathname.replace(/(unet\/|scheduler\/)?[^/]+\.(json|safetensors)$/, '').replace(/\/?$/, '/');
   const parts = url.pathname.split('/').filter(Boolean);
   const resolve = parts.indexOf('resolve');
@@ -55,9 +55,9 @@ export function locate(source, { revision = 'main', hub = HUB, page = globalThis
 }
 
 /**
- * Gathers the files that make a model: configuration first, so that its shape is known before the weights arrive.
+ * Gathers the files of a model. The configuration comes first, so that the shape is known before the weights arrive.
  *
- * @param {(path: string, cap: number) => Promise<Uint8Array|null>} get the bytes of a file, or null where there is none
+ * @param {(path: string, cap: number) => Promise<Uint8Array|null>} get the bytes of a file, or null if there is none
  * @param {{dtype?: 'f16', where: string, onConfig?: (config: object) => void}} options
  * @returns {Promise<{paths: string[], contents: Uint8Array[]}>}
  */
@@ -81,13 +81,13 @@ export async function gather(get, { dtype, where, onConfig }) {
   }
   if (!config) {
     throw new UnnoiseError('not-found', pipeline
-      ? `${where} has no unet/config.json. Only pipelines made of a UNet2DModel and a scheduler can run here.`
-      : `${where} holds no model_index.json and no config.json, so it is not a diffusers model.`);
+      ? `${where} has no unet/config.json. Only pipelines with a UNet2DModel and a scheduler can run here.`
+      : `${where} has neither model_index.json nor config.json, so it is not a diffusers model.`);
   }
   try {
     onConfig?.(JSON.parse(new TextDecoder().decode(config)));
   } catch {
-    // The engine reads the file again and says what is wrong with it.
+    // The engine reads the file too, and says what is wrong with it.
   }
   await take(folder ? 'scheduler/scheduler_config.json' : 'scheduler_config.json');
 
@@ -100,12 +100,14 @@ export async function gather(get, { dtype, where, onConfig }) {
   const index = await take(`${stem}.safetensors.index.json`);
   if (index) {
     for (const shard of shards(index)) {
-      if (!(await take(folder + shard, WEIGHTS_CAP))) throw new UnnoiseError('not-found', `${where} lacks ${folder + shard}, which ${stem}.safetensors.index.json names.`);
+      if (await take(folder + shard, WEIGHTS_CAP)) continue;
+      throw new UnnoiseError('not-found', `${where} lacks ${folder + shard}, which ${stem}.safetensors.index.json names.`);
     }
     return { paths, contents };
   }
   throw new UnnoiseError('unsupported',
-    `${where} has no ${stem}.safetensors. A pickle (.bin) is never opened here; convert it once in diffusers with save_pretrained(…, safe_serialization=True).`);
+    `${where} has no ${stem}.safetensors. Pickles (.bin) are never opened here: convert one in diffusers with `
+    + 'save_pretrained(…, safe_serialization=True).');
 }
 
 function shards(index) {
@@ -117,14 +119,13 @@ function shards(index) {
   }
   const names = [...new Set(Object.values(map ?? {}))];
   if (!names.length || names.length > 64 || !names.every((name) => /^[\w.-]{1,120}\.safetensors$/.test(name))) {
-    throw new UnnoiseError('bad-file', 'The safetensors index names no usable weight files.');
+    throw new UnnoiseError('bad-file', 'The safetensors index does not name usable weight files.');
   }
   return names;
 }
 
 /**
- * A `get` for `gather` over files of this machine. Their common folder is dropped, and a folder that holds the model one
- * or more levels deeper is found.
+ * A `get` for `gather` that reads files of this machine. The model may be any number of folders deep.
  * @param {{[path: string]: Blob}} files
  */
 export function fromFiles(files, report) {
@@ -134,21 +135,21 @@ export function fromFiles(files, report) {
     .map((name) => all.filter((path) => path === name || path.endsWith(`/${name}`)).sort((a, b) => a.split('/').length - b.split('/').length)[0])
     .find((path) => path !== undefined);
   let root = mark?.includes('/') ? mark.slice(0, mark.lastIndexOf('/') + 1) : '';
-  // `unet/config.json` without a model_index.json: the model is the folder above, if it has a scheduler too.
+  // Only `unet/config.json`, no model_index.json: if the folder above has a scheduler, that folder is the model.
   if (root.endsWith('unet/') && all.some((path) => path.startsWith(`${root.slice(0, -5)}scheduler/`))) root = root.slice(0, -5);
   const lone = all.filter((path) => path.endsWith('.safetensors'));
   return async (path, cap) => {
     let blob = blobs.get(root + path);
-    // Weights saved under another name are unambiguous when there is only one such file.
+    // If there is only one weights file, its name does not matter.
     if (!blob && lone.length === 1 && /(^|\/)diffusion_pytorch_model\.safetensors$/.test(path)) blob = blobs.get(lone[0]);
     if (!blob) return null;
-    if (blob.size > cap) throw new UnnoiseError('too-large', `${path} has ${blob.size} bytes; at most ${cap} are read.`);
+    if (blob.size > cap) throw new UnnoiseError('too-large', `${path} has ${blob.size} bytes. Files of up to ${cap} bytes can be read.`);
     report({ status: 'initiate', file: path });
     let bytes;
     try {
       bytes = new Uint8Array(await blob.arrayBuffer());
     } catch (error) {
-      throw new UnnoiseError('bad-file', `${path} could not be read. It may have been moved or changed since it was chosen.`, String(error));
+      throw new UnnoiseError('bad-file', `${path} could not be read. It may have been moved or changed after it was chosen.`, String(error));
     }
     report({ status: 'progress', file: path, loaded: bytes.length, total: bytes.length });
     report({ status: 'done', file: path });
@@ -156,7 +157,7 @@ export function fromFiles(files, report) {
   };
 }
 
-/** A `get` for `gather` over http, with progress, cancel and the browser's cache. */
+/** A `get` for `gather` that fetches over http, with progress, cancelling, and the browser's cache. */
 export function fromUrl({ base, hub, pinned }, report, signal) {
   return async (path, cap) => {
     const url = new URL(path, base).href;
@@ -177,7 +178,7 @@ export function fromUrl({ base, hub, pinned }, report, signal) {
       response.body?.cancel().catch(() => {});
       if (response.status === 404 || response.status === 410) {
         missing(response, hub, path);
-        // That an optional file is absent is worth knowing without a network too.
+        // Without a network, too, it must be known that an optional file does not exist.
         if (store) await keep(store, url, null, null, path, report);
         return null;
       }
@@ -191,31 +192,33 @@ export function fromUrl({ base, hub, pinned }, report, signal) {
     }
     report({ status: 'download', file: path });
     const bytes = await read(response, path, cap, report, signal);
-    // Without an identity the copy serves when there is no network, and only then.
+    // A copy without an identity is used only when there is no network.
     if (store) await keep(store, url, bytes, identity, path, report);
     report({ status: 'done', file: path });
     return bytes;
   };
 }
 
-/** Forgets what was kept of a model whose files turned out to be bad, so that trying again fetches them again. */
+/** Forgets a model whose files turned out to be bad, so that the next try fetches them again. */
 export async function forget(base) {
   const store = await openStore();
-  for (const request of (await store?.keys()) ?? []) if (request.url.startsWith(base)) await store.delete(request);
+  if (!store) return;
+  for (const request of await store.keys()) if (request.url.startsWith(base)) await store.delete(request);
 }
 
-/** Forgets every model and says how many bytes that freed. */
+/** Forgets every model, and gives the number of bytes freed. */
 export async function forgetAll() {
   const store = await openStore();
+  if (!store) return 0;
   let bytes = 0;
-  for (const request of (await store?.keys()) ?? []) {
+  for (const request of await store.keys()) {
     bytes += Number((await store.match(request))?.headers.get('content-length')) || 0;
   }
-  if (store) await caches.delete(STORE);
+  await caches.delete(STORE);
   return bytes;
 }
 
-// Private windows and insecure pages may have no cache: then everything still works, only slower.
+// Private windows and insecure pages may have no cache. Everything still works, only slower.
 async function openStore() {
   try {
     return await globalThis.caches?.open(STORE);
@@ -241,7 +244,7 @@ async function whole(kept, path, report) {
   return bytes;
 }
 
-// What tells one version of a file from another. Headers that another origin hides are simply absent.
+// What distinguishes the versions of a file. Headers that another origin hides are absent.
 function identify(response) {
   const tag = response.headers.get('x-linked-etag') ?? response.headers.get('etag');
   if (tag) return tag.replace(/^W\//, '');
@@ -254,10 +257,10 @@ async function read(response, path, cap, report, signal) {
   const length = Number(response.headers.get('content-length')) || 0;
   if (length > cap) {
     response.body?.cancel().catch(() => {});
-    throw new UnnoiseError('too-large', `${path} has ${length} bytes; at most ${cap} are read.`);
+    throw new UnnoiseError('too-large', `${path} has ${length} bytes. Files of up to ${cap} bytes can be read.`);
   }
-  // With a content-encoding the length counts compressed bytes, and another origin may hide that header: so the length
-  // sizes the first buffer and the progress bar, and is never believed to be an upper bound.
+  // With a content-encoding the length counts compressed bytes, and another origin may hide that header. So the length
+  // only sizes the first buffer and the progress bar; it is not an upper bound.
   const encoded = response.headers.get('content-encoding');
   let total = encoded ? 0 : length;
   let bytes = new Uint8Array(total || 2 ** 16);
@@ -268,7 +271,7 @@ async function read(response, path, cap, report, signal) {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      if (loaded + value.length > cap) throw new UnnoiseError('too-large', `${path} is larger than ${cap} bytes; reading stopped.`);
+      if (loaded + value.length > cap) throw new UnnoiseError('too-large', `${path} has more than ${cap} bytes. Files of up to that size can be read.`);
       if (loaded + value.length > bytes.length) {
         const grown = new Uint8Array(Math.min(cap, Math.max(2 * bytes.length, loaded + value.length)));
         grown.set(bytes.subarray(0, loaded));
@@ -287,7 +290,7 @@ async function read(response, path, cap, report, signal) {
     reader.cancel().catch(() => {});
     if (signal?.aborted) throw aborted();
     if (error instanceof UnnoiseError) throw error;
-    throw new UnnoiseError('network', `The connection broke after ${loaded} bytes of ${path}.`, String(error));
+    throw new UnnoiseError('network', `The connection was cut after ${loaded} bytes of ${path}.`, String(error));
   }
   if (total && loaded < total) {
     throw new UnnoiseError('network', `The connection ended after ${loaded} of ${total} bytes of ${path}.`);
@@ -296,7 +299,7 @@ async function read(response, path, cap, report, signal) {
   return loaded === bytes.length ? bytes : bytes.slice(0, loaded);
 }
 
-// Most files of a model are optional, so a 404 is an answer; but the hub says with a header when the whole thing is missing.
+// Most files of a model are optional, so a 404 is an answer. If the whole repository is missing, the hub says so in a header.
 function missing(response, hub, path) {
   const code = response.headers.get('x-error-code');
   if (hub && code === 'RepoNotFound') throw new UnnoiseError('not-found', `There is no repository “${hub}” on the hub.`);
@@ -308,17 +311,17 @@ function refused(response, hub, url) {
   if (response.status === 401 || response.status === 403) {
     return new UnnoiseError('forbidden', hub
       ? `“${hub}” does not exist on ${host}, or is private or gated.`
-      : `${host} does not give this file to everybody (status ${response.status}).`, url);
+      : `${host} does not give this file to everyone (status ${response.status}).`, url);
   }
-  if (response.status === 429) return new UnnoiseError('network', `${host} asks to slow down (status 429). Try again in a minute.`, url);
+  if (response.status === 429) return new UnnoiseError('network', `${host} received too many requests (status 429). Try again in a minute.`, url);
   return new UnnoiseError('network', `${host} answered with status ${response.status}.`, url);
 }
 
 function unreachable(url, error) {
   const host = new URL(url).host;
   return navigator.onLine === false
-    ? new UnnoiseError('network', `There is no network, and this model is not kept in the browser yet.`, `${url}\n${error}`)
-    : new UnnoiseError('network', `${host} could not be reached, or does not let other pages read its files (CORS).`, `${url}\n${error}`);
+    ? new UnnoiseError('network', 'There is no network, and this browser has not kept the model.', `${url}\n${error}`)
+    : new UnnoiseError('network', `${host} could not be reached, or does not allow other sites to read its files (CORS).`, `${url}\n${error}`);
 }
 
 export const aborted = () => new UnnoiseError('aborted', 'Stopped.');

@@ -7,8 +7,12 @@ import { check, fromRecipe } from './state.js';
 const DEPTH = 6;
 const ENTRIES = 2000;
 
-/** All files below what was dropped, as {path: File}; more than a model can have is not walked. */
+/**
+ * All files below what was dropped. A tree larger than any model is not walked to its end.
+ * @param {DataTransferItemList} items
+ */
 async function dropped(items) {
+  /** @type {Record<string, File>} */
   const files = {};
   let seen = 0;
   const walk = async (entry, path, depth) => {
@@ -25,7 +29,7 @@ async function dropped(items) {
       for (const inner of some) await walk(inner, `${path}${entry.name}/`, depth + 1);
     }
   };
-  // The list of items is emptied when the event is over: take all entries out of it first.
+  // The browser empties the list of items when the event is over: take all entries out of it first.
   const entries = Array.from(items, (item) => item.webkitGetAsEntry?.() ?? item.getAsFile()).filter(Boolean);
   for (const entry of entries) {
     if (entry instanceof File) files[entry.name] = entry;
@@ -35,9 +39,13 @@ async function dropped(items) {
 }
 
 /**
- * @param {object} ui elements by id
- * @param {{files: (files: object, name: string) => void, id: (id: string, f16: boolean) => void,
- *          recipe: (recipe: {state: object, lost: string[]}) => void, say: (text: string) => void, forget: () => Promise<number>}} acts
+ * @param {Record<string, any>} ui elements by id
+ * @param {object} acts
+ * @param {(files: Record<string, File>, name: string) => void} acts.files
+ * @param {(id: string, f16: boolean) => void} acts.id
+ * @param {(recipe: NonNullable<ReturnType<typeof fromRecipe>>) => void} acts.recipe
+ * @param {(text: string) => void} acts.say
+ * @param {() => Promise<number>} acts.forget deletes the models that are kept, and gives their bytes
  */
 export function makeOwn(ui, acts) {
   async function receive(files) {
@@ -47,11 +55,11 @@ export function makeOwn(ui, acts) {
       const found = file.size <= 64 * 2 ** 20 ? texts(new Uint8Array(await file.arrayBuffer())) : null;
       const recipe = found?.unnoise ? fromRecipe(found.unnoise) : null;
       if (recipe) acts.recipe(recipe);
-      else acts.say('This picture carries no recipe of unnoise.');
+      else acts.say('This picture contains no unnoise recipe.');
       return;
     }
     if (!paths.some((path) => /\.(json|safetensors)$/.test(path))) {
-      acts.say(paths.length ? 'There is no model in this: a folder with config.json and a .safetensors file is needed.' : 'There was no file in this.');
+      acts.say(paths.length ? 'There is no model in this. A model is a folder with config.json and a .safetensors file.' : 'This contains no file.');
       return;
     }
     const top = new Set(paths.map((path) => path.split('/')[0]));
@@ -73,14 +81,14 @@ export function makeOwn(ui, acts) {
     show();
   });
   addEventListener('dragover', (event) => {
-    if (!hasFiles(event)) return;
+    if (!event.dataTransfer || !hasFiles(event)) return;
     event.preventDefault();
     event.dataTransfer.dropEffect = 'copy';
   });
   addEventListener('drop', async (event) => {
     inside = 0;
     show();
-    if (!hasFiles(event)) return;
+    if (!event.dataTransfer || !hasFiles(event)) return;
     event.preventDefault();
     try {
       const files = await dropped(event.dataTransfer.items);
@@ -108,7 +116,7 @@ export function makeOwn(ui, acts) {
     const id = named(typed);
     ui['own-id'].setAttribute('aria-invalid', String(!id));
     ui['own-error'].textContent = id ? '' : typed
-      ? 'That is neither an id such as google/ddpm-cifar10-32 nor an address.'
+      ? 'This is neither an id such as google/ddpm-cifar10-32 nor an address.'
       : 'Type an id such as google/ddpm-cifar10-32.';
     if (!id) return ui['own-id'].focus();
     ui.own.close();
@@ -135,7 +143,7 @@ export function makeOwn(ui, acts) {
   return { open };
 }
 
-// An address of the hub's web site means the repository.
+// An address on the hub's web site means the repository.
 function named(text) {
   const site = /^https:\/\/(?:huggingface\.co|hf\.co)\/([^/?#]+\/[^/?#]+)(?:\/(?:tree|blob|resolve)\/([^/?#]+))?(?:[/?#].*)?$/.exec(text);
   if (isPath(text)) return check('model', new URL(text, location.href).href);

@@ -1,7 +1,7 @@
-// PNG files that carry how they were made, and reading that back.
+// Writes PNG files that say how they were made, and reads that back.
 //
-// A picture is written pixel by pixel rather than through a canvas: browsers that guard against fingerprinting alter what
-// a canvas gives back, and a recipe is only worth keeping beside the exact picture.
+// A picture is encoded here, not by a canvas: browsers that guard against fingerprinting alter what a canvas gives back,
+// and a recipe is only worth keeping beside the exact picture.
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 const FILE_CAP = 64 * 2 ** 20;
@@ -28,7 +28,7 @@ function chunk(type, data) {
   return bytes;
 }
 
-// tEXt holds Latin-1 only; JSON can say everything else with escapes, and readers of `parameters` cope with them.
+// tEXt holds only Latin-1. JSON writes everything else as escapes, and readers of `parameters` cope with them.
 const latin1 = (text) => Uint8Array.from(
   text.replace(/[\u0100-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`),
   (c) => c.charCodeAt(0),
@@ -36,9 +36,9 @@ const latin1 = (text) => Uint8Array.from(
 
 /**
  * Encodes 8-bit RGB pixels with text chunks.
- * @param {Uint8ClampedArray} rgba pixels; alpha is taken as opaque
+ * @param {Uint8ClampedArray} rgba pixels; alpha is ignored
  * @param {Record<string, string>} texts keyword -> text
- * @returns {Promise<Uint8Array>}
+ * @returns {Promise<Uint8Array<ArrayBuffer>>}
  */
 export async function encode(rgba, width, height, texts = {}) {
   const stride = 3 * width + 1;
@@ -70,7 +70,7 @@ export async function encode(rgba, width, height, texts = {}) {
 /**
  * The text chunks of a PNG.
  * @param {Uint8Array} bytes a file from anywhere; nothing in it is trusted
- * @returns {Record<string, string>|null} null when this is no PNG
+ * @returns {Record<string, string>|null} null if this is not a PNG
  */
 export function texts(bytes) {
   if (bytes.length > FILE_CAP || bytes.length < 8 || SIGNATURE.some((byte, i) => bytes[i] !== byte)) return null;
@@ -90,7 +90,7 @@ export function texts(bytes) {
   return found;
 }
 
-/** Whole-number enlargement of pixels, each becoming a block: nothing is blurred and nothing invented. */
+/** Enlarges by a whole number: each pixel becomes a block, so nothing is blurred and nothing is invented. */
 export function enlarge(rgba, width, height, scale) {
   const from = new Uint32Array(rgba.buffer, rgba.byteOffset, width * height);
   const to = new Uint32Array(width * scale * height * scale);
@@ -102,7 +102,7 @@ export function enlarge(rgba, width, height, scale) {
 }
 
 /**
- * Lays pictures out in a grid on a plain ground.
+ * Lays pictures out in a grid on a plain background.
  * @param {Uint8ClampedArray[]} pictures all of one size
  * @returns {{rgba: Uint8ClampedArray, width: number, height: number}}
  */
@@ -119,7 +119,7 @@ export function contactSheet(pictures, width, height, columns, gap, ground) {
   return { rgba: new Uint8ClampedArray(to.buffer), ...sheet };
 }
 
-/** The line image tools read: `Steps: 50, Sampler: DDIM, Seed: 42, Size: 16x16, Model: emoji-16, Model hash: …`. */
+/** The line that image tools read: `Steps: 50, Sampler: DDIM, Seed: 42, Size: 16x16, Model: emoji-16, Model hash: …`. */
 export function parameters(recipe) {
   const pairs = {
     Steps: recipe.steps,

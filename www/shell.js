@@ -1,9 +1,9 @@
-// The frame around the page's work: the settings' sheet on a phone, help beside controls, the theme.
+// The frame of the page: the sheet of settings on a phone, the help beside controls, and the theme.
 
 import { store } from './store.js';
 
 /**
- * @param {object} ui elements by id
+ * @param {Record<string, any>} ui elements by id
  * @returns {{sheet: (on: boolean) => void}} opens and closes the sheet
  */
 export function makeShell(ui) {
@@ -23,10 +23,11 @@ export function makeShell(ui) {
   ui.backdrop.addEventListener('click', () => sheet(false));
   matchMedia('(max-width: 720px), (max-width: 960px) and (orientation: portrait)').addEventListener('change', () => sheet(false));
 
-  for (const help of document.querySelectorAll('[popover]')) {
-    help.addEventListener('beforetoggle', (event) => {
+  for (const help of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[popover]'))) {
+    help.addEventListener('beforetoggle', (/** @type {ToggleEvent} */ event) => {
       if (event.newState !== 'open') return;
-      const { left, top, bottom } = document.querySelector(`[popovertarget=${help.id}]`).getBoundingClientRect();
+      const button = /** @type {Element} */ (document.querySelector(`[popovertarget=${help.id}]`));
+      const { left, top, bottom } = button.getBoundingClientRect();
       const below = top < innerHeight / 2;
       help.style.left = `${Math.max(16, Math.min(left - 16, innerWidth - 376))}px`;
       help.style.top = below ? `${bottom + 8}px` : 'auto';

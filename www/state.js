@@ -1,8 +1,21 @@
-// The state of the page in its address: `#model=emoji-16&sampler=ddim&steps=50&eta=0&seed=42&n=16&show=x_t`.
-// A link comes from anywhere, so every value is checked like any other input; what does not pass is left at its default
-// and reported. Recipes in PNG files go through the same checks.
+// The settings of the page, and how its address carries them: `#model=emoji-16&sampler=ddim&steps=50&eta=0&seed=42&n=16`.
+// A link may come from anywhere, so every value is checked like any other input. A value that is not accepted keeps its
+// default and is reported. Recipes in PNG files go through the same checks.
 
-/** Models that come with the page; their shape is known at once, so their noise can be drawn before they are fetched. */
+/**
+ * @typedef {object} Settings
+ * @property {string} model
+ * @property {'ddim'|'ddpm'} sampler
+ * @property {number} steps
+ * @property {number} eta
+ * @property {number} seed
+ * @property {number} count pictures of the grid
+ * @property {'x_t'|'pred_x0'} show
+ * @property {number|null} classLabel class, for a class-conditional model
+ * @property {number|null} image number, from 1, of the only picture that is wanted; null for a grid
+ */
+
+/** Models that come with the page. Their shapes are known at once, so their noise can be drawn before they are fetched. */
 export const BUNDLED = [{ id: 'emoji-16', url: './www/models/emoji-16/', channels: 3, height: 16, width: 16 }];
 
 export const SEED_MAX = 2 ** 32 - 1;
@@ -14,8 +27,8 @@ const among = (...values) => (text) => (values.includes(text) ? text : undefined
 const decimal = (low, high) => (text) =>
   /^\d{1,3}(\.\d{1,6})?$/.test(text) && Number(text) >= low && Number(text) <= high ? Number(text) : undefined;
 
-// A bundled id, `owner/name[@revision]`, an https address, an http one of this machine, or `files:NAME` for files that
-// a link cannot carry.
+// A bundled id, `owner/name[@revision]`, an https address, an http address of this machine, or `files:NAME` for files,
+// which a link cannot carry.
 function model(text) {
   if (text.length > 300) return undefined;
   if (BUNDLED.some(({ id }) => id === text)) return text;
@@ -31,7 +44,10 @@ function model(text) {
   return undefined;
 }
 
-// key of the state -> [name in the address, default, reader]
+/**
+ * For each setting: its name in the address, its default, and its reader, which gives undefined for what it does not accept.
+ * @type {Record<keyof Settings, [string, unknown, (text: string) => unknown]>}
+ */
 const FIELDS = {
   model: ['model', BUNDLED[0].id, model],
   sampler: ['sampler', 'ddim', among('ddim', 'ddpm')],
@@ -40,25 +56,48 @@ const FIELDS = {
   seed: ['seed', 42, whole(0, SEED_MAX)],
   count: ['n', 16, (text) => COUNTS.find((count) => String(count) === text)],
   show: ['show', 'x_t', among('x_t', 'pred_x0')],
-  /** Class of a class-conditional model. */
   classLabel: ['class', null, whole(0, 99999)],
-  /** Number, from 1, of the only picture wanted, or null for a grid. The command line may have made more than a grid has. */
+  // The command line may have made more pictures than a grid has here.
   image: ['image', null, whole(1, 1_000_000)],
 };
 
-export const DEFAULTS = Object.freeze(Object.fromEntries(Object.entries(FIELDS).map(([key, [, value]]) => [key, value])));
+/** @type {Readonly<Settings>} */
+export const DEFAULTS = Object.freeze(/** @type {any} */ (Object.fromEntries(Object.entries(FIELDS).map(([key, [, value]]) => [key, value]))));
 
-/** Reads one value; undefined when it does not pass. */
+/** Number, from 1, of the first picture. @param {Settings} settings */
+export const firstNumberOf = ({ image }) => image ?? 1;
+
+/** How many pictures are made. @param {Settings} settings */
+export const countOf = ({ image, count }) => (image === null ? count : 1);
+
+/**
+ * What client.js is asked for.
+ * @param {Settings} settings
+ */
+export const requestOf = (settings) => ({
+  sampler: settings.sampler,
+  steps: settings.steps,
+  eta: settings.sampler === 'ddim' ? settings.eta : 0,
+  seed: settings.seed,
+  count: countOf(settings),
+  first: settings.image === null ? undefined : settings.image - 1,
+  classLabel: settings.classLabel,
+});
+
+/** What decides the pictures: all settings but the view. @param {Settings} settings */
+export const keyOf = (settings) => JSON.stringify([settings.model, requestOf(settings)]);
+
+/** Reads one value; undefined if it is not accepted. */
 export const check = (key, value) => FIELDS[key][2](String(value));
 
 /**
  * @param {string} hash `location.hash`
- * @returns {{state: object, ignored: string[]}} the whole state, and the names that were left at their defaults
+ * @returns {{state: Settings, ignored: string[]}} all settings, and the names that were left at their defaults
  */
 export function parse(hash) {
   const state = { ...DEFAULTS };
   const ignored = [];
-  if (hash.length > 2000) return { state, ignored: ['everything: the address is too long'] };
+  if (hash.length > 2000) return { state, ignored: ['all of it, because it is too long'] };
   const given = new URLSearchParams(hash.replace(/^#/, ''));
   for (const [key, [name]] of Object.entries(FIELDS)) {
     if (!given.has(name)) continue;
@@ -69,7 +108,10 @@ export function parse(hash) {
   return { state, ignored };
 }
 
-/** The address of a state: everything that is not null, so that a link means the same after defaults change. */
+/**
+ * The address of some settings. Defaults are written out too, so that a link means the same after they change.
+ * @param {Settings} state
+ */
 export function format(state) {
   const parts = Object.entries(FIELDS)
     .filter(([key]) => state[key] !== null)
@@ -77,14 +119,14 @@ export function format(state) {
   return `#${parts.join('&')}`;
 }
 
-// What a recipe has besides settings.
+// What a recipe holds besides settings.
 const FACTS = ['unnoise', 'hash', 'width', 'height', 'step', 'view', 'gpu', 'enlarged', 'gap', 'scale'];
 
 /**
- * The state a recipe asks for.
+ * The settings of a recipe.
  * @param {string} json the `unnoise` chunk of a PNG
- * @returns {{state: object, lost: string[]}|null} checked values only, and the names of what has no place in the state; null
- *   when this is no recipe
+ * @returns {{state: Partial<Settings>, lost: string[]}|null} checked values only, and the names of what has no place in the
+ *   settings; null if this is not a recipe
  */
 export function fromRecipe(json) {
   let recipe;
@@ -100,7 +142,7 @@ export function fromRecipe(json) {
   for (const key of ['model', 'sampler', 'steps', 'eta', 'seed', 'count', 'classLabel', 'image']) {
     const value = named[key] === undefined || named[key] === null ? undefined : check(key, named[key]);
     if (value !== undefined) state[key] = value;
-    // A grid of another number of pictures is shown in part; which, the number of the picture says.
+    // A grid with another number of pictures is shown in part; `image` says which part.
     else if (named[key] !== undefined && named[key] !== null && key !== 'count') lost.push(key === 'model' ? `model “${named.model}”` : key);
   }
   return state.seed === undefined ? null : { state, lost };

@@ -1,9 +1,9 @@
-// What the page keeps in this browser between visits: choices and names, never pictures.
+// What the page keeps in this browser from visit to visit: choices and names, never pictures.
 
 export const store = {
   read(key) {
     try {
-      return JSON.parse(localStorage.getItem(`unnoise.${key}`));
+      return JSON.parse(localStorage.getItem(`unnoise.${key}`) ?? 'null');
     } catch {
       return null;
     }
@@ -12,7 +12,7 @@ export const store = {
     try {
       localStorage.setItem(`unnoise.${key}`, JSON.stringify(value));
     } catch {
-      // A private window: the next visit begins anew.
+      // A private window: nothing is kept.
     }
   },
 };

@@ -1,4 +1,4 @@
-// One picture, large, with its recipe; and saving pictures with their recipes inside.
+// One picture, large, beside its recipe; and saving pictures with their recipes inside.
 
 import { contactSheet, encode, enlarge, parameters } from './png.js';
 
@@ -18,7 +18,7 @@ async function save(rgba, width, height, recipe, name) {
 const fileName = ({ model, seed, image }) =>
   `unnoise ${model.replace(/^files:/, '').replaceAll(/[^\w.-]+/g, '-')} seed ${seed}${image ? ` picture ${image}` : ''}.png`.replaceAll(' ', '_');
 
-/** Saves all pictures on one sheet; its pixels can be told apart, because gaps and enlargement are whole numbers. */
+/** Saves all pictures on one sheet. Gaps and enlargement are whole numbers, so every pixel can be recovered from it. */
 export function saveGrid(rgba, { count, width, height }, recipe) {
   const columns = Math.ceil(Math.sqrt(count));
   const scale = Math.max(1, Math.floor(SHEET_SIDE / (columns * Math.max(width, height))));
@@ -30,8 +30,8 @@ export function saveGrid(rgba, { count, width, height }, recipe) {
 }
 
 /**
- * @param {object} ui elements by id
- * @param {() => {rgba: Uint8ClampedArray, count: number, width: number, height: number, recipe: (i: number) => object}} look what is shown now
+ * @param {Record<string, any>} ui elements by id
+ * @param {() => {rgba?: Uint8ClampedArray, count: number, width: number, height: number, recipe: (i: number) => any}} look what is shown now
  * @param {{alone: (i: number) => void, closed: (i: number) => void}} acts
  */
 export function makeViewer(ui, look, acts) {
@@ -39,7 +39,7 @@ export function makeViewer(ui, look, acts) {
   const context = ui['viewer-canvas'].getContext('2d', { alpha: false });
 
   const pixels = () => {
-    const { rgba, width, height } = look();
+    const { rgba = new Uint8ClampedArray(0), width, height } = look();
     return rgba.slice(4 * width * height * index, 4 * width * height * (index + 1));
   };
 
@@ -92,8 +92,8 @@ export function makeViewer(ui, look, acts) {
     const { count } = look();
     index = Math.min(count - 1, Math.max(0, index + by));
     fill();
-    // A button that has just been disabled would leave the focus, and so the arrow keys, nowhere.
-    if (document.activeElement?.disabled || document.activeElement === document.body) ui['viewer-close'].focus();
+    // A button that has just been disabled would lose the focus, and the arrow keys with it.
+    if (document.activeElement?.matches(':disabled') || document.activeElement === document.body) ui['viewer-close'].focus();
   }
 
   ui['viewer-close'].addEventListener('click', () => ui.viewer.close());
@@ -125,7 +125,7 @@ export function makeViewer(ui, look, acts) {
       fill();
       ui.viewer.showModal();
     },
-    /** Follows what happens on the grid. */
+    /** Follows the grid. */
     refresh() {
       if (!ui.viewer.open) return;
       if (index >= look().count) ui.viewer.close();

@@ -7,6 +7,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { launch } from "./browser.mjs";
+import { CRASHES, ENGINE, crashEachTime, crashWhenTold } from "./crash.mjs";
 import { FIXTURES, corruptShape, serveFiles, serveHub, withNan } from "./server.mjs";
 
 const TINY = "/tests/fixtures/unets/tiny/";
@@ -23,9 +24,7 @@ before(async () => {
   server = await serveFiles();
   hub = await serveHub();
   browser = await launch();
-  page = await browser.newPage();
-  await page.goto(`${server.origin}/tests/web/client.html`);
-  await page.waitForFunction(() => document.title === "ready", { timeout: 90_000 });
+  page = await openClient();
 });
 
 after(async () => {
@@ -33,6 +32,13 @@ after(async () => {
   await server?.close();
   await hub?.close();
 });
+
+async function openClient() {
+  const page = await browser.newPage();
+  await page.goto(`${server.origin}/tests/web/client.html`);
+  await page.waitForFunction(() => document.title === "ready", { timeout: 90_000 });
+  return page;
+}
 
 const open = (source, options) => page.evaluate((...args) => window.open(...args), source, options);
 const run = (source, options, act = null) => page.evaluate((...args) => window.run(...args), source, options, act);
@@ -323,7 +329,7 @@ describe("noise before any model", () => {
 describe("a lost device", () => {
   test("under a run: the run starts again and ends with the same pictures", LIMIT, async () => {
     const unbroken = await ran({ steps: 40, seed: 11, count: 4 });
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 2; i++) {
       const broken = await ran({ steps: 40, seed: 11, count: 4 }, { at: 5 + 10 * i, lose: true });
       assert.ok(broken.steps.some((step) => step.restarted), "it was told");
       assert.equal(broken.digest, unbroken.digest);
@@ -334,5 +340,70 @@ describe("a lost device", () => {
     const before = await ran({ steps: 5, seed: 12 });
     await page.evaluate(() => window.client.loseDevice());
     assert.equal((await ran({ steps: 5, seed: 12 })).digest, before.digest);
+  });
+});
+
+describe("a crash of the engine", () => {
+  const REQUEST = { steps: 40, seed: 11, count: 4 };
+
+  /** A page of its own, whose engine crashes as `change` says. */
+  async function crashing(t, change) {
+    change();
+    const page = await openClient();
+    t.after(async () => {
+      server.changed.delete(ENGINE);
+      await page.close();
+    });
+    return {
+      open: () => page.evaluate((source) => window.open(source), TINY),
+      run: (options, act = null) => page.evaluate((...args) => window.run(...args), TINY, options, act),
+    };
+  }
+
+  const restarts = ({ steps }) => steps.filter((step) => step.restarted).map(({ restarted, code }) => [restarted, code]);
+
+  for (const how of Object.keys(CRASHES)) {
+    test(`${how} under a run: a new worker loads the model and runs it again, with the same pictures`, LIMIT, async (t) => {
+      const unbroken = await ran(REQUEST);
+      const { open, run } = await crashing(t, () => crashWhenTold(server, how));
+      await open();
+      const broken = await run(REQUEST, { at: 5, crash: true });
+      assert.ifError(broken.error && JSON.stringify(broken.error));
+      assert.deepEqual(restarts(broken), [[1, "internal"]]);
+      assert.equal(broken.digest, unbroken.digest);
+      // `open` gives what was heard of the model since it was first loaded.
+      const { events } = await open();
+      const lost = events.findIndex((event) => event.status === "lost");
+      assert.equal(events[lost].code, "internal");
+      assert.ok(events.slice(lost).some((event) => event.status === "ready"), JSON.stringify(events.slice(lost)));
+    });
+  }
+
+  test("under a run that is stopped: it is not run again, and the next one works", LIMIT, async (t) => {
+    const before = await ran({ steps: 5, seed: 12 });
+    const { open, run } = await crashing(t, () => crashWhenTold(server, "a trap"));
+    await open();
+    const { error, steps } = await run({ steps: 500, seed: 1 }, { at: 2, crash: true, abort: true });
+    assert.equal(error?.code, "aborted");
+    assert.deepEqual(restarts({ steps }), []);
+    assert.equal((await run({ steps: 5, seed: 12 })).digest, before.digest);
+  });
+
+  test("again and again at the same place: an internal error, and the next run works", LIMIT, async (t) => {
+    const { open, run } = await crashing(t, () => crashEachTime(server, 4));
+    await open();
+    const broken = await run(REQUEST);
+    failed(broken, "internal", /unreachable/);
+    assert.match(broken.error.detail, /\S/);
+    assert.deepEqual(restarts(broken), [[1, "internal"], [2, "internal"]], "it was tried three times");
+    server.changed.delete(ENGINE);
+    const after = await run(REQUEST);
+    assert.ifError(after.error && JSON.stringify(after.error));
+  });
+
+  test("whenever a model is loaded: an internal error", LIMIT, async (t) => {
+    const fail = '\nModel.load = () => { throw Object.assign(new Error("a synthetic error"), { code: "internal" }); };';
+    const { open } = await crashing(t, () => server.changed.set(ENGINE, (text) => text + fail));
+    failed(await open(), "internal", /a synthetic error/);
   });
 });

@@ -26,11 +26,15 @@ export async function openPage(browser, origin, { hash = SMALL, width = 1280, he
     dialog.dismiss();
   });
   await page.setViewport({ width, height });
-  // Firefox's protocol has no such command: there the system's theme is what is tested.
-  if (!IS_FIREFOX) await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+  await setScheme(page, scheme);
   await page.evaluateOnNewDocument(record);
   await page.goto(`${origin}/${hash ? `#${hash}` : ""}`);
   return Object.assign(page, { seen, done: () => context.close() });
+}
+
+/** Light or dark. Firefox's protocol has no such command: there the system's theme is tested. */
+export async function setScheme(page, scheme) {
+  if (!IS_FIREFOX) await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
 }
 
 /** Runs in the page before anything of its own. */

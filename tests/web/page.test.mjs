@@ -5,12 +5,12 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { IS_FIREFOX, launch } from "./browser.mjs";
+import { ENGINE, crash, crashEachTime, crashWhenTold } from "./crash.mjs";
 import { begin, choose, digests, generate, openPage, pictures, savedFiles, set, SMALL, state, trouble } from "./page.mjs";
 import { readPng } from "./png.mjs";
 import { FIXTURES, serveFiles, serveHub, sleep } from "./server.mjs";
 
 const LIMIT = { timeout: 400_000 };
-const BUNDLED_WEIGHTS = "/www/models/emoji-16/unet/diffusion_pytorch_model.safetensors";
 
 let server;
 let hub;
@@ -28,16 +28,36 @@ after(async () => {
   await hub?.close();
 });
 
-/** A test with a page of its own, which must not have complained by the end. */
-function visit(name, options, body, { quiet = true, skip = false } = {}) {
+/**
+ * A test with a page of its own, which must not have complained by the end. `model: false` holds the model's weights back:
+ * compiling its shaders takes seconds, and what is tested does not need it.
+ */
+function visit(name, options, body, { quiet = true, skip = false, model = true } = {}) {
   test(name, { ...LIMIT, skip }, async (t) => {
+    if (!model) holdModel(t);
     const page = await openPage(browser, server.origin, options);
     t.after(() => page.done());
-    await body(page);
+    await body(page, t);
     if (quiet) assert.deepEqual(page.seen.errors, []);
     assert.deepEqual(await page.evaluate(() => window.refused), [], "nothing that the page's own policy refuses");
   });
 }
+
+/** Answers the request for the bundled model's weights when the test ends, or when what this gives is called. */
+function holdModel(t) {
+  const weights = "/www/models/emoji-16/unet/diffusion_pytorch_model.safetensors";
+  let open;
+  server.held.set(weights, new Promise((resolve) => (open = resolve)));
+  const release = () => {
+    server.held.delete(weights);
+    open();
+  };
+  t.after(release);
+  return release;
+}
+
+/** The page has drawn something. */
+const drawn = (page) => page.waitForFunction(() => document.getElementById("grid").dataset.drawn, { timeout: 90_000 });
 
 const text = (page, id) => page.$eval(`#${id}`, (element) => element.textContent.trim());
 
@@ -68,35 +88,29 @@ describe("opening", () => {
     assert.equal(ran, false, "an inline script runs");
     await sleep(200);
     await page.evaluate(() => (window.refused.length = 0));
-  }, { quiet: false });
+  }, { quiet: false, model: false });
 
   test("the noise is there before the model is", LIMIT, async (t) => {
-    let release;
-    server.held.set(BUNDLED_WEIGHTS, new Promise((resolve) => (release = resolve)));
-    t.after(() => {
-      server.held.delete(BUNDLED_WEIGHTS);
-      release();
-    });
+    const release = holdModel(t);
     const page = await openPage(browser, server.origin);
     t.after(() => page.done());
-    await page.waitForFunction(() => document.getElementById("grid").dataset.drawn, { timeout: 90_000 });
+    await drawn(page);
     const noise = await pictures(page);
     assert.ok(noise.length === 4 && noise.every(({ spread }) => spread > 40), JSON.stringify(noise));
     assert.equal(await page.$eval("body", (body) => body.dataset.state), "fetching");
-    server.held.delete(BUNDLED_WEIGHTS);
     release();
     await state(page, "ready");
     assert.deepEqual((await pictures(page)).map(({ digest }) => digest), noise.map(({ digest }) => digest));
   });
 
   visit("another seed draws other noise at once", {}, async (page) => {
-    await state(page, "ready");
+    await drawn(page);
     const before = await digests(page);
     await set(page, "seed", 4);
     await page.waitForFunction(() => location.hash.includes("seed=4"));
     for (let i = 0; i < 50 && (await digests(page)) === before; i++) await sleep(100);
     assert.notEqual(await digests(page), before);
-  });
+  }, { model: false });
 });
 
 describe("generating", () => {
@@ -198,7 +212,7 @@ describe("generating", () => {
     }
   });
 
-  visit("Space generates, and is a space where one types", {}, async (page) => {
+  visit("by keyboard alone: Space generates, but types a space in a field; Tab and Enter work too", {}, async (page) => {
     await state(page, "ready");
     await page.click("#own-open");
     await page.type("#own-id", "a b");
@@ -209,10 +223,9 @@ describe("generating", () => {
     await page.keyboard.press(" ");
     await state(page, "sampling", "done");
     await state(page, "done");
-  });
 
-  visit("Generate is reached and pressed by keyboard alone", {}, async (page) => {
-    await state(page, "ready");
+    const before = await digests(page);
+    await page.evaluate(() => document.activeElement.blur());
     const reached = [];
     for (let i = 0; i < 40; i++) {
       await page.keyboard.press("Tab");
@@ -221,9 +234,11 @@ describe("generating", () => {
     }
     assert.ok(reached.includes("generate"), reached.join(" "));
     assert.ok(reached.includes("seed") && reached.includes("model"), reached.join(" "));
+    // The button of a finished run offers another seed.
     await page.keyboard.press("Enter");
-    await state(page, "sampling", "done");
+    await page.waitForFunction(() => !location.hash.includes("seed=3&"));
     await state(page, "done");
+    assert.notEqual(await digests(page), before);
   });
 
   visit("the main thread has no task over 50 ms meanwhile", { hash: "n=16&steps=12&seed=3" }, async (page) => {
@@ -244,7 +259,7 @@ describe("generating", () => {
 
 describe("the address", () => {
   visit("restores every setting", { hash: "model=emoji-16&sampler=ddim&steps=7&eta=0.5&seed=123&n=4&show=pred_x0" }, async (page) => {
-    await state(page, "ready");
+    await drawn(page);
     const value = (id) => page.$eval(`#${id}`, (element) => element.value);
     const checked = (id) => page.$eval(`#${id}`, (element) => element.checked);
     assert.deepEqual([await value("seed"), await value("steps"), Number(await value("eta"))], ["123", "7", 0.5]);
@@ -253,7 +268,7 @@ describe("the address", () => {
     await page.waitForFunction(() => new URLSearchParams(location.hash.slice(1)).get("seed") === "9");
     const params = await page.evaluate(() => Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
     assert.deepEqual([params.steps, Number(params.eta), params.n, params.show], ["7", 0.5, "4", "pred_x0"]);
-  });
+  }, { model: false });
 
   visit("a link to a model elsewhere fetches nothing before the visitor says so", { hash: `${SMALL}&model=someone/something` }, async (page) => {
     await state(page, "ready");
@@ -271,12 +286,13 @@ describe("the address", () => {
   ];
   for (const hash of HOSTILE) {
     visit(`ignores ${hash.slice(0, 50)}`, { hash }, async (page) => {
-      await state(page, "ready");
+      await drawn(page);
+      assert.equal(await page.$eval("body", (body) => body.dataset.state), "fetching");
       assert.equal(await page.$eval("#model", (select) => select.value), "emoji-16");
       assert.equal(await page.$eval("#seed", (input) => input.value), "42");
       assert.equal(await page.$eval("#steps", (input) => input.value), "50");
       assert.equal(await page.$("#grid img, #controls img"), null);
-    });
+    }, { model: false });
   }
 });
 
@@ -362,23 +378,32 @@ describe("bringing a model", () => {
     "corrupt/tiny": /conv_in\.weight/,
     "nan/tiny": /conv_out\.bias/,
   };
-  for (const [name, words] of Object.entries(FAILURES)) {
-    visit(`${name.split("/")[0]}: a plain sentence, and the way back works`, {}, async (page) => {
-      await state(page, "ready");
-      await ask(page, repository(name));
-      await state(page, "error");
-      assert.match(await trouble(page), words);
-      const inFrame = await pictures(page);
-      assert.ok(inFrame.length > 0, "the frame is not empty");
-      await page.click("#error-own");
+  visit("that cannot be loaded: a plain sentence, and the way back works", {}, async (page, t) => {
+    await state(page, "ready");
+    let button = "#own-open";
+    /** Opens the dialog, from the error if there is one, and asks for a model. */
+    const bring = async (name) => {
+      await page.click(button);
       await page.waitForSelector("#own[open]");
       await page.$eval("#own-id", (input) => (input.value = ""));
-      await page.type("#own-id", repository("test/tiny"));
+      await page.type("#own-id", repository(name));
       await page.click("#own-load");
-      await state(page, "ready");
-      assert.equal(await trouble(page), null);
-    }, { quiet: false });
-  }
+      await page.waitForFunction((name) => document.getElementById("model").value.includes(name), {}, name);
+      button = "#error-own";
+    };
+    for (const [name, words] of Object.entries(FAILURES)) {
+      await t.test(name.split("/")[0], LIMIT, async () => {
+        await bring(name);
+        await state(page, "error");
+        assert.match(await trouble(page), words);
+        const inFrame = await pictures(page);
+        assert.ok(inFrame.length > 0, "the frame is not empty");
+      });
+    }
+    await bring("test/tiny");
+    await state(page, "ready");
+    assert.equal(await trouble(page), null);
+  }, { quiet: false });
 
   visit("by choosing files", {}, async (page) => {
     await state(page, "ready");
@@ -461,13 +486,13 @@ describe("models of every kind", () => {
   });
 
   visit("on a phone the sheet takes the focus when it opens", { width: 390, height: 800 }, async (page) => {
-    await state(page, "ready");
+    await drawn(page);
     await page.focus("#settings-open");
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => document.activeElement?.id === "settings-close", { timeout: 5000 });
     await page.keyboard.press("Escape");
     await page.waitForFunction(() => document.activeElement?.id === "settings-open", { timeout: 5000 });
-  });
+  }, { model: false });
 });
 
 describe("trouble", () => {
@@ -491,6 +516,46 @@ describe("trouble", () => {
     await page.evaluate(async () => (await import(new URL("www/client.js", document.baseURI).href)).loseDevice());
     await state(page, "ready", "done");
     assert.equal(await generate(page), unbroken);
+  });
+
+  test("the engine crashes in the middle: the page says so, and the run starts again and ends the same", LIMIT, async (t) => {
+    crashWhenTold(server, "a trap in a callback");
+    t.after(() => server.changed.delete(ENGINE));
+    const page = await openPage(browser, server.origin, { hash: "n=4&steps=40&seed=3" });
+    t.after(() => page.done());
+    await state(page, "ready");
+    const unbroken = await generate(page);
+    // What the page says while it recovers is gone in a moment, so it is recorded.
+    await page.evaluate(() => {
+      window.said = [];
+      new MutationObserver(() => window.said.push(document.getElementById("live").textContent)).observe(document.getElementById("live"), { childList: true });
+    });
+    await begin(page);
+    await page.waitForFunction(() => /\b([5-9]|[12]\d) of 40/.test(document.getElementById("status").textContent), { timeout: 180_000, polling: 20 });
+    await crash(page);
+    await state(page, "done");
+    assert.equal(await digests(page), unbroken);
+    assert.equal(await page.$eval("body", (body) => body.dataset.restarts), "1");
+    assert.match((await page.evaluate(() => window.said)).join("\n"), /internal error.*from seed 3\./);
+  });
+
+  test("the engine crashes again and again: a sentence, the detail to copy, and Try again", LIMIT, async (t) => {
+    crashEachTime(server, 3);
+    t.after(() => server.changed.delete(ENGINE));
+    const page = await openPage(browser, server.origin);
+    t.after(() => page.done());
+    await state(page, "ready");
+    await begin(page);
+    await state(page, "error");
+    assert.equal(await page.$eval("body", (body) => body.dataset.code), "internal");
+    assert.match(await trouble(page), /internal error.*bug in unnoise/);
+    assert.equal(await page.$eval("#error-copy", (button) => button.hidden), false);
+    assert.equal(await page.$eval("body", (body) => body.dataset.restarts), "2");
+    server.changed.delete(ENGINE);
+    await page.click("#error-act");
+    await state(page, "sampling", "done");
+    await state(page, "done");
+    assert.equal(await trouble(page), null);
   });
 
   test("no network at a later visit: the page and its model are there, and the pictures are the same", LIMIT, async (t) => {

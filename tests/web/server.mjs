@@ -52,28 +52,29 @@ function inside(folder, pathname) {
 }
 
 /**
- * Serves the repository. `missing` lists URL paths to answer with 404, `held` those to answer once its promise resolves:
- * for tests that break or delay something.
- * @returns {Promise<{origin: string, close: () => Promise<void>, missing: Set<string>, held: Map<string, Promise<void>>}>}
+ * Serves the repository. For tests that break or delay something, three lists of URL paths: `missing` ones get a 404, `held`
+ * ones are answered when their promise resolves, and the text of `changed` ones goes through a function.
+ * @returns {Promise<{origin: string, close: () => Promise<void>, missing: Set<string>, held: Map<string, Promise<void>>,
+ *   changed: Map<string, (text: string) => string>}>}
  */
 export async function serveFiles(port = 0) {
   const missing = new Set();
   const held = new Map();
+  const changed = new Map();
   const server = await listen(async (request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
     let file = inside(ROOT, pathname);
     if (!file || missing.has(pathname)) return void response.writeHead(404).end("not found");
     await held.get(pathname);
     if ((await fs.stat(file)).isDirectory()) file = path.join(file, "index.html");
+    const headers = { "content-type": TYPES[path.extname(file)] ?? "application/octet-stream", "cache-control": "no-cache" };
+    const change = changed.get(pathname);
+    if (change) return void response.writeHead(200, headers).end(change(await fs.readFile(file, "utf8")));
     const { size } = await fs.stat(file);
-    response.writeHead(200, {
-      "content-type": TYPES[path.extname(file)] ?? "application/octet-stream",
-      "content-length": size,
-      "cache-control": "no-cache",
-    });
+    response.writeHead(200, { ...headers, "content-length": size });
     createReadStream(file).pipe(response);
   }, port);
-  return { ...server, missing, held };
+  return { ...server, missing, held, changed };
 }
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
