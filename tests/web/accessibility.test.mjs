@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import axe from "axe-core";
 
-import { IS_FIREFOX, launch } from "./browser.mjs";
+import { IS_FIREFOX, PATIENCE, launch } from "./browser.mjs";
 import { generate, openPage, set, setScheme, state } from "./page.mjs";
 import { serveFiles } from "./server.mjs";
 
-const LIMIT = { timeout: 400_000 };
+const LIMIT = { timeout: PATIENCE };
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
 const CONFIG = "/www/models/emoji-16/unet/config.json";

@@ -1,5 +1,5 @@
-// Starts the browser that the environment names: BROWSER=chromium (default) or firefox, at the path
-// in CHROMIUM or FIREFOX, or where Debian puts it. One driver for both, so that every test is one text.
+// Starts the browser that the environment names: BROWSER=chromium (the default) or firefox, at the path in CHROMIUM or
+// FIREFOX, or where Debian installs it. The same driver works for both, so each test is written once.
 
 import { promises as fs } from "node:fs";
 import os from "node:os";
@@ -9,6 +9,9 @@ import puppeteer from "puppeteer-core";
 export const NAME = process.env.BROWSER === "firefox" ? "firefox" : "chromium";
 export const IS_FIREFOX = NAME === "firefox";
 
+/** How long a test may wait, in milliseconds. It only ends tests that hang: shaders compile slowly on a busy machine. */
+export const PATIENCE = 900_000;
+
 const CHROMIUM_FLAGS = [
   "--no-sandbox", // the tests may run as root, in a container
   "--disable-background-networking",
@@ -16,7 +19,7 @@ const CHROMIUM_FLAGS = [
   "--disable-quic",
   "--disable-sync",
   "--no-first-run",
-  // A page in a window that nobody looks at must run at full speed.
+  // A page in a window that nobody sees must run at full speed.
   "--disable-background-timer-throttling",
   "--disable-renderer-backgrounding",
 ];
@@ -39,7 +42,7 @@ const FIREFOX_PREFS = {
  * @returns {Promise<import("puppeteer-core").Browser>}
  */
 export async function launch({ webgpu = true } = {}) {
-  const common = { headless: true, protocolTimeout: 400_000 };
+  const common = { headless: true, protocolTimeout: PATIENCE };
   if (IS_FIREFOX) {
     return puppeteer.launch({
       ...common,
@@ -55,7 +58,7 @@ export async function launch({ webgpu = true } = {}) {
   });
 }
 
-/** A folder of its own for one test's files, removed by `t.after`. */
+/** A new folder for the files of one test, which is removed when the test ends. */
 export async function temporaryFolder(t) {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), "unnoise-"));
   t.after(() => fs.rm(folder, { recursive: true, force: true }));

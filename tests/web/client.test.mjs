@@ -6,14 +6,14 @@ import { promises as fs } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { launch } from "./browser.mjs";
+import { PATIENCE, launch } from "./browser.mjs";
 import { CRASHES, ENGINE, crashEachTime, crashWhenTold } from "./crash.mjs";
 import { FIXTURES, corruptShape, serveFiles, serveHub, withNan } from "./server.mjs";
 
 const TINY = "/tests/fixtures/unets/tiny/";
 const WEIGHTS = "diffusion_pytorch_model.safetensors";
 const TINY_FILES = ["config.json", WEIGHTS];
-const LIMIT = { timeout: 400_000 };
+const LIMIT = { timeout: PATIENCE };
 
 let server;
 let hub;
@@ -36,7 +36,7 @@ after(async () => {
 async function openClient() {
   const page = await browser.newPage();
   await page.goto(`${server.origin}/tests/web/client.html`);
-  await page.waitForFunction(() => document.title === "ready", { timeout: 90_000 });
+  await page.waitForFunction(() => document.title === "ready", { timeout: PATIENCE });
   return page;
 }
 
@@ -328,9 +328,9 @@ describe("noise before any model", () => {
 
 describe("a lost device", () => {
   test("under a run: the run starts again and ends with the same pictures", LIMIT, async () => {
-    const unbroken = await ran({ steps: 40, seed: 11, count: 4 });
+    const unbroken = await ran({ steps: 200, seed: 11, count: 4 });
     for (let i = 0; i < 2; i++) {
-      const broken = await ran({ steps: 40, seed: 11, count: 4 }, { at: 5 + 10 * i, lose: true });
+      const broken = await ran({ steps: 200, seed: 11, count: 4 }, { at: 5 + 10 * i, lose: true });
       assert.ok(broken.steps.some((step) => step.restarted), "it was told");
       assert.equal(broken.digest, unbroken.digest);
     }
@@ -344,7 +344,7 @@ describe("a lost device", () => {
 });
 
 describe("a crash of the engine", () => {
-  const REQUEST = { steps: 40, seed: 11, count: 4 };
+  const REQUEST = { steps: 200, seed: 11, count: 4 };
 
   /** A page of its own, whose engine crashes as `change` says. */
   async function crashing(t, change) {

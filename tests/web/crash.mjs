@@ -1,8 +1,6 @@
 // Makes the engine crash when a test asks for it. The server adds a few lines to pkg/unnoise.js on its way to the browser;
 // the page and the module are as they are in production.
 
-import { serveFiles } from "./server.mjs";
-
 export const ENGINE = "/pkg/unnoise.js";
 
 /** How an engine can crash. Each is code that runs instead of `Run.advance`. */
@@ -17,8 +15,8 @@ export const CRASHES = {
 const TRAP = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 5, 1, 3, 0, 0, 11];
 
 /**
- * Crashes at the next `advance` after `crash(page)`.
- * @param {Awaited<ReturnType<typeof serveFiles>>} server
+ * Crashes at the next `advance` after a page has sent something on the channel "crash".
+ * @param {Awaited<ReturnType<typeof import("./server.mjs").serveFiles>>} server
  * @param {keyof typeof CRASHES} how
  */
 export function crashWhenTold(server, how) {
@@ -45,6 +43,3 @@ function change(server, due, crash) {
       return advance.call(this);
     };`);
 }
-
-/** In the page: tells every engine to crash. */
-export const crash = (page) => page.evaluate(() => new BroadcastChannel("crash").postMessage("now"));

@@ -8,7 +8,7 @@ import { promises as fs } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 
-import { launch } from "./browser.mjs";
+import { PATIENCE, launch } from "./browser.mjs";
 import { ROOT, serveFiles, sleep } from "./server.mjs";
 
 const UNNOISE = process.env.UNNOISE && path.resolve(process.env.UNNOISE);
@@ -68,8 +68,7 @@ async function tensors(file) {
   );
 }
 
-const timeout = 900_000;
-test("trained without arguments, killed, resumed, exported, generated in the page", { timeout, skip: !UNNOISE && "UNNOISE is not set" }, async () => {
+test("trained without arguments, killed, resumed, exported, generated in the page", { timeout: PATIENCE, skip: !UNNOISE && "UNNOISE is not set" }, async () => {
   // What no argument means, found by the same code: everything below only shortens it.
   const settings = await succeeds("train", "--print-config");
   assert.match(settings, /path = "builtin:emoji/);
@@ -101,7 +100,7 @@ test("trained without arguments, killed, resumed, exported, generated in the pag
 
   const page = await browser.newPage();
   await page.goto(`${server.origin}/tests/web/client.html`);
-  await page.waitForFunction(() => document.title === "ready", { timeout: 90_000 });
+  await page.waitForFunction(() => document.title === "ready", { timeout: PATIENCE });
   const shown = await page.evaluate(
     async (source, options) => {
       const model = await window.client.load(source);

@@ -6,7 +6,7 @@ import { promises as fs } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 
-import { launch } from "./browser.mjs";
+import { PATIENCE, launch } from "./browser.mjs";
 import { FIXTURES, readSafetensors, serveFiles } from "./server.mjs";
 
 const UNETS = path.join(FIXTURES, "unets");
@@ -30,7 +30,7 @@ before(async () => {
   browser = await launch();
   page = await browser.newPage();
   await page.goto(`${server.origin}/tests/web/numbers.html`);
-  await page.waitForFunction(() => document.title === "ready", { timeout: 90_000 });
+  await page.waitForFunction(() => document.title === "ready", { timeout: PATIENCE });
 });
 
 after(async () => {
@@ -81,7 +81,7 @@ const names = (await fs.readdir(UNETS, { withFileTypes: true }))
 test("there are fixtures to compare with", () => assert.ok(names.length >= 25, `${names.length} fixtures`));
 
 for (const name of names) {
-  test(`${name} as diffusers computes it`, { timeout: 400_000 }, async () => {
+  test(`${name} as diffusers computes it`, { timeout: PATIENCE }, async () => {
     const folder = path.join(UNETS, name);
     const paths = await files(folder);
     const io = await tensors(path.join(folder, "io.safetensors"));

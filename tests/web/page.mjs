@@ -1,6 +1,6 @@
 // What the tests know about the page: how to open it, wait for its states, and look at its pictures.
 
-import { IS_FIREFOX } from "./browser.mjs";
+import { IS_FIREFOX, PATIENCE } from "./browser.mjs";
 
 /** Few pictures and steps, so that a run on a software adapter takes seconds. */
 export const SMALL = "n=4&steps=5&seed=3";
@@ -70,7 +70,7 @@ export async function state(page, ...wanted) {
       const now = document.body.dataset.state;
       return wanted.includes(now) || now === "error" ? now : null;
     },
-    { timeout: 300_000, polling: 50 },
+    { timeout: PATIENCE, polling: 50 },
     wanted,
   );
   const now = await handle.jsonValue();
@@ -124,6 +124,31 @@ export async function begin(page) {
   await page.click("#generate");
   await state(page, "sampling", "done");
 }
+
+/**
+ * Does something when the next run has come to a step: takes the device away ("lose"), or crashes the engine ("crash", see
+ * crash.mjs). The page itself watches for the step, so that it is not missed when this machine is slow. Call it before the
+ * run begins; what it gives settles when it is done.
+ */
+export const atStep = (page, step, what) =>
+  page.evaluate(
+    (step, what) =>
+      new Promise((done, fail) => {
+        const status = document.getElementById("status");
+        const acts = {
+          lose: async () => (await import(new URL("www/client.js", document.baseURI).href)).loseDevice(),
+          crash: async () => new BroadcastChannel("crash").postMessage("now"),
+        };
+        const observer = new MutationObserver(() => {
+          if (!(Number(/^Step (\d+) of/.exec(status.textContent)?.[1]) >= step)) return;
+          observer.disconnect();
+          acts[what]().then(done, fail);
+        });
+        observer.observe(status, { childList: true, characterData: true, subtree: true });
+      }),
+    step,
+    what,
+  );
 
 /** A whole run of the present settings; gives the digests of its pictures. */
 export async function generate(page) {
