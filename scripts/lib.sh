@@ -106,8 +106,7 @@ need_wasm_tools() {
   hash -r
 }
 
-# Makes pkg/. The module is small because .cargo/config.toml compiles for wasm32 with opt-level "z":
-# the plain command in the README gives the same bytes.
+# Makes pkg/, by the plain command of the README: .cargo/config.toml has the flags for wasm32.
 build_wasm() {
   wasm-pack build --target web --mode no-install >&2 || fail "the wasm module does not build"
 }

@@ -7,8 +7,8 @@ set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # What must hold besides "no test failed". These numbers live here and nowhere else.
-# The page's module; how it is kept small: docs/wasm-size.md.
-MAX_WASM_GZIP_BYTES=120000
+# The page's module: a fuse, not a goal (docs/wasm-size.md).
+MAX_WASM_GZIP_BYTES=300000
 # GPU tests of the native suite on the default adapter, and the chosen ones on SwiftShader; a suite that skips silently
 # tests nothing.
 EXPECTED_GPU_TESTS=204

@@ -51,9 +51,3 @@ pub mod web;
 pub mod weights;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod words;
-
-// A list of free blocks: 3 kB less of the page's module than the standard library's allocator.
-#[cfg(target_arch = "wasm32")]
-#[global_allocator]
-static ALLOCATOR: lol_alloc::LockedAllocator<lol_alloc::FreeListAllocator> =
-    lol_alloc::LockedAllocator::new(lol_alloc::FreeListAllocator::new());

@@ -11,8 +11,6 @@ mod session;
 
 #[cfg(feature = "train")]
 pub(crate) use model::inv_t_rows;
-#[cfg(target_arch = "wasm32")]
-pub(crate) use model::wide;
 pub use model::{Labels, Model};
 pub use request::{Noise, Request};
 pub use run::{Progress, Run, View};

@@ -184,7 +184,7 @@ impl Model {
     pub fn labels(&self, values: Vec<f32>, n: usize) -> Labels {
         match self.inner.unet.class_embedding {
             Some(ClassEmbedding::Identity) => Labels::Vector(values),
-            _ if values.len() == n => Labels::Index(wide(&values)),
+            _ if values.len() == n => Labels::Index(values.into_iter().map(f64::from).collect()),
             _ => Labels::Index(vec![f64::from(values.first().copied().unwrap_or(0.0)); n]),
         }
     }
@@ -335,13 +335,6 @@ impl Model {
         }
         Ok(rows)
     }
-}
-
-/// The same numbers as f64.
-pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
-    let mut out = Vec::with_capacity(values.len());
-    values.iter().for_each(|&value| out.push(f64::from(value)));
-    out
 }
 
 /// The input `inv_t` of fourier models, a row per timestep.

@@ -2,16 +2,15 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 use super::Gpu;
-use super::{GpuError, wgpu};
+use super::GpuError;
 use crate::kernels::Class;
-use crate::lean::has;
 use crate::plan::Limits;
 
 /// How to choose an adapter and what to ask of it.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct GpuOptions {
-    /// Part of the adapter's name (any case), or its index in [`Gpu::list`]. None: the system's
-    /// choice. A browser has one adapter and ignores this.
+    /// Part of the adapter's name (any case), or its index in [`Gpu::list`]. None: the system's choice, as always in a
+    /// browser, which offers only one.
     pub adapter: Option<String>,
     /// Ask only for the limits that every WebGPU device grants, to test what small devices can do.
     pub default_limits: bool,
@@ -26,7 +25,7 @@ pub struct GpuOptions {
 pub struct AdapterSummary {
     /// Name of the adapter; browsers may give only a vendor, or nothing.
     pub name: String,
-    /// Vulkan, Metal, Dx12, or BrowserWebGpu.
+    /// vulkan, metal, dx12, or webgpu.
     pub backend: String,
     /// Driver and its version, as far as known.
     pub driver: String,
@@ -41,10 +40,8 @@ impl Gpu {
     /// All adapters of this machine, in the order that [`GpuOptions::adapter`] counts them.
     pub fn list() -> Vec<AdapterSummary> {
         let instance = wgpu::Instance::default();
-        pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()))
-            .iter()
-            .map(summary)
-            .collect()
+        let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+        adapters.iter().map(|adapter| summary(adapter, Told::by(adapter))).collect()
     }
 }
 
@@ -58,10 +55,9 @@ pub(super) struct Opened {
 }
 
 /// Opens a device.
-#[cfg(not(target_arch = "wasm32"))]
 pub(super) async fn open(options: &GpuOptions) -> Result<Opened, GpuError> {
     let chosen = choose(&wgpu::Instance::default(), options).await?;
-    let adapter = summary(&chosen);
+    let told = Told::by(&chosen);
     let limits = wanted_limits(&chosen.limits(), options.default_limits);
     let plan_limits = plan_limits(&limits);
     let descriptor = wgpu::DeviceDescriptor {
@@ -73,38 +69,18 @@ pub(super) async fn open(options: &GpuOptions) -> Result<Opened, GpuError> {
         memory_hints: wgpu::MemoryHints::MemoryUsage,
         ..Default::default()
     };
-    match chosen.request_device(&descriptor).await {
-        Ok((device, queue)) => Ok(Opened { device, queue, adapter, limits: plan_limits }),
-        Err(e) => Err(GpuError::NoDevice { adapter: adapter.name, reason: e.to_string() }),
-    }
+    let (device, queue) = match chosen.request_device(&descriptor).await {
+        Ok(opened) => opened,
+        Err(e) => return Err(GpuError::NoDevice { adapter: told.name, reason: e.to_string() }),
+    };
+    #[cfg(target_arch = "wasm32")]
+    let told = match super::browser::adapter_name(&device) {
+        Some(name) => Told { name, ..told },
+        None => told,
+    };
+    Ok(Opened { device, queue, adapter: summary(&chosen, told), limits: plan_limits })
 }
 
-/// Opens a device.
-#[cfg(target_arch = "wasm32")]
-pub(super) async fn open(options: &GpuOptions) -> Result<Opened, GpuError> {
-    let none = || GpuError::NoAdapter { wanted: None, available: Vec::new() };
-    let chosen = wgpu::Adapter::request().await.ok_or_else(none)?;
-    let (name, fallback) = chosen.describe();
-    let class = match class_of(&name) {
-        Some(Class::SwiftShader) => Class::SwiftShader,
-        _ if fallback => Class::Software,
-        named => named.unwrap_or(Class::Discrete),
-    };
-    let adapter = AdapterSummary {
-        name,
-        backend: "webgpu".to_owned(),
-        driver: String::new(),
-        class,
-        limits: plan_limits(&chosen.limits()),
-    };
-    let limits = wanted_limits(&chosen.limits(), options.default_limits);
-    match chosen.request_device(&limits).await {
-        Ok((device, queue)) => Ok(Opened { device, queue, adapter, limits: plan_limits(&limits) }),
-        Err(reason) => Err(GpuError::NoDevice { adapter: adapter.name, reason }),
-    }
-}
-
-#[cfg(not(target_arch = "wasm32"))]
 async fn choose(
     instance: &wgpu::Instance,
     options: &GpuOptions,
@@ -135,10 +111,7 @@ async fn choose(
 /// WebGPU's defaults, raised to what the adapter has where a plan can use it.
 fn wanted_limits(adapter: &wgpu::Limits, default_limits: bool) -> wgpu::Limits {
     // An adapter below the defaults is no WebGPU adapter, but natively it can still be used.
-    #[cfg(not(target_arch = "wasm32"))]
     let mut limits = wgpu::Limits::default().or_worse_values_from(adapter);
-    #[cfg(target_arch = "wasm32")]
-    let mut limits = wgpu::Limits::default();
     if !default_limits {
         limits.max_storage_buffer_binding_size = adapter.max_storage_buffer_binding_size;
         limits.max_buffer_size = adapter.max_buffer_size;
@@ -164,36 +137,57 @@ fn plan_limits(limits: &wgpu::Limits) -> Limits {
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
-fn summary(adapter: &wgpu::Adapter) -> AdapterSummary {
-    let info = adapter.get_info();
-    let subgroup = match adapter.features().contains(wgpu::Features::SUBGROUP) {
-        true => info.subgroup_min_size,
-        false => 1,
-    };
+fn summary(adapter: &wgpu::Adapter, told: Told) -> AdapterSummary {
+    let class = classify(&told);
     AdapterSummary {
-        name: info.name.clone(),
-        backend: info.backend.to_str().to_owned(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
-        class: classify(info.device_type, info.backend, &info.name, subgroup),
+        name: told.name,
+        backend: told.backend.to_str().to_owned(),
+        driver: told.driver,
+        class,
         limits: plan_limits(&adapter.limits()),
     }
 }
 
-/// The class of an adapter, from whatever it tells of itself; `subgroup` is the least size of its
-/// subgroups.
-#[cfg(not(target_arch = "wasm32"))]
-fn classify(kind: wgpu::DeviceType, backend: wgpu::Backend, name: &str, subgroup: u32) -> Class {
-    match class_of(name) {
+/// What an adapter tells of itself: all that its class depends on.
+#[derive(Clone, Debug)]
+struct Told {
+    /// Its name; in a browser the vendor, architecture, device and description, as far as the browser tells them.
+    name: String,
+    backend: wgpu::Backend,
+    /// Natively what the driver says. In a browser `Cpu` for its fallback adapter, otherwise `Other`.
+    kind: wgpu::DeviceType,
+    driver: String,
+    /// The least number of invocations in a subgroup; 1 without subgroups.
+    subgroup: u32,
+}
+
+impl Told {
+    fn by(adapter: &wgpu::Adapter) -> Self {
+        let info = adapter.get_info();
+        let subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
+        Self {
+            name: info.name,
+            backend: info.backend,
+            kind: info.device_type,
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            subgroup: if subgroups { info.subgroup_min_size } else { 1 },
+        }
+    }
+}
+
+/// The class of an adapter.
+fn classify(told: &Told) -> Class {
+    use wgpu::{Backend, DeviceType};
+    match class_of(&told.name) {
         Some(Class::SwiftShader) => Class::SwiftShader,
-        named if kind == wgpu::DeviceType::Cpu || named == Some(Class::Software) => {
-            if subgroup < 8 { Class::Software } else { Class::SoftwareSubgroups }
+        named if told.kind == DeviceType::Cpu || named == Some(Class::Software) => {
+            if told.subgroup < 8 { Class::Software } else { Class::SoftwareSubgroups }
         }
         Some(Class::Apple) => Class::Apple,
-        _ if backend == wgpu::Backend::Metal => Class::Apple,
-        _ if kind == wgpu::DeviceType::IntegratedGpu => Class::Integrated,
+        _ if told.backend == Backend::Metal => Class::Apple,
+        _ if told.kind == DeviceType::IntegratedGpu => Class::Integrated,
         // Native drivers say what they are; only browsers leave it to the vendor's name.
-        Some(Class::Integrated) if kind == wgpu::DeviceType::Other => Class::Integrated,
+        Some(Class::Integrated) if told.kind == DeviceType::Other => Class::Integrated,
         _ => Class::Discrete,
     }
 }
@@ -207,7 +201,7 @@ fn class_of(name: &str) -> Option<Class> {
         (&["intel", "adreno", "qualcomm", "mali", "arm", "img"], Class::Integrated),
     ];
     let name = name.to_ascii_lowercase();
-    let named = |(words, _): &&(&[&str], Class)| words.iter().any(|word| has(&name, word));
+    let named = |(words, _): &&(&[&str], Class)| words.iter().any(|word| name.contains(word));
     WORDS.iter().find(named).map(|(_, class)| *class)
 }
 
@@ -216,29 +210,56 @@ mod tests {
     use super::*;
     use wgpu::{Backend, DeviceType};
 
+    /// What a browser tells: words, and whether this is its fallback adapter.
+    fn web(name: &str, fallback: bool) -> Class {
+        let kind = if fallback { DeviceType::Cpu } else { DeviceType::Other };
+        native(kind, Backend::BrowserWebGpu, name, 1)
+    }
+
+    fn native(kind: DeviceType, backend: Backend, name: &str, subgroup: u32) -> Class {
+        let driver = String::new();
+        classify(&Told { name: name.to_owned(), backend, kind, driver, subgroup })
+    }
+
     #[test]
-    fn classes() {
-        let web = |name| classify(DeviceType::Other, Backend::BrowserWebGpu, name, 1);
-        let vulkan = |kind, name| classify(kind, Backend::Vulkan, name, 4);
+    fn native_classes() {
+        let vulkan = |kind, name| native(kind, Backend::Vulkan, name, 4);
         let llvmpipe = "llvmpipe (LLVM 19.1.7, 256 bits)";
-        let wide = classify(DeviceType::Cpu, Backend::Vulkan, llvmpipe, 8);
+        let wide = native(DeviceType::Cpu, Backend::Vulkan, llvmpipe, 8);
         assert_eq!(wide, Class::SoftwareSubgroups);
         assert_eq!(vulkan(DeviceType::Cpu, llvmpipe), Class::Software);
-        assert_eq!(classify(DeviceType::Cpu, Backend::BrowserWebGpu, "", 1), Class::Software);
         assert_eq!(vulkan(DeviceType::Other, "SwiftShader Device (LLVM 16)"), Class::SwiftShader);
         assert_eq!(vulkan(DeviceType::Cpu, "SwiftShader Device (Subzero)"), Class::SwiftShader);
         assert_eq!(vulkan(DeviceType::DiscreteGpu, "NVIDIA H200"), Class::Discrete);
         assert_eq!(vulkan(DeviceType::DiscreteGpu, "Intel(R) Arc(TM) A770"), Class::Discrete);
         assert_eq!(vulkan(DeviceType::IntegratedGpu, "Intel(R) Iris(R) Xe"), Class::Integrated);
+        let warp = "Microsoft Basic Render Driver";
+        assert_eq!(native(DeviceType::Cpu, Backend::Dx12, warp, 4), Class::Software);
+        let metal = |kind, name| native(kind, Backend::Metal, name, 32);
+        assert_eq!(metal(DeviceType::IntegratedGpu, "Apple M2"), Class::Apple);
+        assert_eq!(metal(DeviceType::Other, ""), Class::Apple);
+    }
+
+    // The words are what browsers have been seen to tell: Chrome a vendor and an architecture, Safari and Firefox a vendor
+    // at most.
+    #[test]
+    fn classes_in_a_browser() {
         assert_eq!(
-            classify(DeviceType::IntegratedGpu, Backend::Metal, "Apple M2", 32),
-            Class::Apple
+            web("google swiftshader SwiftShader Device (Subzero)", true),
+            Class::SwiftShader
         );
-        assert_eq!(web("google swiftshader"), Class::SwiftShader);
-        assert_eq!(web("apple metal-3"), Class::Apple);
-        assert_eq!(web("intel gen-12lp"), Class::Integrated);
-        assert_eq!(web("nvidia ada"), Class::Discrete);
-        assert_eq!(web(""), Class::Discrete);
+        assert_eq!(web("google swiftshader", false), Class::SwiftShader);
+        assert_eq!(web("", true), Class::Software);
+        assert_eq!(web("mesa llvmpipe (LLVM 19.1.7, 256 bits)", false), Class::Software);
+        assert_eq!(web("microsoft warp", true), Class::Software);
+        assert_eq!(web("apple metal-3", false), Class::Apple);
+        assert_eq!(web("apple", false), Class::Apple);
+        assert_eq!(web("intel gen-12lp", false), Class::Integrated);
+        assert_eq!(web("qualcomm adreno-7xx", false), Class::Integrated);
+        assert_eq!(web("arm valhall", false), Class::Integrated);
+        assert_eq!(web("nvidia ada", false), Class::Discrete);
+        assert_eq!(web("amd rdna-3", false), Class::Discrete);
+        assert_eq!(web("", false), Class::Discrete);
     }
 
     #[test]

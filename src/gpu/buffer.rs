@@ -1,6 +1,5 @@
 //! Buffers that give their memory back at once.
 
-use super::wgpu;
 use std::ops::Deref;
 
 /// A buffer whose memory is freed when this is dropped (and the GPU is done with it). A browser

@@ -1,17 +1,12 @@
 //! A device whose errors are values.
 
 use super::adapter::{Opened, open};
-use super::backend::ErrorScope;
 use super::pipelines::PipelineCache;
-use super::{AdapterSummary, GpuError, GpuOptions, wgpu};
+use super::{AdapterSummary, GpuError, GpuOptions};
 use crate::kernels::Class;
 use crate::plan::Limits;
 use futures_channel::oneshot;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-
-/// A future that many wait for in many places: its code is not repeated in theirs.
-pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, GpuError>> + 'a>>;
 
 /// A device, its queue and its compiled pipelines. Clones share all of it.
 #[derive(Clone)]
@@ -127,41 +122,46 @@ impl Gpu {
     }
 }
 
-/// wgpu panics on an error that nobody caught: these handlers come before any other use.
+/// wgpu panics on an error that nobody caught, so these handlers come before any other use of the device.
 fn watch(device: &wgpu::Device, health: &Arc<Mutex<Health>>) {
     let state = Arc::clone(health);
     let report = move |error| {
         lock(&state).error.get_or_insert(error);
     };
-    let state = Arc::clone(health);
-    let lose = move |reason: &str| lock(&state).lose(reason);
     #[cfg(target_arch = "wasm32")]
-    {
-        device.on_uncaptured_error(report);
-        device.on_lost(lose);
-    }
+    super::browser::on_uncaptured_error(device, report);
     #[cfg(not(target_arch = "wasm32"))]
-    {
-        device.on_uncaptured_error(Arc::new(move |error| {
-            report(GpuError::from_wgpu(error, "a GPU command"));
-        }));
-        device.set_device_lost_callback(move |reason, message| {
-            lose(match (reason, message.is_empty()) {
-                (wgpu::DeviceLostReason::Destroyed, _) => "destroyed",
-                (_, true) => "unknown reason",
-                (_, false) => &message,
-            });
+    device.on_uncaptured_error(Arc::new(move |error| {
+        report(GpuError::from_wgpu(error, "a GPU command"));
+    }));
+    let state = Arc::clone(health);
+    device.set_device_lost_callback(move |reason, message| {
+        lock(&state).lose(match (reason, message.is_empty()) {
+            (wgpu::DeviceLostReason::Destroyed, _) => "destroyed",
+            (_, true) => "unknown reason",
+            (_, false) => &message,
         });
-    }
+    });
 }
 
-/// Makes objects inside error scopes; `what` is named if memory runs out.
+/// Makes objects inside error scopes; `what` is named if memory runs out. There is no scope for internal errors, on which
+/// wgpu panics in a browser; they reach [`Gpu::check`] as uncaptured errors.
 pub(super) async fn created<T>(
     gpu: &Gpu,
     what: &str,
     make: impl FnOnce(&wgpu::Device) -> T,
 ) -> Result<T, GpuError> {
-    let scope = ErrorScope::open(gpu)?;
-    let made = make(&gpu.inner.device);
-    scope.close(what).await.map(|()| made)
+    gpu.check()?;
+    let device = &gpu.inner.device;
+    let invalid = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let made = make(device);
+    // Both are popped before anything is awaited: another task may open its own scopes meanwhile.
+    let (memory, invalid) = (memory.pop(), invalid.pop());
+    let (memory, invalid) = (memory.await, invalid.await);
+    if let Some(error) = memory.or(invalid) {
+        return Err(GpuError::from_wgpu(error, what));
+    }
+    gpu.check()?;
+    Ok(made)
 }

@@ -40,6 +40,12 @@ pub enum GpuError {
         /// The driver's words, with the label of the object.
         message: String,
     },
+    /// The driver failed at a call that was valid.
+    #[error("the graphics driver failed: {message}")]
+    Internal {
+        /// The driver's words.
+        message: String,
+    },
     /// A plan needs more than the device grants. Found before anything is allocated.
     #[error("{what} needs {need} but this device grants {have}")]
     TooLarge {
@@ -66,20 +72,19 @@ fn wanted_text(wanted: &Option<String>) -> String {
 }
 
 fn available_text(available: &[String]) -> String {
-    if available.is_empty() { "none".into() } else { crate::lean::join(available, ", ") }
+    if available.is_empty() { "none".into() } else { available.join(", ") }
 }
 
 impl GpuError {
     /// From what an error scope or the uncaptured-error handler caught; `what` says what was being
     /// done, for out-of-memory errors, which carry no text of their own.
-    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn from_wgpu(error: wgpu::Error, what: &str) -> Self {
         match error {
             wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory { what: what.to_owned() },
-            wgpu::Error::Validation { description, .. }
-            | wgpu::Error::Internal { description, .. } => {
+            wgpu::Error::Validation { description, .. } => {
                 Self::Validation { message: description }
             }
+            wgpu::Error::Internal { description, .. } => Self::Internal { message: description },
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::buffer::{Buffer, STAGING};
 use super::context::created;
+use super::pipelines::Pipeline;
 use super::transfer::{Ticket, start_map};
-use super::{Gpu, GpuError, wgpu};
+use super::{Gpu, GpuError};
 use crate::plan::{Body, Plan, Slice};
 use std::cell::Cell;
 use std::ops::Range;
@@ -16,7 +17,7 @@ pub struct Executor {
     /// Bound by every launch; here to be freed with the rest.
     pub(super) _uniforms: Buffer,
     /// Distinct pipelines of the plan.
-    pub(super) pipelines: Vec<wgpu::ComputePipeline>,
+    pub(super) pipelines: Vec<Pipeline>,
     pub(super) launches: Vec<Launch>,
     pub(super) bytes: u64,
     /// Bytes uploaded that the driver may still hold a copy of.
@@ -85,7 +86,7 @@ impl Executor {
                 let launch = &self.launches[body.at(position)];
                 if bound != launch.pipeline {
                     bound = launch.pipeline;
-                    pass.set_pipeline(&self.pipelines[bound]);
+                    pass.set_pipeline(&self.pipelines[bound].pipeline);
                 }
                 launch.record(&mut pass);
             }
@@ -173,10 +174,9 @@ impl Executor {
     }
 
     /// The objects of dispatch `index`, recorded into `pass`.
-    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn record(&self, index: usize, pass: &mut wgpu::ComputePass<'_>) {
         if let Some(launch) = self.launches.get(index) {
-            pass.set_pipeline(&self.pipelines[launch.pipeline]);
+            pass.set_pipeline(&self.pipelines[launch.pipeline].pipeline);
             launch.record(pass);
         }
     }

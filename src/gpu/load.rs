@@ -1,16 +1,14 @@
 //! From a plan to an executor: every buffer, pipeline and bind group, made once.
 
-use super::backend::bind_group;
 use super::buffer::{Buffer, STORAGE, UNIFORM};
 use super::context::created;
 use super::executor::{Executor, Launch};
 use super::fits::{ALIGN, plan_fits};
-use super::pipelines::Pipeline;
 use super::{Gpu, GpuError};
 use crate::kernels::{Param, Shader};
-use crate::lean::join;
-use crate::plan::{self, PackedWeight, Plan, Role};
+use crate::plan::{self, Binding, Dispatch, PackedWeight, Plan, Role};
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// How far loading has come.
@@ -18,16 +16,16 @@ use std::ops::Range;
 pub enum Loading {
     /// Shader variants compiled.
     Pipelines {
-        /// So many are ready,
+        /// Pipelines compiled so far.
         done: usize,
-        /// of so many.
+        /// Pipelines in total.
         of: usize,
     },
     /// Bytes of packed weights uploaded.
     Weights {
-        /// So many are on the GPU,
+        /// Bytes on the GPU so far.
         done: u64,
-        /// of so many.
+        /// Bytes in total.
         of: u64,
     },
 }
@@ -90,7 +88,7 @@ impl Executor {
         for weight in &executor.plan.weights {
             let values = weights(weight)?;
             if values.len() as u64 * 4 != weight.slice.bytes {
-                let (names, got) = (join(&weight.names, " + "), values.len());
+                let (names, got) = (weight.names.join(" + "), values.len());
                 let what = format!("{got} values of {names} for {} bytes", weight.slice.bytes);
                 return Err(GpuError::Plan { what }.into());
             }
@@ -118,33 +116,29 @@ impl Executor {
         let buffers = allocate_buffers(gpu, &plan, kept, &what).await?;
         let uniforms = created(gpu, &what, |device| {
             Buffer::new(device, "params", params.len() as u64 * 4, UNIFORM)
-        });
-        let uniforms = uniforms.await?;
+        })
+        .await?;
         gpu.inner.queue.write_buffer(&uniforms, 0, bytemuck::cast_slice(&params));
 
         let (shaders, shader_of) = distinct_shaders(&plan);
         let of = shaders.len();
-        let (mut pipelines, mut layouts) = (Vec::new(), Vec::new());
+        let mut pipelines = Vec::with_capacity(of);
         for shader in shaders {
-            let Pipeline { pipeline, layout } = gpu.pipeline(shader).await?;
-            pipelines.push(pipeline);
-            layouts.push(layout);
+            pipelines.push(gpu.pipeline(shader).await?);
             progress(Loading::Pipelines { done: pipelines.len(), of });
         }
 
         let launches = created(gpu, "bind groups", |device| {
-            let mut launches = Vec::with_capacity(plan.dispatches.len());
-            for (i, dispatch) in plan.dispatches.iter().enumerate() {
-                let bound = dispatch
-                    .bindings
-                    .iter()
-                    .map(|b| (&*buffers[b.slice.buffer.0 as usize], b.slice.offset, b.slice.bytes));
-                let params = (&*uniforms, blocks[i].start, blocks[i].end - blocks[i].start);
-                let layout = &layouts[shader_of[i]];
-                let group = bind_group(device, &dispatch.label, layout, params, bound);
-                launches.push(Launch { pipeline: shader_of[i], group, grid: dispatch.grid });
-            }
-            launches
+            let launch = |((dispatch, block), pipeline): ((&Dispatch, &Range<u64>), usize)| {
+                let params = (&*uniforms, block.start, block.end - block.start);
+                let storage = dispatch.bindings.iter().map(|Binding { slice, .. }| {
+                    (&*buffers[slice.buffer.0 as usize], slice.offset, slice.bytes)
+                });
+                let group =
+                    pipelines[pipeline].bind_group(device, &dispatch.label, params, storage);
+                Launch { pipeline, group, grid: dispatch.grid }
+            };
+            plan.dispatches.iter().zip(&blocks).zip(shader_of).map(launch).collect()
         })
         .await?;
         Ok(Self {
@@ -184,8 +178,9 @@ async fn allocate_buffers(
                     encoder.clear_buffer(buffer, 0, None);
                 }
                 gpu.submit(encoder.finish())
-            });
-            gpu.wait(ticket.await??).await?;
+            })
+            .await??;
+            gpu.wait(ticket).await?;
             (touched, portion) = (buffers.len(), 0);
         }
     }
@@ -193,16 +188,15 @@ async fn allocate_buffers(
 }
 
 /// The shader variants of a plan in order of first use, and which one each dispatch runs.
-fn distinct_shaders(plan: &Plan) -> (Vec<&Shader>, Vec<usize>) {
-    let mut shaders: Vec<&Shader> = Vec::new();
-    let mut shader_of = Vec::with_capacity(plan.dispatches.len());
-    for dispatch in &plan.dispatches {
-        let known = shaders.iter().position(|s| *s == &dispatch.shader);
-        shader_of.push(known.unwrap_or(shaders.len()));
-        if known.is_none() {
+fn distinct_shaders<'p>(plan: &'p Plan) -> (Vec<&'p Shader>, Vec<usize>) {
+    let (mut shaders, mut places) = (Vec::new(), HashMap::new());
+    let place = |dispatch: &'p Dispatch| {
+        *places.entry(&dispatch.shader).or_insert_with(|| {
             shaders.push(&dispatch.shader);
-        }
-    }
+            shaders.len() - 1
+        })
+    };
+    let shader_of = plan.dispatches.iter().map(place).collect();
     (shaders, shader_of)
 }
 

@@ -1,10 +1,10 @@
 //! Compiled shaders, one per variant, with layouts made from [`Shader::bindings`] rather than from
 //! what the compiler kept: a binding the compiler found unused stays bindable.
 
-use super::backend::compile;
 use super::context::{created, lock};
-use super::{Gpu, GpuError, wgpu};
-use crate::kernels::Shader;
+use super::{Gpu, GpuError};
+use crate::kernels::{Access, Shader, wgsl};
+use std::collections::HashMap;
 
 /// A compiled shader variant.
 #[derive(Clone)]
@@ -13,36 +13,104 @@ pub(super) struct Pipeline {
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
-/// What a device has compiled so far. A plan uses a few dozen variants at most, so they are searched
-/// one by one.
+/// What a device has compiled so far.
 #[derive(Default)]
 pub(super) struct PipelineCache {
-    pipelines: Vec<(Shader, Pipeline)>,
+    pipelines: HashMap<Shader, Pipeline>,
 }
+
+/// A part of a buffer, as a binding: buffer, offset and bytes.
+pub(super) type Part<'a> = (&'a wgpu::Buffer, u64, u64);
 
 impl Gpu {
     /// The pipeline of `shader`, compiled on first use. In a browser this yields to the event loop
     /// while the driver compiles.
     pub(super) async fn pipeline(&self, shader: &Shader) -> Result<Pipeline, GpuError> {
-        let known = |cache: &PipelineCache| {
-            cache.pipelines.iter().find(|(s, _)| s == shader).map(|(_, p)| p.clone())
-        };
-        if let Some(pipeline) = known(&lock(&self.inner.pipelines)) {
+        let known = lock(&self.inner.pipelines).pipelines.get(shader).cloned();
+        if let Some(pipeline) = known {
             return Ok(pipeline);
         }
-        let pipeline = self.compile(shader).await?;
-        lock(&self.inner.pipelines).pipelines.push((shader.clone(), pipeline.clone()));
+        let source = shader.source()?;
+        let legend = wgsl::legend(&source);
+        let made = created(self, shader.name, |device| Pipeline::new(device, shader, source));
+        let pipeline = made.await.map_err(|error| match error {
+            GpuError::Validation { message } => GpuError::Validation {
+                message: format!("shader {}: {message} [{legend}]", shader.name),
+            },
+            other => other,
+        })?;
+        lock(&self.inner.pipelines).pipelines.insert(shader.clone(), pipeline.clone());
         Ok(pipeline)
     }
+}
 
-    async fn compile(&self, shader: &Shader) -> Result<Pipeline, GpuError> {
-        let source = shader.source()?;
-        let made = created(self, shader.name, |device| compile(device, shader, source)).await;
-        made.map_err(|error| match error {
-            GpuError::Validation { message } => {
-                GpuError::Validation { message: format!("shader {}: {message}", shader.name) }
-            }
-            other => other,
+impl Pipeline {
+    /// Compiles a shader; errors go to the scope that is open.
+    fn new(device: &wgpu::Device, shader: &Shader, source: String) -> Self {
+        let label = Some(shader.name);
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label,
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        });
+        let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform)];
+        for (access, binding) in shader.bindings.iter().zip(1..) {
+            let read_only = *access == Access::Read;
+            entries.push(entry(binding, wgpu::BufferBindingType::Storage { read_only }));
+        }
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label,
+            entries: &entries,
+        });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                // Kernels write workgroup memory before they read it.
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        Self { pipeline, layout }
+    }
+
+    /// A bind group of the parameters and of the storage bindings, in order.
+    pub(super) fn bind_group<'a>(
+        &self,
+        device: &wgpu::Device,
+        label: &str,
+        params: Part<'a>,
+        storage: impl Iterator<Item = Part<'a>>,
+    ) -> wgpu::BindGroup {
+        let parts = std::iter::once(params).chain(storage);
+        let entries: Vec<_> = parts
+            .zip(0..)
+            .map(|((buffer, offset, bytes), binding)| {
+                let size = wgpu::BufferSize::new(bytes);
+                let part = wgpu::BufferBinding { buffer, offset, size };
+                wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::Buffer(part) }
+            })
+            .collect();
+        device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(label),
+            layout: &self.layout,
+            entries: &entries,
         })
+    }
+}
+
+fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        count: None,
     }
 }

@@ -73,7 +73,7 @@ async fn stamp(executor: &Executor, range: Range<usize>) -> Result<Vec<f64>, Gpu
     let gpu = executor.gpu();
     let count = range.len() as u32 * 2;
     let bytes = u64::from(count) * 8;
-    let made = created(gpu, "timestamps", |device| {
+    let (set, resolved, read_back) = created(gpu, "timestamps", |device| {
         let set = device.create_query_set(&wgpu::QuerySetDescriptor {
             label: Some("timestamps"),
             ty: wgpu::QueryType::Timestamp,
@@ -82,8 +82,8 @@ async fn stamp(executor: &Executor, range: Range<usize>) -> Result<Vec<f64>, Gpu
         let stamps = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
         let resolved = Buffer::new(device, "timestamps", bytes, stamps);
         (set, resolved, Buffer::new(device, "timestamps", bytes, STAGING))
-    });
-    let (set, resolved, read_back) = made.await?;
+    })
+    .await?;
     let mut encoder = gpu.inner.device.create_command_encoder(&Default::default());
     for (dispatch, query) in range.zip((0..).step_by(2)) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {

@@ -1,6 +1,5 @@
 //! One call on fresh buffers, without a plan: how the kernel tests and small probes run a kernel.
 
-use super::backend::bind_group;
 use super::buffer::{Buffer, STAGING, STORAGE, UNIFORM};
 use super::context::created;
 use super::transfer::start_map;
@@ -38,7 +37,7 @@ pub async fn run(
     }
     let pipeline = gpu.pipeline(&call.shader).await?;
     let label = call.shader.name;
-    let buffers = created(gpu, label, |device| {
+    let (params, buffers) = created(gpu, label, |device| {
         let bytes = |words: usize| words as u64 * 4;
         let pair = |words: &Vec<u32>| {
             let whole = bytes(words.len() + 2 * GUARD_WORDS);
@@ -47,8 +46,8 @@ pub async fn run(
         let params = bytes(call.params.len().next_multiple_of(4).max(4));
         let params = Buffer::new(device, label, params, UNIFORM);
         (params, data.iter().map(pair).collect::<Vec<_>>())
-    });
-    let (params, buffers) = buffers.await?;
+    })
+    .await?;
     let queue = &gpu.inner.queue;
     let words: Vec<u32> = call.params.iter().map(Param::word).collect();
     queue.write_buffer(&params, 0, bytemuck::cast_slice(&words));
@@ -60,8 +59,7 @@ pub async fn run(
     created(gpu, label, |device| {
         let bound = buffers.iter().zip(data);
         let bound = bound.map(|((b, _), d)| (&**b, GUARD_WORDS as u64 * 4, d.len() as u64 * 4));
-        let group =
-            bind_group(device, label, &pipeline.layout, (&*params, 0, params.size()), bound);
+        let group = pipeline.bind_group(device, label, (&*params, 0, params.size()), bound);
         let mut encoder = device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         pass.set_pipeline(&pipeline.pipeline);

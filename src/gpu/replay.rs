@@ -7,6 +7,7 @@ use super::pacer::Pacer;
 use super::transfer::Ticket;
 use super::{Gpu, GpuError};
 use crate::plan::Body;
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// Submissions in flight: one runs while the next is queued. More would only delay a stop.
@@ -20,7 +21,7 @@ pub struct Replay {
     end: usize,
     finished: usize,
     /// The oldest first.
-    in_flight: Vec<InFlight>,
+    in_flight: VecDeque<InFlight>,
     last_done_ms: f64,
 }
 
@@ -54,7 +55,7 @@ impl Replay {
             return Err(GpuError::Plan { what: "a pacer for another loop body".into() });
         }
         let end = body.len() * times;
-        let in_flight = Vec::with_capacity(IN_FLIGHT);
+        let in_flight = VecDeque::with_capacity(IN_FLIGHT);
         Ok(Self { pacer, body, position: 0, end, finished: 0, in_flight, last_done_ms: 0.0 })
     }
 
@@ -78,7 +79,7 @@ impl Replay {
         let positions = self.position..stop;
         let submitted_ms = now_ms();
         let ticket = executor.submit_span(&self.body, positions.clone())?;
-        self.in_flight.push(InFlight { ticket, positions, submitted_ms });
+        self.in_flight.push_back(InFlight { ticket, positions, submitted_ms });
         self.position = stop;
         Ok(Some(self.progress()))
     }
@@ -106,10 +107,7 @@ impl Replay {
 
     /// Waits for the oldest submission and learns how long it ran.
     async fn retire(&mut self, gpu: &Gpu) -> Result<(), GpuError> {
-        if self.in_flight.is_empty() {
-            return Ok(());
-        }
-        let oldest = self.in_flight.remove(0);
+        let Some(oldest) = self.in_flight.pop_front() else { return Ok(()) };
         gpu.wait(oldest.ticket).await?;
         // It began when it was submitted, or when the one before it was done.
         let (done, began) = (now_ms(), oldest.submitted_ms.max(self.last_done_ms));

@@ -3,19 +3,18 @@
 use super::buffer::{Buffer, STAGING};
 use super::context::created;
 use super::executor::Executor;
-use super::transfer::{Mapping, start_map};
-#[cfg(not(target_arch = "wasm32"))]
-use super::transfer::{copy_mapped, failed_read_back};
+use super::transfer::{Mapping, copy_mapped, failed_read_back, start_map};
 use super::{Gpu, GpuError};
 use crate::plan::Slice;
+use std::collections::VecDeque;
 
 /// Staging buffers for previews. What was started first arrives first.
 pub struct ReadRing {
     gpu: Gpu,
     bytes: u64,
     free: Vec<Buffer>,
-    /// The oldest first; there are few.
-    busy: Vec<Pending>,
+    /// The oldest first.
+    busy: VecDeque<Pending>,
 }
 
 struct Pending {
@@ -32,11 +31,10 @@ impl ReadRing {
     /// [`GpuError::OutOfMemory`]; see [`Gpu::check`].
     pub async fn new(gpu: &Gpu, bytes: u64, slots: usize) -> Result<Self, GpuError> {
         let free = created(gpu, "staging buffers", |device| {
-            let mut free = Vec::with_capacity(slots);
-            (0..slots).for_each(|_| free.push(Buffer::new(device, "read-back", bytes, STAGING)));
-            free
-        });
-        Ok(Self { gpu: gpu.clone(), bytes, free: free.await?, busy: Vec::new() })
+            (0..slots).map(|_| Buffer::new(device, "read-back", bytes, STAGING)).collect()
+        })
+        .await?;
+        Ok(Self { gpu: gpu.clone(), bytes, free, busy: VecDeque::new() })
     }
 
     /// Starts to read `slice` as it is after everything submitted so far; `tag` comes back with the
@@ -56,7 +54,7 @@ impl ReadRing {
         let Some(buffer) = self.free.pop() else { return Ok(false) };
         executor.copy_out(slice, &buffer)?;
         let mapping = start_map(&buffer, slice.bytes);
-        self.busy.push(Pending { tag, bytes: slice.bytes, buffer, mapping });
+        self.busy.push_back(Pending { tag, bytes: slice.bytes, buffer, mapping });
         Ok(true)
     }
 
@@ -64,15 +62,14 @@ impl ReadRing {
     ///
     /// # Errors
     /// See [`Gpu::check`]; a failed map is an error.
-    #[cfg(not(target_arch = "wasm32"))]
     pub fn take(&mut self) -> Result<Option<(usize, Vec<u8>)>, GpuError> {
-        let Some(oldest) = self.busy.first_mut() else { return Ok(None) };
+        let Some(oldest) = self.busy.front_mut() else { return Ok(None) };
         self.gpu.poll(wgpu::PollType::Poll);
         self.gpu.check()?;
         match oldest.mapping.try_recv() {
             Ok(None) => Ok(None),
             Ok(Some(Ok(()))) => {
-                let done = self.busy.remove(0);
+                let Some(done) = self.busy.pop_front() else { return Ok(None) };
                 let data = copy_mapped(&done.buffer, done.bytes)?;
                 self.free.push(done.buffer);
                 Ok(Some((done.tag, data)))
@@ -86,10 +83,8 @@ impl ReadRing {
     /// # Errors
     /// See [`Gpu::check`]; a failed map is an error.
     pub async fn wait(&mut self) -> Result<Option<(usize, Vec<u8>)>, GpuError> {
-        if self.busy.is_empty() {
-            return Ok(None);
-        }
-        let Pending { tag, bytes, buffer, mapping } = self.busy.remove(0);
+        let Some(oldest) = self.busy.pop_front() else { return Ok(None) };
+        let Pending { tag, bytes, buffer, mapping } = oldest;
         let data = self.gpu.take_mapped(&buffer, bytes, mapping).await?;
         self.free.push(buffer);
         Ok(Some((tag, data)))

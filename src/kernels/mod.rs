@@ -22,8 +22,6 @@ pub mod sampler_step;
 pub mod scale_items;
 pub mod select;
 pub mod sources;
-#[cfg(test)]
-mod squeeze;
 pub mod threshold;
 #[cfg(feature = "train")]
 pub mod train;
@@ -43,7 +41,7 @@ pub enum Access {
 }
 
 /// One variant of one shader file: enough to compile a pipeline.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Shader {
     /// Path under `shaders/` without extension, as `nn/conv2d_direct`.
     pub name: &'static str,

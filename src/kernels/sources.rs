@@ -2,9 +2,14 @@
 
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
-/// Text of `shaders/<name>.wgsl`, comments removed.
+/// The text of `shaders/<name>.wgsl`.
 pub(super) fn find(name: &str) -> Option<&'static str> {
-    SOURCES.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
+    entry(name).map(|(_, text)| text)
+}
+
+/// The name and the text of `shaders/<name>.wgsl`.
+pub(super) fn entry(name: &str) -> Option<(&'static str, &'static str)> {
+    SOURCES.iter().find(|(n, _)| *n == name).copied()
 }
 
 /// Names of all shader files, without the extension.

@@ -1,7 +1,10 @@
-//! What JavaScript sees: three classes and a function, wrapped by `www/client.js`.
+//! What JavaScript sees: three classes and two functions, wrapped by `www/client.js`.
 //!
-//! Structured values cross as JSON text (a few hundred bytes a step), pixels and tensors as typed
-//! arrays. Errors are JavaScript `Error`s with a `code`.
+//! Structured values cross as JSON text (a few hundred bytes a step), pixels and tensors as typed arrays. Errors are
+//! JavaScript `Error`s with a `code`, panics too.
+//!
+//! While the promise of a method is pending, the object is borrowed. Other methods may be called meanwhile; `free()` then
+//! throws, and what it frees goes with the last promise.
 
 mod json;
 
@@ -12,30 +15,36 @@ use crate::generate::{self, View};
 use crate::gpu::GpuOptions;
 use crate::shape::Shape;
 use crate::{diffusion, picture};
-use js_sys::{Float32Array, Function, Promise, Reflect, Uint8Array};
-use std::pin::Pin;
-use std::rc::Rc;
+use js_sys::{Function, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
-/// A JavaScript `Error` with `code`.
-fn throw(error: Error) -> JsValue {
-    let thrown = js_sys::Error::new(&error.to_string());
+/// An `Error` with a `code`.
+fn js_error(message: &str, code: &str) -> JsValue {
+    let error = js_sys::Error::new(message);
     // Setting a property of a fresh object cannot fail.
-    let _ = Reflect::set(&thrown, &"code".into(), &error.code().into());
-    thrown.into()
+    let _ = Reflect::set(&error, &"code".into(), &code.into());
+    error.into()
+}
+
+impl From<Error> for JsValue {
+    fn from(error: Error) -> Self {
+        js_error(&error.to_string(), error.code())
+    }
 }
 
 fn bad_request(what: &str) -> Error {
     Error::Request(what.to_owned())
 }
 
-/// What an exported function promises. Not `async fn`: each of those would bring its own copy of the
-/// machinery around it.
-type Answer = Pin<Box<dyn Future<Output = Result<JsValue, Error>>>>;
-
-fn promise(answer: Answer) -> Promise {
-    future_to_promise(async { answer.await.map_err(throw) })
+/// Runs when the module is loaded. A panic is thrown as an error with its text and the code `internal`, where the bare trap
+/// would only say `unreachable`. The module must not be used afterwards.
+#[wasm_bindgen(start)]
+fn start() {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.to_string();
+        web_sys::console::error_1(&text.as_str().into());
+        wasm_bindgen::throw_val(js_error(&text, "internal"));
+    }));
 }
 
 /// x_T of `count` images from number `first` on, as the picture shows it: RGBA8,
@@ -64,19 +73,16 @@ pub struct Gpu(crate::gpu::Gpu);
 
 #[wasm_bindgen]
 impl Gpu {
-    /// Asks the browser for a GPU. `options` is JSON: `{"defaultLimits": bool}` or empty. Promises a
-    /// [`Gpu`].
+    /// Asks the browser for a GPU. `options` is JSON: `{"defaultLimits": bool}` or empty.
     ///
     /// # Errors
     /// `no-adapter`.
-    pub fn request(options: String) -> Promise {
-        promise(Box::pin(async move {
-            let options = json::parse(&options)?;
-            let default_limits = options.get("defaultLimits").and_then(|v| v.as_bool());
-            let default_limits = default_limits.unwrap_or(false);
-            let options = GpuOptions { default_limits, ..GpuOptions::default() };
-            Ok(Gpu(crate::gpu::Gpu::request(&options).await?).into())
-        }))
+    pub async fn request(options: String) -> Result<Gpu, Error> {
+        let options = json::parse(&options)?;
+        let default_limits = options.get("defaultLimits").and_then(|v| v.as_bool());
+        let default_limits = default_limits.unwrap_or(false);
+        let options = GpuOptions { default_limits, ..GpuOptions::default() };
+        Ok(Self(crate::gpu::Gpu::request(&options).await?))
     }
 
     /// JSON: name, backend, class, limits.
@@ -86,9 +92,8 @@ impl Gpu {
     }
 
     /// Resolves with the reason when the device is lost.
-    pub fn lost(&self) -> Promise {
-        let lost = self.0.lost();
-        promise(Box::pin(async { Ok(lost.await.into()) }))
+    pub async fn lost(&self) -> String {
+        self.0.lost().await
     }
 
     /// Gives the device up, as a driver reset would.
@@ -104,123 +109,99 @@ pub struct Model(generate::Model);
 #[wasm_bindgen]
 impl Model {
     /// Reads a model folder given as paths and contents, and prepares a first run: buffers, weights,
-    /// shaders. `progress(done, total)` counts compiled shaders. Promises a [`Model`].
+    /// shaders. `progress(done, total)` counts compiled shaders.
     ///
     /// # Errors
     /// `bad-file`, `bad-config`, `unsupported`, `too-large`, `device-lost`, `out-of-memory`.
-    pub fn load(
+    pub async fn load(
         gpu: &Gpu,
         paths: Vec<String>,
         contents: Vec<Uint8Array>,
         progress: Function,
-    ) -> Promise {
-        let gpu = gpu.0.clone();
-        promise(Box::pin(async move {
-            let mut files = Vec::with_capacity(paths.len());
-            for (path, bytes) in paths.into_iter().zip(&contents) {
-                files.push((path, bytes.to_vec()));
-            }
-            // The copies in JavaScript's memory are not needed any more.
-            drop(contents);
-            let model = generate::Model::load(&gpu, Checkpoint::from_memory(files)?)?;
-            let report = |done: usize, total: usize| {
-                // A page that throws in its progress handler does not stop the loading.
-                let (done, total) = ((done as u32).into(), (total as u32).into());
-                let _ = progress.call2(&JsValue::NULL, &done, &total);
-            };
-            // What the page asks for first; a model that takes other settings only is prepared once it is asked for those.
-            let steps = model.scheduler().num_train_timesteps.min(50);
-            let sampler = Some(SchedulerKind::Ddim);
-            let first = generate::Request { sampler, steps, ..Default::default() };
-            match model.prepare(&first, &report).await {
-                Err(Error::Request(_) | Error::Diffusion(_)) | Ok(()) => Ok(Model(model).into()),
-                Err(error) => Err(error),
-            }
-        }))
+    ) -> Result<Model, Error> {
+        let files = paths.into_iter().zip(contents).map(|(path, bytes)| (path, bytes.to_vec()));
+        let model = generate::Model::load(&gpu.0, Checkpoint::from_memory(files.collect())?)?;
+        let report = |done: usize, total: usize| {
+            // A page that throws in its progress handler does not stop the loading.
+            let _ = progress.call2(&JsValue::NULL, &done.into(), &total.into());
+        };
+        // What the page asks for first; a model that takes other settings only is prepared once it is asked for those.
+        let steps = model.scheduler().num_train_timesteps.min(50);
+        let sampler = Some(SchedulerKind::Ddim);
+        let first = generate::Request { sampler, steps, ..Default::default() };
+        match model.prepare(&first, &report).await {
+            Err(Error::Request(_) | Error::Diffusion(_)) | Ok(()) => Ok(Self(model)),
+            Err(error) => Err(error),
+        }
     }
 
     /// JSON: parameters, channels, size, classes, scheduler, cost.
     #[wasm_bindgen(getter)]
-    pub fn info(&self) -> Result<String, JsValue> {
-        json::model(&self.0).map_err(throw)
+    pub fn info(&self) -> Result<String, Error> {
+        json::model(&self.0)
     }
 
-    /// One evaluation of the network; `sample` is NCHW. Promises a `Float32Array`.
+    /// One evaluation of the network; `sample` is NCHW, and so is the result.
     ///
     /// # Errors
     /// `bad-request`, `device-lost`, …
-    pub fn predict(
+    pub async fn predict(
         &self,
         sample: Vec<f32>,
         timesteps: Vec<f32>,
         labels: Option<Vec<f32>>,
         height: usize,
         width: usize,
-    ) -> Promise {
-        let model = self.0.clone();
-        promise(Box::pin(async move {
-            let c = model.config().in_channels;
-            let n = sample.len().checked_div(c * height * width).unwrap_or(0);
-            let timesteps = generate::wide(&timesteps);
-            let labels = labels.map(|values| model.labels(values, n));
-            let shape = [n, c, height, width];
-            let output = model.predict(&sample, shape, &timesteps, labels.as_ref()).await?;
-            Ok(Float32Array::from(&output[..]).into())
-        }))
+    ) -> Result<Vec<f32>, Error> {
+        let c = self.0.config().in_channels;
+        let n = sample.len().checked_div(c * height * width).unwrap_or(0);
+        let timesteps: Vec<f64> = timesteps.into_iter().map(f64::from).collect();
+        let labels = labels.map(|values| self.0.labels(values, n));
+        self.0.predict(&sample, [n, c, height, width], &timesteps, labels.as_ref()).await
     }
 
-    /// Starts a run; `request` is JSON (see `client.d.ts`). Promises a [`Run`].
+    /// Starts a run; `request` is JSON (see `client.d.ts`).
     ///
     /// # Errors
     /// `bad-request`, `too-large`, …
-    pub fn start(&self, request: String) -> Promise {
-        let model = self.0.clone();
-        promise(Box::pin(async move {
-            let run = model.start(json::request(&request)?).await?;
-            Ok(Run(Rc::new(run)).into())
-        }))
+    pub async fn start(&self, request: String) -> Result<Run, Error> {
+        Ok(Run(self.0.start(json::request(&request)?).await?))
     }
 }
 
-/// A run of the step loop. Methods may be called while another one's promise is pending; a run that is
-/// freed meanwhile ends with the last of them.
+/// A run of the step loop.
 #[wasm_bindgen]
-pub struct Run(Rc<generate::Run>);
+pub struct Run(generate::Run);
 
 #[wasm_bindgen]
 impl Run {
     /// Submits the next slice of work, about 12 ms of the GPU's time, and resolves once at most two
-    /// are under way. Promises JSON: step, steps, t, done.
+    /// are under way. Gives JSON: step, steps, t, done.
     ///
     /// # Errors
     /// `device-lost`, `out-of-memory`.
-    pub fn advance(&self) -> Promise {
-        let run = Rc::clone(&self.0);
-        promise(Box::pin(async move { Ok(json::progress(&run.advance().await?).into()) }))
+    pub async fn advance(&self) -> Result<String, Error> {
+        Ok(json::progress(&self.0.advance().await?))
     }
 
-    /// All pictures as they are now, `"x_t"` or `"pred_x0"`. Promises RGBA8 in a `Uint8Array` of
-    /// `count * height * width * 4`.
+    /// All pictures as they are now, `"x_t"` or `"pred_x0"`: RGBA8, `count * height * width * 4` bytes.
     ///
     /// # Errors
     /// `bad-request`, `device-lost`.
-    pub fn picture(&self, what: String) -> Promise {
-        let run = Rc::clone(&self.0);
-        promise(Box::pin(async move {
-            let view = match what.as_str() {
-                "x_t" => View::XT,
-                "pred_x0" => View::PredX0,
-                _ => return Err(bad_request("a picture shows \"x_t\" or \"pred_x0\"")),
-            };
-            Ok(Uint8Array::from(&run.picture(view).await?[..]).into())
-        }))
+    pub async fn picture(&self, what: String) -> Result<Vec<u8>, Error> {
+        let view = match what.as_str() {
+            "x_t" => View::XT,
+            "pred_x0" => View::PredX0,
+            _ => return Err(bad_request("a picture shows \"x_t\" or \"pred_x0\"")),
+        };
+        self.0.picture(view).await
     }
 
     /// x_0 of all images, NCHW, when the run is done.
     ///
     /// # Errors
     /// `bad-request` before that.
-    pub fn x_0(&self) -> Result<Vec<f32>, JsValue> {
-        self.0.x_0().map_err(throw)
+    pub fn x_0(&self) -> Result<Vec<f32>, Error> {
+        self.0.x_0()
     }
 }
