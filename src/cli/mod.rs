@@ -46,6 +46,7 @@ pub fn main() -> ExitCode {
     }
     let cli = Cli::parse_from(words);
     interrupt::install();
+    hush_lost_devices();
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if interrupt::is(&error) => ExitCode::from(interrupt::EXIT_CODE),
@@ -56,6 +57,16 @@ pub fn main() -> ExitCode {
             if is_usage(&error) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Leaves out the message of a panic that becomes an error about a lost device.
+fn hush_lost_devices() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !unnoise::gpu::is_waiting() {
+            print(panic);
+        }
+    }));
 }
 
 fn run(cli: &Cli) -> Result<()> {

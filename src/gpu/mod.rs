@@ -34,4 +34,4 @@ pub use load::Loading;
 pub use pacer::Pacer;
 pub use replay::{Progress, Replay};
 pub use ring::ReadRing;
-pub use transfer::Ticket;
+pub use transfer::{Ticket, is_waiting};

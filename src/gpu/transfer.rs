@@ -5,6 +5,18 @@
 
 use super::{Gpu, GpuError};
 use futures_channel::oneshot;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+thread_local! {
+    static POLLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is waiting for a device. wgpu panics when it finds the device lost while it waits; that becomes
+/// [`GpuError::Lost`], so a panic hook need not print it.
+pub fn is_waiting() -> bool {
+    POLLING.get()
+}
 
 /// A submission that can be waited for.
 pub struct Ticket {
@@ -94,9 +106,10 @@ impl Gpu {
 
     /// Lets finished work run its callbacks. In a browser the event loop does, and this does nothing.
     pub(super) fn poll(&self, how: wgpu::PollType) {
-        // wgpu panics when it finds the device lost while polling; here that is an error like others.
-        let poll = std::panic::AssertUnwindSafe(|| self.inner.device.poll(how));
-        if std::panic::catch_unwind(poll).is_err() {
+        POLLING.set(true);
+        let polled = catch_unwind(AssertUnwindSafe(|| self.inner.device.poll(how)));
+        POLLING.set(false);
+        if polled.is_err() {
             self.report_loss("found lost while waiting for it");
         }
     }
