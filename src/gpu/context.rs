@@ -117,6 +117,10 @@ impl Gpu {
         self.report_loss("destroyed");
     }
 
+    pub(super) fn is_lost(&self) -> bool {
+        lock(&self.inner.health).lost.is_some()
+    }
+
     pub(super) fn report_loss(&self, reason: &str) {
         lock(&self.inner.health).lose(reason);
     }

@@ -72,13 +72,16 @@ impl Gpu {
         copy_mapped(buffer, bytes)
     }
 
-    /// Awaits what a callback of the device sends.
+    /// Awaits what a callback of the device sends. A lost device may never call back, so its loss ends the wait, too.
     async fn settle<T>(
         &self,
         receiver: oneshot::Receiver<T>,
         index: Option<wgpu::SubmissionIndex>,
     ) -> Result<T, oneshot::Canceled> {
         self.poll(wgpu::PollType::Wait { submission_index: index, timeout: None });
+        if self.is_lost() {
+            return Err(oneshot::Canceled);
+        }
         #[cfg(target_arch = "wasm32")]
         let receiver = self.pumped(receiver);
         receiver.await
@@ -99,6 +102,9 @@ impl Gpu {
             });
             if let Some(outcome) = received.await {
                 return outcome;
+            }
+            if self.is_lost() {
+                return Err(oneshot::Canceled);
             }
             self.inner.queue.submit([]);
         }
