@@ -16,7 +16,7 @@ EXPECTED_SWIFTSHADER_TESTS=164
 # Page tests, in each browser; Firefox's driver can do a little less.
 EXPECTED_PAGE_TESTS=111
 
-STAGES="format clippy clippy-wasm doc native swiftshader wasm chromium firefox"
+STAGES="format clippy clippy-wasm doc native swiftshader release wasm chromium firefox"
 
 # A test run that hangs is stopped and named, well before a whole CI run would be.
 RUN_LIMIT=40m
@@ -87,6 +87,13 @@ stage_swiftshader() {
   # shellcheck disable=SC2086
   VK_ICD_FILENAMES="$icd" VK_DRIVER_FILES="$icd" native_tests SwiftShader "$EXPECTED_SWIFTSHADER_TESTS" \
     --test kernels --test network --test generate --test train -- $SWIFTSHADER_MODULES --skip conv2d
+}
+
+# The binary that users get. A panic of wgpu must be caught there as well, which the profile could prevent.
+stage_release() {
+  need_vulkan
+  cargo build --locked --release --features train || return 1
+  UNNOISE="${CARGO_TARGET_DIR:-$ROOT/target}/release/unnoise" limited cargo test --locked --features train --test cli lost_device::
 }
 
 stage_wasm() {

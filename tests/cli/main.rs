@@ -4,6 +4,8 @@
 mod common;
 
 mod generate;
+#[cfg(target_os = "linux")]
+mod lost_device;
 #[cfg(all(feature = "train", unix))]
 mod stop;
 #[cfg(feature = "train")]

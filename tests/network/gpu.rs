@@ -1,5 +1,6 @@
 //! The GPU layer itself: adapters, devices, errors, the executor.
 
+use crate::common::files::repository;
 use crate::common::{Bind, assert_close, run_bindings, run_call};
 use pollster::block_on;
 use unnoise::gpu::probe::{fma_call, fma_rate};
@@ -317,6 +318,21 @@ fn a_driver_error_is_reported_once() {
     let outcome = block_on(unnoise::gpu::raw::run(&gpu, &call, &data, 0));
     let Err(GpuError::Validation { message }) = outcome else { panic!("{outcome:?}") };
     assert!(message.contains("bench/fma"), "{message}");
+}
+
+#[test]
+fn a_shader_error_has_the_line_of_its_file() {
+    let Some(gpu) = own_gpu(GpuOptions::default()) else { return };
+    let mut call = fma_call(64, 1);
+    // Its LANES are a constant of the variant, and missing here.
+    call.shader.name = "nn/softmax";
+    call.shader.bindings = vec![Access::Write];
+    let outcome = block_on(unnoise::gpu::raw::run(&gpu, &call, &[vec![0u32; 256]], 0));
+    let Err(GpuError::Validation { message }) = outcome else { panic!("{outcome:?}") };
+    let file = std::fs::read_to_string(repository("shaders/nn/softmax.wgsl")).expect("a shader");
+    let line = file.lines().position(|line| line.starts_with("    let row")).expect("a line") + 1;
+    assert!(message.contains(&format!("wgsl:{line}:")), "{message}");
+    assert!(message.contains("constants of this variant after line"), "{message}");
 }
 
 #[test]
