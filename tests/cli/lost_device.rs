@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 fn run(folder: &Folder, args: &[&str]) -> Option<Output> {
     let library = folder.file("liblost_device.so");
     let source = files::repository("tests/cli/lost_device.c");
-    let compiler = Command::new("cc").args(["-shared", "-fPIC", "-o", &library]).arg(source).status();
+    let compiler =
+        Command::new("cc").args(["-shared", "-fPIC", "-o", &library]).arg(source).status();
     let Ok(compiled) = compiler else {
         eprintln!("SKIPPED: there is no C compiler");
         return None;
