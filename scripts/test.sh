@@ -89,11 +89,24 @@ stage_swiftshader() {
     --test kernels --test network --test generate --test train -- $SWIFTSHADER_MODULES --skip conv2d
 }
 
-# The binary that users get. A panic of wgpu must be caught there as well, which the profile could prevent.
+# The binary that users get. A panic of wgpu must be caught there as well, which the profile could prevent. The check for a
+# machine with a GPU runs from start to end, with the least of everything.
 stage_release() {
   need_vulkan
+  need strip binutils "Install binutils."
   cargo build --locked --release --features train || return 1
-  UNNOISE="${CARGO_TARGET_DIR:-$ROOT/target}/release/unnoise" limited cargo test --locked --features train --test cli lost_device::
+  UNNOISE="${CARGO_TARGET_DIR:-$ROOT/target}/release/unnoise" limited cargo test --locked --features train --test cli lost_device:: || return 1
+  scripts/gpu-check.sh pack || return 1
+  rm -rf "$LOGS/gpu-check"
+  limited scripts/gpu-check.sh run "$LOGS/gpu-check" --small --minutes 4 || return 1
+  local part
+  for part in '1 passed, 0 failed; 1 of them ran on the GPU' '| emoji-16 batch 1 |' '| train emoji-tiny batch 2 |' '^## PyTorch' 'checkpoint'; do
+    grep -q -- "$part" "$LOGS/gpu-check/report.md" || {
+      echo "error: $LOGS/gpu-check/report.md does not have '$part'"
+      return 1
+    }
+  done
+  [ "$(find "$LOGS/gpu-check" -type f | wc -l)" -le 8 ]
 }
 
 stage_wasm() {
