@@ -5,12 +5,12 @@
     python3 -m venv /tmp/emoji && /tmp/emoji/bin/pip install fonttools pillow
     /tmp/emoji/bin/python scripts/make-emoji.py [--sheet SHEET.png]
 
-The font's CBDT table holds PNGs of 136 x 128. Each is laid over white, padded to a square and resized with an
-antialiased bicubic filter. They are stacked in one lossless WebP, in columns of 511 pictures; the table has a line
-for each: code points, Unicode's group, whether it is in the curated set, and Unicode's name. The order is Unicode's.
+The font's CBDT table holds PNGs of 136 x 128. Each is laid over white, padded to a square and resized with an antialiased
+bicubic filter. All are stacked in one lossless WebP, in columns of 511 pictures. The table has a line for each: code points,
+Unicode's group, whether it is in the curated set, and Unicode's name. The order is Unicode's.
 
-Curated: a picture a motif. Left out are flags, skin tones, the two gendered forms where there is a neutral one,
-mirrored forms, parts of sequences, and what looks like a picture before it.
+The curated set has one picture for each motif. It leaves out flags, skin tones, the two gendered forms where there is a neutral
+one, mirrored forms, parts of sequences, and pictures that look like the one before.
 """
 import argparse
 import io

@@ -5,10 +5,10 @@
     python3 -m venv /tmp/nearest && /tmp/nearest/bin/pip install numpy pillow
     /tmp/nearest/bin/python scripts/nearest.py samples.npz [--all] [--sheet nearest.png]
 
-Distances are root mean squares over a picture's 8-bit values, to the nearest of the built-in emoji (the curated ones, or
---all of them) and their mirror images. To compare with: how far each emoji itself is from its nearest other. A model that has
-learned pictures by heart has samples at a distance near 0; one that invents has them about as far away as emoji are from one another.
-The sheet shows the samples with the smallest distances and some in between, each above its nearest emoji.
+A distance is the root mean square over a picture's 8-bit values, to the nearest of the built-in emoji (the curated ones, or
+--all) and their mirror images. The table also shows how far each emoji is from its nearest other. A model that has learned
+pictures by heart has samples at a distance near 0. A model that invents has samples about as far away as emoji are from one
+another. The sheet shows the samples with the smallest distances and some in between, each above its nearest emoji.
 """
 import argparse
 import pathlib
