@@ -143,6 +143,7 @@ impl Report<'_> {
             self.rate() / self.fma * 100.0,
             self.fma
         ))?;
+        print(format_args!("copies      {:.1} GB/s, read and written", self.copy))?;
         print(format_args!(
             "work        {:.2} GFLOP in {} dispatches",
             self.gflop(),

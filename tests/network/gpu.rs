@@ -3,7 +3,7 @@
 use crate::common::files::repository;
 use crate::common::{Bind, assert_close, run_bindings, run_call};
 use pollster::block_on;
-use unnoise::gpu::probe::{fma_call, fma_rate};
+use unnoise::gpu::probe::{copy_call, copy_rate, fma_call, fma_rate};
 use unnoise::gpu::{
     Executor, Gpu, GpuError, GpuOptions, Loading, Pacer, ReadRing, Replay, profile,
 };
@@ -83,6 +83,18 @@ fn one_call() {
         let out = run_call(&gpu, &fma_call(count4, 3), &[&seed], &[count4 * 4]);
         assert_close("fma", &out[0], &fma_twin(&seed, 3), 1e-5, 1e-5);
     }
+}
+
+#[test]
+fn a_copy_is_the_same_and_its_rate_a_number() {
+    let Some(gpu) = crate::common::gpu() else { return };
+    // The last needs more workgroups than a row of the grid has.
+    for count4 in [1, 65, 997, 64 * 32_768 + 3] {
+        let x = seed(count4);
+        let y = run_call(&gpu, &copy_call(count4), &[&x], &[count4 * 4]);
+        assert!(y[0] == x, "{count4}");
+    }
+    assert!(block_on(copy_rate(&gpu)).expect("a rate") > 0.0);
 }
 
 #[test]
