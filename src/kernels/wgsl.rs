@@ -40,7 +40,7 @@ pub struct ExpandError {
 pub fn expand(name: &str, flags: &[&str], consts: &[(&str, Const)]) -> Result<String, ExpandError> {
     let mut out = String::new();
     let fold = ("FOLD", Const::U32(FOLD));
-    for (key, value) in consts.iter().filter(|(key, _)| *key != "FOLD").chain([&fold]) {
+    for (key, value) in consts.iter().chain([&fold]) {
         let Const::U32(v) = value;
         out.push_str(&format!("const {key}: u32 = {v}u;\n"));
     }
