@@ -3,19 +3,20 @@
 
 use crate::common::{Bind, assert_within, run_bindings, run_call};
 use crate::reference::conv2d_grad::conv2d_weight;
-use unnoise::kernels::Class;
 use unnoise::kernels::conv2d::Conv2d;
 use unnoise::kernels::grad::conv2d::{Conv2dWeight, Family, SumSplits, Tile, TransposeWeight};
+use unnoise::kernels::{Class, Param};
 use unnoise::shape::Shape;
 
 /// One tile for most tests: a pipeline costs a software adapter seconds.
 const TWO: [Family; 2] = [Family::Direct, Family::Tiled(Tile { bm4: 32, bn4: 4, tm: 1 })];
 
-const FAMILIES: [Family; 4] = [
+const FAMILIES: [Family; 5] = [
     Family::Direct,
     Family::Tiled(Tile { bm4: 32, bn4: 4, tm: 1 }),
     Family::Tiled(Tile { bm4: 32, bn4: 8, tm: 2 }),
     Family::Tiled(Tile { bm4: 16, bn4: 16, tm: 2 }),
+    Family::Tiled(Tile { bm4: 16, bn4: 16, tm: 1 }),
 ];
 
 /// Numbers in [-1, 1), the same on every machine.
@@ -130,15 +131,12 @@ fn conv2d_weight_parts_are_whole_and_few() {
         [(128, 32, 3, 128), (128, 4, 512, 256), (1, 256, 128, 3), (7, 5, 33, 70)]
     {
         let op = op(n, [side, side], c, co, 3);
-        for class in [
-            Class::Software,
-            Class::SoftwareSubgroups,
-            Class::Integrated,
-            Class::Apple,
-            Class::Discrete,
-        ] {
+        for class in Class::ALL {
             let splits = op.splits(class);
-            let [size, parts] = [9, 10].map(|at| op.call(class).params[at].word());
+            let call = op.call(class);
+            let number = |name| call.params.iter().find(|p| p.name == name).map(Param::word);
+            let size = number("images").or_else(|| number("pixels")).expect("the size of a part");
+            let parts = number("splits").expect("the number of parts");
             let all = if class.is_software() { n } else { n * side * side } as u32;
             assert_eq!(parts as usize, splits);
             assert!(
