@@ -35,7 +35,7 @@ fn load(pixel: u32, q: u32) -> vec4<f32> {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let i = id.y * 32768u + id.x;
+    let i = id.y * FOLD + id.x;
     if i >= params.count {
         return;
     }
