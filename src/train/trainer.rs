@@ -63,6 +63,7 @@ pub fn run(
     checks::outside(Path::new(&config.output.dir), Path::new(&config.data.path))?;
     let data = feed::open(config)?;
     (talk.say)(&format!("{}: {data}", config.data.path));
+    data.notes().iter().for_each(|note| (talk.say)(note));
     say::broken(&data.skipped(), talk);
     let (unet, scheduler) = checks::network(config, &data)?;
     let folder = Folder::open(config, resume)?;

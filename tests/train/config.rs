@@ -376,8 +376,15 @@ fn own_data_are_learned_as_they_are() {
     assert_eq!(data(None, "", &given), emoji);
     assert_eq!(data(None, "", &[]), emoji);
     assert_eq!(data(None, "", &["data.path=builtin:emoji"]), emoji);
-    assert_eq!(data(Some("emoji-tiny"), "", &["data.path=digits"]), emoji);
-    assert_eq!(data(None, "preset = 'emoji-tiny'", &["data.path=digits"]), emoji);
+    // Under a preset that was asked for only the colours are left to the data: gray stays gray.
+    let gray = (emoji.0, 0, emoji.2);
+    assert_eq!(data(Some("emoji-tiny"), "", &["data.path=digits"]), gray);
+    assert_eq!(data(None, "preset = 'emoji-tiny'", &["data.path=digits"]), gray);
+    assert_eq!(data(Some("emoji-tiny"), "", &["data.path=digits", "data.channels=3"]), emoji);
+    assert_eq!(data(Some("emoji-tiny"), "[data]\nchannels = 3", &["data.path=digits"]), emoji);
+    assert_eq!(data(Some("emoji-tiny"), "", &["data.path=builtin:emoji"]), emoji);
+    // A preset for gray pictures makes gray of all.
+    assert_eq!(data(Some("mnist"), "", &["data.path=digits"]).1, 1);
 }
 
 #[test]

@@ -3,62 +3,20 @@
 use crate::common::allocations::peak;
 use crate::common::files::fixture;
 use crate::common::folder::Folder;
+use crate::data_files::{gzip, npy, picture, plain, tar_of, zip_of};
 use proptest::prelude::*;
 use std::fs;
-use std::io::{Cursor, Write};
 use std::path::Path;
 use unnoise::train::dataset::{Dataset, DatasetError, Options};
-use zip::CompressionMethod::{self, Deflated, Stored};
-use zip::write::SimpleFileOptions;
+use zip::CompressionMethod::{Deflated, Stored};
 
 fn options() -> Options {
     Options { threads: 1, memory: 1 << 20, broken_limit: 3, ..Options::default() }
 }
 
-fn picture(name: &str) -> Vec<u8> {
-    fs::read(fixture("dataset/pictures").join(name)).unwrap()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn zip_of(files: &[(&str, Vec<u8>)], method: CompressionMethod) -> Vec<u8> {
-    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, bytes) in files {
-        writer.start_file(*name, SimpleFileOptions::default().compression_method(method)).unwrap();
-        writer.write_all(bytes).unwrap();
-    }
-    writer.finish().unwrap().into_inner()
-}
-
-fn tar_of(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::new());
-    for (name, bytes) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        builder.append_data(&mut header, name, &bytes[..]).unwrap();
-    }
-    builder.into_inner().unwrap()
-}
-
 fn idx(kind: u8, shape: &[u32], data: &[u8]) -> Vec<u8> {
     let sizes = shape.iter().flat_map(|d| d.to_be_bytes());
     [0, 0, kind, shape.len() as u8].into_iter().chain(sizes).chain(data.iter().copied()).collect()
-}
-
-fn npy(header: &str, data: &[u8]) -> Vec<u8> {
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.bytes());
-    bytes.extend(data);
-    bytes
-}
-
-fn plain(kind: &str, order: &str, shape: &str) -> String {
-    format!("{{'descr': '{kind}', 'fortran_order': {order}, 'shape': {shape}, }}\n")
 }
 
 /// Two entries whose central directory points at the same bytes, as a zip bomb's does.
@@ -103,13 +61,14 @@ fn every_error_names_the_file_and_the_remedy() {
     type Case<'a> = (&'a str, Vec<(&'a str, Vec<u8>)>, &'a str, &'a str, &'a [&'a str]);
     let cases: Vec<Case> = vec![
         ("no such path", vec![], "nothing", "NotFound", &["nothing"]),
-        ("an empty folder", vec![("sub/.hidden", vec![1])], "sub", "Empty", &["sub", "no files", "PNG"]),
+        ("an empty folder", vec![("sub/.DS_Store", vec![1])], "sub", "Empty", &["sub", "no files", "PNG"]),
+        ("hidden files", vec![("sub/.mine", vec![1])], "sub", "Empty", &["a hidden file or folder (.mine)"]),
         ("only text", vec![("s/notes.txt", b"hello".to_vec())], "s", "Empty", &["notes.txt"]),
         ("one picture", vec![("one.png", picture("rgb.png"))], "one.png", "OnePicture", &["one.png", "folder"]),
-        ("some file", vec![("x", b"hello".to_vec())], "x", "Empty", &["found: x."]),
-        ("an empty file", vec![("x", vec![])], "x", "Empty", &["found: x."]),
+        ("some file", vec![("x", b"hello".to_vec())], "x", "Empty", &["found: a text file (x)."]),
+        ("an empty file", vec![("x", vec![])], "x", "Empty", &["found: an empty file (x)."]),
         ("different sizes", vec![("s/a.png", picture("rgb.png")), ("s/b.jpg", picture("turned-6.jpg"))], "s", "Sizes", &["a.png` is 25x34", "b.jpg` is 34x25", "--resolution"]),
-        ("only broken", vec![("s/a.png", b"junk".to_vec())], "s", "Empty", &["1 broken picture", "a.png", "no picture"]),
+        ("only broken", vec![("s/a.png", b"junk".to_vec())], "s", "Empty", &["1 broken picture", "a.png", "a text file, no picture"]),
         ("too many broken", vec![("s/0.png", picture("rgb.png")), ("s/1.png", vec![]), ("s/2.png", vec![]), ("s/3.png", vec![]), ("s/4.png", vec![])], "s", "Broken", &["More than 3", "1.png", "it is empty", "--set data.max_broken=N"]),
         ("a zip without directory", vec![("a.zip", b"PK\x03\x04junk".to_vec())], "a.zip", "Archive", &["damaged zip", "again"]),
         ("a zip of nothing", vec![("a.zip", zip_of(&[], Stored))], "a.zip", "Empty", &["no files"]),
@@ -121,26 +80,25 @@ fn every_error_names_the_file_and_the_remedy() {
         ("a gzip that is cut off", vec![("a.tgz", { let t = gzip(&tar_of(&[("a.png", picture("rgb.png"))])); t[..t.len() - 9].to_vec() })], "a.tgz", "Archive", &["damaged gzip"]),
         ("a gzip bomb", vec![("a.tgz", gzip(&tar_of(&[("a.bmp", vec![0; 20 << 20])])))], "a.tgz", "TooLarge", &["unpacks", "1048576", "Unpack it"]),
         ("a gzipped idx that is a bomb", vec![("a.gz", gzip(&idx(8, &[20, 1024, 1024], &vec![0; 20 << 20])))], "a.gz", "TooLarge", &["a.gz", "1048576"]),
-        ("a zipped npy that is a bomb", vec![("a.npz", zip_of(&[("x.npy", npy(&plain("|u1", "False", "(20, 1024, 1024)"), &vec![0; 20 << 20]))], Deflated))], "a.npz", "Array", &["x.npy", "at most 1048576"]),
+        ("a zipped npy that is a bomb", vec![("a.npz", zip_of(&[("x.npy", npy(&plain("|u1", "False", "(20, 1024, 1024)"), &vec![0; 20 << 20]))], Deflated))], "a.npz", "Array", &["x.npy", "unpack it", "data.cache_mib=21"]),
         ("an idx that is cut off", vec![("a", images(4))], "a", "Array", &["[4, 2, 2]", "32 bytes", "28"]),
         ("an idx without a header", vec![("a", vec![0, 0, 8, 3, 0, 0])], "a", "Array", &["cut off"]),
-        ("an idx of floats", vec![("a", idx(0x0d, &[1, 2, 2], &[0; 16]))], "a", "Array", &[">f4 [1, 2, 2]", "u1 [n, h, w]"]),
+        ("an idx of floats that are no numbers", vec![("a", idx(0x0d, &[1, 2, 2], &[0xff; 16]))], "a", "Array", &[">f4 [1, 2, 2]", "no finite number", "np.isfinite"]),
         ("an idx of an unknown type", vec![("a", idx(0x0a, &[1, 2, 2], &[0; 16]))], "a", "Array", &["0x0a"]),
         ("an idx without pictures", vec![("a", idx(8, &[0, 2, 2], &[]))], "a", "Array", &["[0, 2, 2]", "at least one pixel"]),
         ("an idx of empty pictures", vec![("a", idx(8, &[2, 0, 2], &[]))], "a", "Array", &["[2, 0, 2]"]),
-        ("an idx of absurd size", vec![("a", idx(8, &[u32::MAX; 4], &[]))], "a", "Array", &["u1 [n, h, w]"]),
+        ("an idx of absurd size", vec![("a", idx(8, &[u32::MAX; 4], &[]))], "a", "Array", &["[n, h, w]"]),
         ("an idx larger than numbers", vec![("a", idx(8, &[u32::MAX; 3], &[]))], "a", "Array", &["at most 256 MiB"]),
         ("labels only", vec![("a", idx(8, &[5], &[0; 5]))], "a", "Array", &["u1 [5]"]),
-        ("an npy of floats", vec![("a.npy", npy(&plain("<f4", "False", "(1, 2, 2, 3)"), &[0; 48]))], "a.npy", "Array", &["<f4 [1, 2, 2, 3]", "astype('uint8')"]),
-        ("an npy with channels first", vec![("a.npy", npy(&plain("|u1", "False", "(2, 3, 8, 8)"), &[0; 384]))], "a.npy", "Array", &["[2, 3, 8, 8]", "transpose(0, 2, 3, 1)"]),
-        ("an npy in column order", vec![("a.npy", npy(&plain("|u1", "True", "(3, 2, 2)"), &bytes))], "a.npy", "Array", &["column order", "ascontiguousarray"]),
+        ("an npy of floats of any size", vec![("a.npy", npy(&plain("<f4", "False", "(1, 2, 2)"), &[0.0, 9.5, 3.0, 4.0f32].map(f32::to_le_bytes).concat()))], "a.npy", "Array", &["<f4 [1, 2, 2] with values from 0 to 9.5", "(x * (255 / 9.5)).round()"]),
+        ("an npy in column order that is cut off", vec![("a.npy", npy(&plain("|u1", "True", "(3, 2, 2)"), &bytes[..11]))], "a.npy", "Array", &["column order", "cut off"]),
         ("an npy that is cut off", vec![("a.npy", npy(&u1, &bytes[..11]))], "a.npy", "Array", &["cut off"]),
         ("an npy header that is cut off", vec![("a.npy", npy(&u1, &[])[..40].to_vec())], "a.npy", "Array", &["header is cut off"]),
         ("an npy of an unknown version", vec![("a.npy", b"\x93NUMPY\x09\x00........".to_vec())], "a.npy", "Array", &["version is 9"]),
         ("an npy header of gigabytes", vec![("a.npy", b"\x93NUMPY\x02\x00\xff\xff\xff\xff{".to_vec())], "a.npy", "Array", &["4294967307 bytes"]),
         ("an npy header of brackets", vec![("a.npy", npy(&many, &[]))], "a.npy", "Array", &["structured array"]),
         ("an npy header of junk", vec![("a.npy", npy("{'descr': 3", &[]))], "a.npy", "Array", &["cannot be read"]),
-        ("an npy of objects", vec![("a.npy", npy(&plain("|O", "False", "(3, 2, 2)"), &bytes))], "a.npy", "Array", &["|O", "u1 [n, h, w]"]),
+        ("an npy of objects", vec![("a.npy", npy(&plain("|O", "False", "(3, 2, 2)"), &bytes))], "a.npy", "Array", &["|O", "[n, h, w]", "np.stack(x)"]),
         ("an npy of absurd size", vec![("a.npy", npy(&plain("|u1", "False", "(18446744073709551615, 2, 2)"), &[]))], "a.npy", "Array", &["no file has so many"]),
         ("two arrays of pictures", vec![("s/a.npy", npy(&u1, &bytes)), ("s/b.npy", npy(&u1, &bytes))], "s", "Ambiguous", &["a.npy, b.npy", "path"]),
         ("a negative label", vec![("s/x.npy", npy(&u1, &bytes)), ("s/y.npy", npy(&plain("|i1", "False", "(3,)"), &[0, 1, 255]))], "s", "Label", &["y.npy", "label 2 is -1", "65535"]),
@@ -310,6 +268,11 @@ damaged! {
     damaged_webp: "p/x.webp", picture("lossless.webp");
     damaged_gif: "p/x.gif", picture("palette.gif");
     damaged_bmp: "p/x.bmp", picture("rgb.bmp");
+    damaged_tiff: "p/x.tif", picture("rgb.tif");
+    damaged_deflated_tiff: "p/x.tif", picture("rgba.tif");
+    damaged_ppm: "p/x.ppm", picture("rgb.ppm");
+    damaged_pbm: "p/x.pbm", picture("bits.pbm");
+    damaged_icon: "p/x.ico", picture("icon.ico");
     damaged_stored_zip: "x.zip", zip_of(&members(), Stored);
     damaged_deflated_zip: "x.zip", zip_of(&members(), Deflated);
     damaged_tar: "x.tar", tar_of(&members());
@@ -317,6 +280,9 @@ damaged! {
     damaged_idx: "x", idx(8, &[7, 5, 6], &[9; 210]);
     damaged_idx_gz: "x", gzip(&idx(8, &[7, 5, 6], &[9; 210]));
     damaged_npy: "x.npy", npy(&plain("|u1", "False", "(7, 5, 6)"), &[9; 210]);
+    damaged_npy_of_floats: "x.npy", npy(&plain("<f4", "True", "(2, 5, 6)"), &[1.0f32.to_le_bytes(); 60].concat());
     damaged_npz: "x.npz", fs::read(fixture("dataset/arrays.npz")).unwrap();
+    damaged_shards: "s/a.tar", tar_of(&[("1.png", picture("rgb.png")), ("1.cls", b"3".to_vec())]);
+    damaged_labels: "s/d.npz", zip_of(&[("x.npy", npy(&plain("|u1", "False", "(2, 2, 2)"), &[9; 8])), ("y.npy", npy(&plain("<U2", "False", "(2,)"), &[b'a', 0, 0, 0, b'b', 0, 0, 0, b'c', 0, 0, 0, 0, 0, 0, 0]))], Stored);
     damaged_cifar: "x.bin", cifar();
 }

@@ -117,6 +117,13 @@ impl Config {
             // Somebody's own data are learned as they are, whatever the preset's were.
             base.data = Data::default();
         }
+        if base.data.channels == 3
+            && origin.contains_key("data.path")
+            && !path_of(&over).starts_with(builtin::PREFIX)
+        {
+            // Gray data stay gray, also under a preset that was made for pictures in colour.
+            base.data.channels = 0;
+        }
         let widths = over.get("model").and_then(|model| model.get("block_out_channels"));
         if let Some(levels) = widths.and_then(Value::as_array).map(Vec::len)
             && !origin.contains_key("model.down_block_types")

@@ -1,35 +1,40 @@
-//! The files of a zip or a tar: where each lies, found once. They are read in place.
+//! The files of a zip or tar. Each is located once and read in place.
 
 use super::DatasetError;
 use super::blob::Blob;
-use super::files::{Entry, Files, Place, check_count, hidden};
+use super::files::{Entry, Files, LINK, Place, check_count, passed_over};
 use std::io::{BufReader, ErrorKind};
 use zip::CompressionMethod;
 
-/// Directories and local headers are read in pieces of this size, one for each file.
+/// Directories and local headers are read in pieces of this size.
 const BUFFER: usize = 4096;
-/// What a tar is made of.
+/// A tar consists of blocks of this size.
 const TAR_BLOCK: u64 = 512;
 
-/// A zip's files. Encrypted ones and uncommon compression are unreadable entries, which count as broken.
+/// A zip's files. Encrypted files and files in an uncommon compression become unreadable entries, which count as
+/// broken.
 ///
 /// # Errors
-/// [`DatasetError::Archive`]: no zip, or one whose files overlap, as those of a zip bomb do. Then what
-/// it unpacks to is out of proportion to its size.
+/// [`DatasetError::Archive`]: it is no zip, or its files overlap, as in a zip bomb, which unpacks to far more than its
+/// size.
 pub(super) fn zip(path: String, blob: &Blob) -> Result<Files, DatasetError> {
     let damaged =
         |detail: String| DatasetError::Archive { file: path.clone(), kind: "zip", detail };
     let reader = BufReader::with_capacity(BUFFER, blob.reader());
     let mut archive = zip::ZipArchive::new(reader).map_err(|e| damaged(e.to_string()))?;
     check_count(archive.len() as u64, &path)?;
-    let (mut entries, mut packed) = (Vec::new(), 0u64);
+    let (mut files, mut packed) = (Files::none(path.clone()), 0u64);
     for index in 0..archive.len() {
         let file = archive.by_index_raw(index).map_err(|e| damaged(e.to_string()))?;
         let name = match file.name() {
             Ok(name) => name.replace('\\', "/"),
             Err(e) => return Err(damaged(e.to_string())),
         };
-        if file.is_dir() || hidden(&name) {
+        if file.is_dir() || passed_over(&name, &mut files.unused) {
+            continue;
+        }
+        if file.is_symlink() {
+            files.unused.add(LINK, name);
             continue;
         }
         packed = packed.saturating_add(file.compressed_size());
@@ -42,7 +47,7 @@ pub(super) fn zip(path: String, blob: &Blob) -> Result<Files, DatasetError> {
             (_, other) => Place::Unreadable(format!("its compression, {other}, is not supported")),
         };
         let size = if let Place::Stored(data, _) = &place { data.len() } else { file.size() };
-        entries.push(Entry { name, size, place });
+        files.entries.push(Entry { name, size, place, class: None });
     }
     if packed > blob.len() {
         return Err(damaged(format!(
@@ -50,12 +55,11 @@ pub(super) fn zip(path: String, blob: &Blob) -> Result<Files, DatasetError> {
             blob.len()
         )));
     }
-    let mut files = Files { path, entries };
     files.sort();
     Ok(files)
 }
 
-/// A tar's files; links and devices are left out.
+/// A tar's files. Links are counted, devices left out.
 ///
 /// # Errors
 /// [`DatasetError::Archive`].
@@ -66,7 +70,7 @@ pub(super) fn tar(path: String, blob: &Blob) -> Result<Files, DatasetError> {
         detail: e.to_string(),
     };
     let mut archive = tar::Archive::new(BufReader::with_capacity(BUFFER, blob.reader()));
-    let (mut entries, mut end) = (Vec::new(), 0);
+    let (mut files, mut end) = (Files::none(path.clone()), 0);
     for entry in archive.entries_with_seek().map_err(damaged)? {
         let entry = entry.map_err(damaged)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).replace('\\', "/");
@@ -75,7 +79,13 @@ pub(super) fn tar(path: String, blob: &Blob) -> Result<Files, DatasetError> {
         // Links and the like have no contents, whatever size they name.
         let contents = if kind.is_file() || kind.is_contiguous() { size } else { 0 };
         end = entry.raw_file_position() + contents.next_multiple_of(TAR_BLOCK);
-        if hidden(&name) || !(kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse()) {
+        // Folders have entries of their own, and so have the global headers of some writers.
+        let file = kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse();
+        if (!file && !is_link(kind)) || passed_over(&name, &mut files.unused) {
+            continue;
+        }
+        if !file {
+            files.unused.add(LINK, name);
             continue;
         }
         let place = match blob.part(entry.raw_file_position(), size) {
@@ -83,15 +93,18 @@ pub(super) fn tar(path: String, blob: &Blob) -> Result<Files, DatasetError> {
             Some(data) => Place::Stored(data, None),
             None => return Err(damaged(ErrorKind::UnexpectedEof.into())),
         };
-        entries.push(Entry { name, size, place });
-        check_count(entries.len() as u64, &path)?;
+        files.entries.push(Entry { name, size, place, class: None });
+        check_count(files.entries.len() as u64, &path)?;
     }
-    // The end is a block of zeros; where it is missing, so may files be.
+    // A tar ends with a block of zeros. If that is missing, files may be missing too.
     if blob.len() < end + TAR_BLOCK {
         let detail = "it has no end: it is cut off, download it again";
         return Err(damaged(std::io::Error::new(ErrorKind::UnexpectedEof, detail)));
     }
-    let mut files = Files { path, entries };
     files.sort();
     Ok(files)
+}
+
+fn is_link(kind: tar::EntryType) -> bool {
+    kind.is_symlink() || kind.is_hard_link()
 }

@@ -1,22 +1,21 @@
 //! Pictures as records of one size in arrays: npy, npz, IDX, CIFAR's binary.
 
-use super::array_header::{ArrayHeader, Integer};
+use super::array_header::{ArrayHeader, Channels, Format};
+use super::array_values::{self, Scale};
 use super::blob::Blob;
+use super::containers::{self, Part as Kind};
 use super::decode::Raster;
-use super::files::{Files, gunzip};
+use super::files::{Files, Place, extension, gunzip};
 use super::labels::Labels;
-use super::sniff::{self, Kind};
 use super::source::{Source, hash_number, hash_text};
-use super::{DatasetError, cifar};
+use super::unused::Unused;
+use super::{DatasetError, array_labels, cifar, foreign, sniff};
 use sha2::{Digest, Sha256};
 
-/// Bytes at each end of an array that its fingerprint takes in.
+/// Bytes at each end of an array that its fingerprint covers.
 const ENDS: u64 = 1 << 20;
 /// Most bytes of a picture.
 const MAX_PICTURE: u64 = 256 << 20;
-/// Words in the names of arrays that are not to be trained on, where there are others.
-const HELD_OUT: [&str; 3] = ["test", "t10k", "val"];
-
 /// Records of pictures of one size.
 pub(super) struct Arrays {
     pub parts: Vec<Part>,
@@ -25,6 +24,8 @@ pub(super) struct Arrays {
     pub c: usize,
     /// `[c][h][w]` instead of `[h][w][c]`.
     pub planar: bool,
+    pub format: Format,
+    pub scale: Scale,
 }
 
 /// The records of one file.
@@ -38,10 +39,22 @@ pub(super) struct Part {
     pub count: usize,
 }
 
-struct Candidate {
-    entry: usize,
+/// An array among some files.
+pub(super) struct Candidate {
+    pub entry: usize,
+    /// Gzipped.
     packed: bool,
-    header: ArrayHeader,
+    pub header: ArrayHeader,
+}
+
+/// Pictures in arrays.
+pub(super) struct Found {
+    pub arrays: Arrays,
+    pub labels: Option<Labels>,
+    /// What was assumed about them.
+    pub notes: Vec<String>,
+    /// The files that they and their labels come from.
+    pub used: Vec<usize>,
 }
 
 /// The pictures among the arrays of some files, and their labels. `focus` is the file that was given,
@@ -53,64 +66,71 @@ pub(super) fn find(
     files: &Files,
     focus: Option<usize>,
     memory: u64,
-) -> Result<(Arrays, Option<Labels>), DatasetError> {
+) -> Result<Found, DatasetError> {
     if let Some(found) = cifar::find(files, focus, memory)? {
         return Ok(found);
     }
     let candidates = candidates(files, focus)?;
-    let Some(pictures) = choose(files, focus, &candidates)? else {
+    let Some((pictures, channels)) = choose(files, focus, &candidates)? else {
         return Err(empty(files, focus));
     };
-    let name = files.full_name(pictures.entry);
-    let [n, h, w, ref rest @ ..] = pictures.header.shape[..] else {
-        return Err(empty(files, focus));
+    let (name, header) = (files.full_name(pictures.entry), &pictures.header);
+    let wrong = |expected: String, found: String| DatasetError::Array {
+        file: name.clone(),
+        found,
+        expected,
     };
-    let c = rest.first().copied().unwrap_or(1);
-    let stride = h.checked_mul(w).and_then(|size| size.checked_mul(c));
+    let (n, h, w, c) = match (header.shape[..].first_chunk(), channels, header.shape.get(3)) {
+        (Some(&[n, h, w]), Channels::Last, c) => (n, h, w, c.copied().unwrap_or(1)),
+        (Some(&[n, c, h]), Channels::First, Some(&w)) => (n, h, w, c),
+        _ => return Err(empty(files, focus)),
+    };
+    let size = [h, w, c, header.format.size() as u64];
+    let stride = size.into_iter().try_fold(1u64, |product, d| product.checked_mul(d));
     let Some(stride) = stride.filter(|size| (1..=MAX_PICTURE).contains(size) && n > 0) else {
         let expected = "pictures have at least one pixel and at most 256 MiB".to_owned();
-        return Err(DatasetError::Array {
-            file: name,
-            found: pictures.header.to_string(),
-            expected,
-        });
+        return Err(wrong(expected, header.to_string()));
     };
-    let blob = load(files, pictures, memory)?;
-    let labels = labels_of(files, focus, &candidates, pictures)?;
-    let labels = match labels.map(|found| (found, read_labels(files, found, memory))) {
-        // An array of the right length that holds other numbers, and has another name, is no labels.
-        Some((found, Err(DatasetError::Label { .. })))
-            if !called(&files.entries[found.entry].name) =>
-        {
-            None
-        }
-        labels => labels.map(|(_, labels)| labels).transpose()?,
-    };
-    let offset = pictures.header.offset;
+    let (blob, offset) = rows(files, pictures, memory)?;
+    let io = |e| DatasetError::io(&name, &e);
+    let count = n * h * w * c;
+    let range = array_values::range(&blob, offset, count, header.format).map_err(io)?;
+    let (scale, assumed) = array_values::scale(header, &range)
+        .map_err(|expected| wrong(expected, format!("{header}{}", range.between())))?;
+    let chosen = &files.entries[pictures.entry].name;
+    let mut notes: Vec<String> = Vec::new();
+    if focus.is_none() {
+        notes.push(format!("The pictures are {chosen}, {header}"));
+    }
+    notes.extend(assumed);
+    let found = array_labels::find(files, focus, &candidates, pictures, memory)?;
+    notes.extend(found.notes);
     let part = Part { name, blob, offset, stride, count: n as usize };
     let (h, w, c) = (h as usize, w as usize, c as usize);
-    Ok((Arrays { parts: vec![part], h, w, c, planar: false }, labels))
+    let planar = channels == Channels::First;
+    let arrays = Arrays { parts: vec![part], h, w, c, planar, format: header.format, scale };
+    let used = found.used.into_iter().chain([pictures.entry]).collect();
+    Ok(Found { arrays, labels: found.labels, notes, used })
 }
 
 fn empty(files: &Files, focus: Option<usize>) -> DatasetError {
-    let names = files.entries.iter().map(|e| e.name.as_str());
-    let found: Vec<&str> = match focus {
-        Some(focus) => names.skip(focus).take(1).collect(),
-        None => names.take(5).collect(),
-    };
-    let more = if focus.is_none() && files.entries.len() > 5 { ", ..." } else { "" };
-    let found = if found.is_empty() { "no files".to_owned() } else { found.join(", ") + more };
     let path = focus.map_or_else(|| files.path.clone(), |focus| files.full_name(focus));
-    DatasetError::Empty { path, found }
+    let mut found = Unused::default();
+    if let Some(focus) = focus {
+        let name = &files.entries[focus].name;
+        let head = files.head(focus, sniff::HEAD).unwrap_or_default();
+        found.add(foreign::of(&head, &extension(name)), name);
+    }
+    DatasetError::Empty { path, found: found.summary() }
 }
 
-/// Every array among the files, gzipped ones included. A broken header is an error only in the file
-/// that was given: beside it may lie anything.
+/// Every array among the files, gzipped ones included. If one file was given, a broken header is an error in that file
+/// only: anything may lie beside it.
 fn candidates(files: &Files, focus: Option<usize>) -> Result<Vec<Candidate>, DatasetError> {
     let mut found = Vec::new();
     for entry in 0..files.entries.len() {
         let Ok(mut head) = files.head(entry, sniff::HEAD) else { continue };
-        let packed = sniff::sniff(&head) == Kind::Gzip;
+        let packed = sniff::sniff(&head) == sniff::Kind::Gzip;
         if packed {
             head = sniff::gunzip_head(&head);
         }
@@ -127,35 +147,35 @@ fn candidates(files: &Files, focus: Option<usize>) -> Result<Vec<Candidate>, Dat
     Ok(found)
 }
 
-/// The array to train on; `None` if there is no array at all.
+/// The array to train on, and where its channels are; `None` if there is no array at all.
 fn choose<'a>(
     files: &Files,
     focus: Option<usize>,
     all: &'a [Candidate],
-) -> Result<Option<&'a Candidate>, DatasetError> {
+) -> Result<Option<(&'a Candidate, Channels)>, DatasetError> {
     let refuse = |candidate: &Candidate| DatasetError::Array {
         file: files.full_name(candidate.entry),
         found: candidate.header.to_string(),
-        expected: "pictures are u1 [n, h, w] or [n, h, w, c] with c 1, 3 or 4 and last (numpy: \
-                   x.transpose(0, 2, 3, 1), (255 * x).astype('uint8'), np.ascontiguousarray(x))"
-            .to_owned(),
+        expected: array_values::shape_remedy(&candidate.header),
     };
-    if focus.is_some() {
-        return match all.iter().find(|c| Some(c.entry) == focus) {
-            Some(given) if given.header.is_pictures() => Ok(Some(given)),
-            Some(given) => Err(refuse(given)),
+    let could = |c: &'a Candidate| c.header.pictures().map(|channels| (c, channels));
+    if let Some(focus) = focus {
+        return match all.iter().find(|c| c.entry == focus) {
+            Some(given) => could(given).ok_or_else(|| refuse(given)).map(Some),
             None => Ok(None),
         };
     }
-    let name = |c: &Candidate| files.entries[c.entry].name.to_lowercase();
-    let mut pictures: Vec<&Candidate> = all.iter().filter(|c| c.header.is_pictures()).collect();
-    let narrow = |pictures: &mut Vec<&'a Candidate>, keep: &dyn Fn(&str) -> bool| {
-        if pictures.len() > 1 && pictures.iter().any(|c| keep(&name(c))) {
-            pictures.retain(|c| keep(&name(c)));
+    let mut pictures: Vec<(&Candidate, Channels)> = all.iter().filter_map(could).collect();
+    let mut narrow = |keep: &dyn Fn(&Candidate) -> bool| {
+        if pictures.len() > 1 && pictures.iter().any(|(c, _)| keep(c)) {
+            pictures.retain(|(c, _)| keep(c));
         }
     };
-    narrow(&mut pictures, &|name| !HELD_OUT.iter().any(|word| name.contains(word)));
-    narrow(&mut pictures, &|name| name.contains("train"));
+    let says = |c: &Candidate, kind| containers::says(&files.entries[c.entry].name, kind);
+    narrow(&|c| !says(c, Kind::HeldOut));
+    narrow(&|c| says(c, Kind::Training));
+    narrow(&|c| !says(c, Kind::Descriptions));
+    narrow(&|c| c.header.format == Format::BYTES);
     match pictures[..] {
         [one] => Ok(Some(one)),
         // The largest array is the one that was meant.
@@ -164,76 +184,40 @@ fn choose<'a>(
             None => Ok(None),
         },
         _ => {
-            let names = pictures.iter().take(5).map(|c| files.entries[c.entry].name.clone());
+            let names = pictures.iter().take(5).map(|(c, _)| files.entries[c.entry].name.clone());
             let found = names.collect::<Vec<_>>().join(", ");
             Err(DatasetError::Ambiguous { path: files.path.clone(), found })
         }
     }
 }
 
-/// Labels for the pictures: of the integer arrays of their length the one whose name is most like theirs among those called
-/// labels, or the only one there is in the folder or archive. Beside a single file that was given may lie anything, so there a name has to
-/// say it.
-fn labels_of<'a>(
+/// An array's values row by row, and where they begin.
+pub(super) fn rows(
     files: &Files,
-    focus: Option<usize>,
-    all: &'a [Candidate],
-    pictures: &Candidate,
-) -> Result<Option<&'a Candidate>, DatasetError> {
-    let name = |c: &Candidate| files.entries[c.entry].name.to_lowercase();
-    let own = name(pictures);
-    let held_out = |name: &str| HELD_OUT.map(|word| name.contains(word));
-    let Some(&n) = pictures.header.shape.first() else { return Ok(None) };
-    let same_split = |c: &&Candidate| held_out(&name(c)) == held_out(&own);
-    let (said, other): (Vec<&Candidate>, Vec<&Candidate>) = all
-        .iter()
-        .filter(|c| c.header.is_labels(n))
-        .filter(same_split)
-        .partition(|c| called(&name(c)));
-    let likeness =
-        |c: &Candidate| own.bytes().zip(name(c).bytes()).take_while(|(a, b)| a == b).count();
-    if let Some(most) = said.iter().map(|c| likeness(c)).max() {
-        return one_of(files, said.into_iter().filter(|c| likeness(c) == most).collect());
+    candidate: &Candidate,
+    memory: u64,
+) -> Result<(Blob, u64), DatasetError> {
+    let (blob, header) = (load(files, candidate, memory)?, &candidate.header);
+    if !header.fortran {
+        return Ok((blob, header.offset));
     }
-    // Labels for another number of pictures are a mistake, not none.
-    let numbers = |c: &&Candidate| {
-        c.header.element.is_some() && matches!(c.header.shape[..], [_] | [_, 1]) && called(&name(c))
-    };
-    let mistaken = |c: &&Candidate| focus.is_none() && numbers(c);
-    if let Some(wrong) = all.iter().filter(same_split).find(mistaken) {
+    let file = files.full_name(candidate.entry);
+    if blob.len() > memory {
         return Err(DatasetError::Array {
-            file: files.full_name(wrong.entry),
-            found: wrong.header.to_string(),
+            file,
+            found: header.to_string(),
             expected: format!(
-                "there are {n} pictures, and each has one label; keep other arrays elsewhere"
+                "turning it into row order takes {} MiB of memory: --set data.cache_mib={0}, or in numpy, with x \
+                 the array: `np.ascontiguousarray(x)`",
+                blob.len().div_ceil(1 << 20)
             ),
         });
     }
-    Ok(other.first().copied().filter(|_| focus.is_none() && other.len() == 1))
+    let rows = array_values::by_rows(header, &blob).map_err(|e| DatasetError::io(file, &e))?;
+    Ok((rows, 0))
 }
 
-/// The only one, if there is any.
-fn one_of<'a>(
-    files: &Files,
-    found: Vec<&'a Candidate>,
-) -> Result<Option<&'a Candidate>, DatasetError> {
-    if found.len() < 2 {
-        return Ok(found.first().copied());
-    }
-    let names = found.iter().take(5).map(|c| files.entries[c.entry].name.clone());
-    let found = names.collect::<Vec<_>>().join(", ");
-    Err(DatasetError::Labels { path: files.path.clone(), found })
-}
-
-/// Whether an array's name says that it holds labels.
-fn called(name: &str) -> bool {
-    let name = name.rsplit('/').next().unwrap_or(name).to_lowercase();
-    let stem = name.split('.').next().unwrap_or(&name);
-    let words = ["label", "class", "target"].iter().any(|word| stem.contains(word));
-    words || stem.split(['_', '-']).any(|word| word == "y")
-}
-
-/// An array's bytes, which must be as many as its header says.
+/// An array's bytes, at least as many as its header says.
 fn load(files: &Files, candidate: &Candidate, memory: u64) -> Result<Blob, DatasetError> {
     let file = files.full_name(candidate.entry);
     let header = &candidate.header;
@@ -242,10 +226,18 @@ fn load(files: &Files, candidate: &Candidate, memory: u64) -> Result<Blob, Datas
         found: header.to_string(),
         expected,
     };
+    let entry = &files.entries[candidate.entry];
+    if let (Place::Deflated(..), true) = (&entry.place, entry.size > memory) {
+        return Err(fail(format!(
+            "it is packed, and takes {} bytes of memory: unpack it, or allow more with --set data.cache_mib={}",
+            entry.size,
+            entry.size.div_ceil(1 << 20)
+        )));
+    }
     let blob = files.checked(candidate.entry, memory).map_err(fail)?;
     let blob =
         if candidate.packed { Blob::memory(gunzip(&file, blob.reader(), memory)?) } else { blob };
-    let size = header.element.map_or(1, |e| e.bytes as u64);
+    let size = header.format.size() as u64;
     let need = header.count().and_then(|n| n.checked_mul(size)?.checked_add(header.offset));
     match need {
         Some(need) if need <= blob.len() => Ok(blob),
@@ -255,26 +247,6 @@ fn load(files: &Files, candidate: &Candidate, memory: u64) -> Result<Blob, Datas
         ))),
         None => Err(fail("no file has so many bytes".to_owned())),
     }
-}
-
-fn read_labels(files: &Files, candidate: &Candidate, memory: u64) -> Result<Labels, DatasetError> {
-    let file = files.full_name(candidate.entry);
-    let blob = load(files, candidate, memory)?;
-    // As many as there are pictures, each of at least a byte: `load` has seen that they are there.
-    let Some(Integer { bytes, signed, big_endian }) = candidate.header.element else {
-        return Labels::of_numbers(std::iter::empty(), &file, None);
-    };
-    let length = candidate.header.shape.first().copied().unwrap_or(0) as usize * bytes;
-    let mut data = vec![0; length];
-    blob.read_at(candidate.header.offset, &mut data).map_err(|e| DatasetError::io(&file, &e))?;
-    let number = |value: &[u8]| {
-        let digits: Vec<u8> =
-            if big_endian { value.to_vec() } else { value.iter().rev().copied().collect() };
-        let number = digits.iter().fold(0i128, |n, &b| n << 8 | i128::from(b));
-        let negative = signed && digits.first().is_some_and(|&b| b >= 128);
-        if negative { number - (1 << (8 * bytes)) } else { number }
-    };
-    Labels::of_numbers(data.chunks_exact(bytes).map(number), &file, None)
 }
 
 impl Arrays {
@@ -302,9 +274,14 @@ impl Source for Arrays {
     fn load(&self, index: usize) -> Result<Raster, String> {
         let (h, w, c) = (self.h, self.w, self.c);
         let (part, i) = self.locate(index).ok_or("there is no such picture")?;
-        let mut data = vec![0; h * w * c];
+        let size = self.format.size();
+        let mut data = vec![0; h * w * c * size];
         let at = part.offset + part.stride * i as u64;
         part.blob.read_at(at, &mut data).map_err(|e| e.to_string())?;
+        if self.format != Format::BYTES || self.scale != Scale::Bytes {
+            let values = data.chunks_exact(size).map(|value| self.format.number(value));
+            data = values.map(|value| self.scale.byte(value)).collect();
+        }
         if self.planar {
             let plane = h * w;
             data = (0..plane * c).map(|i| data[i % c * plane + i / c]).collect();

@@ -1,4 +1,4 @@
-//! A stretch of bytes in memory or in an open file, read at any place by any thread.
+//! A range of bytes in memory or in an open file, which any thread can read at any place.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -31,7 +31,7 @@ impl Blob {
         self.len
     }
 
-    /// A part of it; `None` where it does not have that many bytes.
+    /// A part of it; `None` if it does not have that many bytes.
     pub fn part(&self, start: u64, len: u64) -> Option<Self> {
         let end = start.checked_add(len)?;
         (end <= self.len).then(|| Self {
@@ -89,7 +89,7 @@ fn at_once(file: &File, out: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, out, offset)
 }
 
-/// A blob from its beginning, for parsers that want a file.
+/// Reads a blob from its beginning, for parsers that expect a file.
 pub(super) struct Reader {
     blob: Blob,
     at: u64,

@@ -1,5 +1,4 @@
-//! The data set the crate carries: the bitmaps of Noto Emoji at 32 x 32 over white, as
-//! `scripts/make-emoji.py` makes them.
+//! The data set in the crate: the bitmaps of Noto Emoji at 32x32 over white, made by `scripts/make-emoji.py`.
 
 use super::DatasetError;
 use super::decode::{self, Raster};
@@ -9,12 +8,12 @@ use sha2::{Digest, Sha256};
 
 /// Columns of stacked pictures, in one lossless WebP.
 const PICTURES: &[u8] = include_bytes!("../../../assets/emoji-32.webp");
-/// A line for each: code points, Unicode's group, whether it is in the curated set, Unicode's name.
+/// One line per picture: code points, Unicode's group, whether it is in the curated set, Unicode's name.
 const TABLE: &str = include_str!("../../../assets/emoji-32.tsv");
 pub(super) const SIDE: usize = 32;
 
 pub(super) struct Emoji {
-    /// All pictures, taken apart.
+    /// All pictures, decoded.
     stack: Raster,
     chosen: Vec<Line>,
 }
@@ -27,10 +26,10 @@ struct Line {
     name: &'static str,
 }
 
-/// What the paths of built-in data begin with.
+/// Paths of built-in data begin with this.
 pub const PREFIX: &str = "builtin:";
 
-/// `emoji`, all 3,926; `emoji-curated`, one of each motif. Their classes are Unicode's groups.
+/// `emoji` has all 3,926, `emoji-curated` one for each motif. Their classes are Unicode's groups.
 ///
 /// # Errors
 /// [`DatasetError::Builtin`].

@@ -1,10 +1,13 @@
 //! CIFAR-10 and CIFAR-100 in their binary version (cs.toronto.edu/~kriz/cifar.html): records of one
-//! label byte (CIFAR-100: coarse and fine) and 3 x 32 x 32 bytes of red, green and blue planes.
-//! They have no magic number: the length and every label have to fit.
+//! label byte (CIFAR-100: coarse and fine) and 3 x 32 x 32 bytes of red, green and blue planes. They have no magic
+//! number: the length and every label must fit.
 
 use super::DatasetError;
-use super::arrays::{Arrays, Part};
+use super::array_header::Format;
+use super::array_values::Scale;
+use super::arrays::{Arrays, Found, Part};
 use super::blob::Blob;
+use super::containers::{Part as Kind, says};
 use super::files::Files;
 use super::labels::Labels;
 
@@ -25,13 +28,13 @@ const VARIANTS: [Variant; 2] = [
     Variant { classes: &[20, 100], names: "fine_label_names" },
 ];
 
-/// All training batches of one of the variants, in the order of their names; `None` without any. Test
-/// batches are left out unless `focus` is one or there are no others.
+/// All training batches of one of the variants, in the order of their names; `None` if there are none. Test batches are
+/// left out unless `focus` is one of them or there are no others.
 pub(super) fn find(
     files: &Files,
     focus: Option<usize>,
     memory: u64,
-) -> Result<Option<(Arrays, Option<Labels>)>, DatasetError> {
+) -> Result<Option<Found>, DatasetError> {
     for variant in &VARIANTS {
         let mut batches = Vec::new();
         for entry in 0..files.entries.len() {
@@ -42,8 +45,8 @@ pub(super) fn find(
                         return Err(DatasetError::Array {
                             file: files.full_name(entry),
                             found: format!("{} bytes", files.entries[entry].size),
-                            expected: "CIFAR-10's batches are records of 3,073 bytes with a label below 10 \
-                                       before each: it is cut off or damaged, download it again"
+                            expected: "CIFAR-10's batches are records of 3,073 bytes, each with a label below 10 \
+                                       first: it is cut off or damaged, download it again"
                                 .to_owned(),
                         });
                     }
@@ -51,42 +54,52 @@ pub(super) fn find(
                 }
             }
         }
-        let is_test = |entry: usize| files.entries[entry].name.contains("test");
+        let is_test = |entry: usize| says(&files.entries[entry].name, Kind::HeldOut);
+        let (mut notes, mut used) = (Vec::new(), Vec::new());
         if batches.iter().any(|batch| !is_test(batch.0)) {
+            let tests: Vec<usize> =
+                batches.iter().map(|batch| batch.0).filter(|&e| is_test(e)).collect();
             batches.retain(|batch| !is_test(batch.0));
+            if let Some(&test) = tests.first() {
+                notes.push(format!("Set aside the test part: {}", files.entries[test].name));
+            }
+            used = tests;
         }
         if batches.is_empty() {
             continue;
         }
         let (lead, mut parts, mut numbers) = (variant.classes.len() as u64, Vec::new(), Vec::new());
+        used.extend(batches.iter().map(|batch| batch.0));
         for (entry, blob, labels) in batches {
             let name = files.full_name(entry);
             let count = labels.len();
             parts.push(Part { name, blob, offset: lead, stride: lead + PIXELS, count });
             numbers.extend(labels);
         }
-        let names = names(files, variant);
-        let labels = Labels::of_numbers(numbers.into_iter().map(i128::from), &files.path, names)?;
-        let arrays = Arrays { parts, h: SIDE, w: SIDE, c: 3, planar: true };
-        return Ok(Some((arrays, Some(labels))));
+        let (list, names) = names(files, variant).unzip();
+        used.extend(list);
+        let labels = Labels::of_numbers(numbers.into_iter().map(f64::from), &files.path, names)?;
+        let (format, scale) = (Format::BYTES, Scale::Bytes);
+        let arrays = Arrays { parts, h: SIDE, w: SIDE, c: 3, planar: true, format, scale };
+        return Ok(Some(Found { arrays, labels: Some(labels), notes, used }));
     }
     Ok(None)
 }
 
-/// Whether a file is called as CIFAR-10's batches are.
+/// Whether a file has the name of a CIFAR-10 batch.
 fn named(name: &str) -> bool {
     let name = name.rsplit('/').next().unwrap_or(name);
     (name.starts_with("data_batch_") || name.starts_with("test_batch")) && name.ends_with(".bin")
 }
 
-/// A file's bytes and its labels, if it is a batch. One that cannot be read is none.
+/// A file's bytes and its labels, if it is a batch that can be read.
 fn batch(files: &Files, entry: usize, variant: &Variant, memory: u64) -> Option<(Blob, Vec<u8>)> {
     let (lead, size) = (variant.classes.len(), files.entries[entry].size);
     let stride = lead as u64 + PIXELS;
     if size == 0 || size % stride != 0 {
         return None;
     }
-    // A first look: most files of that length are something else.
+    // Most files of that length are something else, and the first record tells.
     if !fits(files.head(entry, lead as u64).ok()?.get(..lead)?, variant) {
         return None;
     }
@@ -106,11 +119,11 @@ fn fits(record: &[u8], variant: &Variant) -> bool {
     record.iter().zip(variant.classes).all(|(label, classes)| label < classes)
 }
 
-/// A class name a line, if there are as many as classes.
-fn names(files: &Files, variant: &Variant) -> Option<Vec<String>> {
+/// The file of class names, and a name for each of its lines, if there are as many as classes.
+fn names(files: &Files, variant: &Variant) -> Option<(usize, Vec<String>)> {
     let entry = files.entries.iter().position(|e| e.name.contains(variant.names))?;
     let text = String::from_utf8(files.read(entry, MAX_NAMES).ok()?).ok()?;
     let names = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
     let names: Vec<String> = names.collect();
-    (Some(names.len()) == variant.classes.last().map(|&n| usize::from(n))).then_some(names)
+    (Some(names.len()) == variant.classes.last().map(|&n| usize::from(n))).then_some((entry, names))
 }

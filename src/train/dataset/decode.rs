@@ -1,16 +1,17 @@
-//! A picture's file to pixels: PNG, JPEG, WebP, GIF, BMP (of animations the first frame), upright as
-//! its EXIF orientation says, 8 bits a channel (16-bit values rounded).
+//! Decodes a picture's file to pixels: PNG, JPEG, WebP, GIF, BMP, TIFF, ICO, PBM, PGM and PPM, upright as its EXIF
+//! orientation says, 8 bits a channel (16-bit values rounded). Of an animation or several pages the first counts, of an
+//! icon the largest.
 
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 
 /// Largest file of a picture.
 pub(super) const MAX_FILE: u64 = 256 << 20;
 /// Most bytes of a decoded picture: 89 million pixels of RGB.
 const MAX_PIXELS: u64 = 256 << 20;
-/// Most bytes of a decoded picture for each of its file, beyond [`FREE_PIXELS`]: what DEFLATE can do. A
-/// larger picture of so few bytes is blank, or a header that lies.
+/// Most bytes of a decoded picture per byte of its file, beyond [`FREE_PIXELS`]: the best that DEFLATE can do. A larger
+/// picture of so few bytes is blank, or its header lies.
 const MAX_RATIO: u64 = 1032;
 const FREE_PIXELS: u64 = 8 << 20;
 
@@ -46,8 +47,10 @@ pub(super) fn header(head: &[u8], format: ImageFormat) -> Result<Header, String>
 /// The pixels.
 pub(super) fn decode(bytes: &[u8]) -> Result<Raster, String> {
     let format = image::guess_format(bytes).map_err(|_| "it is no picture".to_owned())?;
-    let mut decoder = decoder(bytes, format)?;
-    if decoder.total_bytes() > FREE_PIXELS + MAX_RATIO * bytes.len() as u64 {
+    let ended = if format == ImageFormat::Png { with_end(bytes) } else { None };
+    let limit = FREE_PIXELS + MAX_RATIO * bytes.len() as u64;
+    let mut decoder = decoder(ended.as_deref().unwrap_or(bytes), format)?;
+    if decoder.total_bytes() > limit {
         let (w, h) = decoder.dimensions();
         return Err(format!("it promises {w} x {h} pixels in {} bytes", bytes.len()));
     }
@@ -69,22 +72,27 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raster, String> {
 
 /// A decoder that has read the header and found nothing absurd in it.
 fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, String> {
-    if !format.reading_enabled() {
-        return Err(format!("it is a {format:?}, which is not read; convert it to PNG"));
-    }
     let reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let decoder = reader.into_decoder().map_err(|e| e.to_string())?;
+    let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
     let (w, h) = decoder.dimensions();
     if w == 0 || h == 0 {
         return Err("it has no pixels".to_owned());
     }
+    if matches!(decoder.color_type(), ColorType::Rgb32F | ColorType::Rgba32F) {
+        let why = "its values are floating-point numbers, so black and white are unknown; save it with 8 or 16 bits";
+        return Err(why.to_owned());
+    }
     if decoder.total_bytes() > MAX_PIXELS {
         return Err(format!("it has {w} x {h} pixels, more than are read"));
     }
+    // Room for the picture, and for tables and buffers beside it, whatever their sizes are said to be.
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(2 * decoder.total_bytes() + FREE_PIXELS);
+    decoder.set_limits(limits).map_err(|e| e.to_string())?;
     Ok(decoder)
 }
 
-/// Pictures whose EXIF cannot be read are taken as they are.
+/// A picture whose EXIF cannot be read is taken as it is.
 fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
     decoder.orientation().unwrap_or(Orientation::NoTransforms)
 }
@@ -97,6 +105,27 @@ fn turned(orientation: Orientation) -> bool {
             | Orientation::Rotate90FlipH
             | Orientation::Rotate270FlipH
     )
+}
+
+/// A PNG that lacks its last chunk or a part of it, with that chunk added. Other readers accept such files too.
+fn with_end(bytes: &[u8]) -> Option<Vec<u8>> {
+    const END: [u8; 12] = [0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82];
+    let (mut at, mut data, mut cut) = (8, false, false);
+    while let Some(&[a, b, c, d, ref kind @ ..]) =
+        bytes.get(at..).and_then(|rest| rest.first_chunk::<8>())
+    {
+        if kind == b"IEND" && bytes.len() >= at + END.len() {
+            return None;
+        }
+        let next = at + 12 + u32::from_be_bytes([a, b, c, d]) as usize;
+        if next > bytes.len() {
+            // What ends within its data lacks more than its end.
+            cut = kind == b"IDAT";
+            break;
+        }
+        (at, data) = (next, data || kind == b"IDAT");
+    }
+    (data && !cut).then(|| [&bytes[..at], &END].concat())
 }
 
 /// Whether a JPEG has its end marker: the decoder fills what is missing with gray. Before the first
@@ -112,6 +141,6 @@ fn ends(bytes: &[u8]) -> bool {
             _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
         }
     }
-    // Not laid out as this expects; the decoder was content.
+    // The layout is another than expected here, and the decoder has accepted it.
     true
 }

@@ -19,7 +19,7 @@ pub enum DatasetError {
         detail: String,
     },
     /// A name after `builtin:` that is none.
-    #[error("There is no built-in data set `{name}`; there are {known}.")]
+    #[error("There is no built-in data set `{name}`. The built-in ones are {known}.")]
     Builtin {
         /// What was asked for.
         name: String,
@@ -42,15 +42,16 @@ pub enum DatasetError {
         /// File.
         file: String,
     },
-    /// Neither pictures nor arrays of them.
+    /// Neither pictures nor arrays of pictures.
     #[error(
         "`{path}` holds nothing to train on; found: {found}. A data set is a folder, zip or tar of \
-         pictures (PNG, JPEG, WebP, GIF, BMP), or MNIST's IDX, CIFAR's binary (not its Python version), npy or npz files."
+         pictures (PNG, JPEG, WebP, GIF, BMP, TIFF, ICO, PNM), or MNIST's IDX, CIFAR's binary (not its Python version), \
+         npy or npz files."
     )]
     Empty {
         /// Path given.
         path: String,
-        /// A few of the files there are.
+        /// What there is instead, by kind.
         found: String,
     },
     /// A zip or tar that cannot be read.
@@ -68,14 +69,14 @@ pub enum DatasetError {
     TooLarge {
         /// File or folder.
         file: String,
-        /// What there is too much of, as a verb and its object: "unpacks to more bytes than".
+        /// What there is too much of, as a verb and its object: "has more files than are read,".
         what: &'static str,
         /// How many.
         have: u64,
         /// The most that is accepted.
         limit: u64,
         /// What to do.
-        remedy: &'static str,
+        remedy: String,
     },
     /// An array of another type, shape or length than pictures have.
     #[error("`{file}` holds {found}; {expected}.")]
@@ -107,7 +108,7 @@ pub enum DatasetError {
         /// Their names.
         found: String,
     },
-    /// Class labels that are none.
+    /// Class labels out of their range.
     #[error(
         "`{file}`: label {index} is {found}; labels go from 0 to {max}. To train without classes, keep that array elsewhere."
     )]
@@ -138,7 +139,7 @@ pub enum DatasetError {
         /// Its height x width.
         other_size: String,
     },
-    /// More broken pictures than are skipped.
+    /// More broken pictures than may be skipped.
     #[error(
         "More than {limit} pictures of `{path}` are broken, the first of them `{first}`: {why}. \
          Repair or remove them, or let more be left out: --set data.max_broken=N."

@@ -1,10 +1,14 @@
-//! The files of a folder or an archive under one face: named, in a fixed order, read in place. Nothing
-//! is unpacked to a path, and no name is used as one.
+//! The files of a folder or an archive: named, in a fixed order, read in place. Nothing is unpacked to a path, and no
+//! name from an archive is used as a path.
 
 use super::blob::Blob;
+use super::foreign;
+use super::labels::Class;
 use super::sniff::{self, Kind};
+use super::unused::{Unread, Unused};
 use super::{DatasetError, archive};
 use flate2::read::{DeflateDecoder, GzDecoder};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -13,12 +17,39 @@ use std::path::{Path, PathBuf};
 pub(super) const MAX_FILES: usize = 1 << 24;
 /// Deepest folder.
 const MAX_DEPTH: usize = 32;
+/// Most archives in a folder that are read together: each keeps a file open, and systems allow some 1,000.
+const MAX_ARCHIVES: usize = 500;
+
+const HIDDEN: Unread = Unread::new("a hidden file or folder", "hidden files or folders", "");
+const DEEP: Unread = Unread::new("a folder too deep", "folders too deep", "");
+pub(super) const LINK: Unread = Unread::new("a link", "links", "");
+const BROKEN_LINK: Unread = Unread::new("a link to nothing", "links to nothing", "");
+const LINK_AGAIN: Unread =
+    Unread::new("a link to a folder already read", "links to folders already read", "");
+const SPECIAL: Unread = Unread::new("a device or pipe", "devices or pipes", "");
+const UNREADABLE: Unread = Unread::new(
+    "a folder or file that may not be read",
+    "folders or files that may not be read",
+    "",
+);
+
+/// A folder to be listed.
+struct Folder {
+    path: PathBuf,
+    /// What the names of its files begin with.
+    prefix: String,
+    level: usize,
+}
 
 pub(super) struct Files {
     /// The path that was given, for messages.
     pub path: String,
     /// Sorted by name.
     pub entries: Vec<Entry>,
+    /// Names of the classes that [`Entry::class`] numbers.
+    pub class_names: Option<Vec<String>>,
+    /// What was passed over while listing them.
+    pub unused: Unused,
 }
 
 pub(super) struct Entry {
@@ -27,11 +58,13 @@ pub(super) struct Entry {
     /// Bytes once unpacked, as far as is known.
     pub size: u64,
     pub place: Place,
+    /// The class that a table gives it.
+    pub class: Option<Class>,
 }
 
 pub(super) enum Place {
     Path(PathBuf),
-    /// As it is, with the CRC-32 it should have, in a zip.
+    /// Not compressed; with the CRC-32 it should have, in a zip.
     Stored(Blob, Option<u32>),
     /// A DEFLATE stream of a zip and its CRC-32.
     Deflated(Blob, u32),
@@ -40,14 +73,21 @@ pub(super) enum Place {
 }
 
 impl Files {
-    /// What a path holds: a folder's files, an archive's, or for any other file those beside it, of
-    /// which it is the one with the index returned.
+    /// What a path holds: a folder's files, an archive's, or for any other file those beside it, of which it is the one
+    /// with the index returned. A path may go on within an archive.
     pub fn open(path: &Path, memory: u64) -> Result<(Self, Option<usize>), DatasetError> {
         let text = path.to_string_lossy().into_owned();
-        let metadata = fs::metadata(path).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => DatasetError::NotFound { path: text.clone() },
-            _ => DatasetError::io(&text, &e),
-        })?;
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            // Below a file that is no folder, systems find nothing or say so.
+            Err(e) => match (within(path, memory), e.kind()) {
+                (Some(found), _) => return found,
+                (_, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                    return Err(DatasetError::NotFound { path: text });
+                }
+                _ => return Err(DatasetError::io(&text, &e)),
+            },
+        };
         if metadata.is_dir() {
             return Ok((Self::folder(path, MAX_DEPTH)?, None));
         }
@@ -60,7 +100,9 @@ impl Files {
             File::open(path).and_then(Blob::file).map_err(|e| DatasetError::io(&text, &e))?;
         let head = blob.head(sniff::HEAD).map_err(|e| DatasetError::io(&text, &e))?;
         match sniff::sniff(&head) {
-            Kind::Picture(_) => Err(DatasetError::OnePicture { file: text }),
+            Kind::Picture(_) if !foreign::is_raw(&extension(&text)) => {
+                Err(DatasetError::OnePicture { file: text })
+            }
             Kind::Zip => Ok((archive::zip(text, &blob)?, None)),
             Kind::Tar => Ok((archive::tar(text, &blob)?, None)),
             Kind::Gzip if sniff::sniff(&sniff::gunzip_head(&head)) == Kind::Tar => {
@@ -70,12 +112,14 @@ impl Files {
             _ => {
                 let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
                 let mut files = Self::folder(parent.unwrap_or(Path::new(".")), 0)?;
+                // What lies beside it was not given.
+                files.unused = Unused::default();
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 let focus = files.entries.iter().position(|e| e.name == name);
                 // A hidden file is not listed, and may be given nevertheless.
                 let focus = focus.unwrap_or_else(|| {
-                    let place = Place::Path(path.to_owned());
-                    files.entries.push(Entry { name: name.into_owned(), size: blob.len(), place });
+                    let (name, place) = (name.into_owned(), Place::Path(path.to_owned()));
+                    files.entries.push(Entry { name, size: blob.len(), place, class: None });
                     files.entries.len() - 1
                 });
                 Ok((files, Some(focus)))
@@ -83,39 +127,116 @@ impl Files {
         }
     }
 
-    /// Recursive; hidden files are left out, links to folders not followed.
+    /// No files yet.
+    pub fn none(path: String) -> Self {
+        Self { path, entries: Vec::new(), class_names: None, unused: Unused::default() }
+    }
+
+    /// Recursive. Links to folders are followed where they lead to folders that have not been read, after all that are
+    /// no links.
     fn folder(root: &Path, depth: usize) -> Result<Self, DatasetError> {
-        let mut entries = Vec::new();
-        let mut folders = vec![(root.to_owned(), String::new(), 0)];
-        while let Some((folder, prefix, level)) = folders.pop() {
-            let io = |e: io::Error| DatasetError::io(folder.to_string_lossy(), &e);
-            for child in fs::read_dir(&folder).map_err(io)? {
-                let child = child.map_err(io)?;
-                let name = format!("{prefix}{}", child.file_name().to_string_lossy());
-                let kind = child.file_type().map_err(io)?;
-                if hidden(&name) {
+        let mut files = Self::none(root.to_string_lossy().into_owned());
+        let mut folders = vec![Folder { path: root.to_owned(), prefix: String::new(), level: 0 }];
+        let (mut links, mut seen) = (BTreeMap::new(), HashSet::new());
+        loop {
+            let link = folders.is_empty();
+            let next = folders.pop().or_else(|| links.pop_first().map(|(_, folder)| folder));
+            let Some(folder) = next else { break };
+            let io = |e: io::Error| DatasetError::io(folder.path.to_string_lossy(), &e);
+            let own = folder.path.canonicalize().map_err(io)?;
+            let around = link && files.around(&own);
+            if around || !seen.insert(own) {
+                files.unused.add(LINK_AGAIN, folder.prefix.trim_end_matches('/'));
+                continue;
+            }
+            let children = match fs::read_dir(&folder.path) {
+                Err(_) if link => {
+                    files.unused.add(UNREADABLE, folder.prefix.trim_end_matches('/'));
                     continue;
                 }
-                if kind.is_dir() {
-                    if level < depth {
-                        folders.push((child.path(), name + "/", level + 1));
-                    }
-                } else if let Ok(metadata) = fs::metadata(child.path())
-                    && metadata.is_file()
-                {
-                    let place = Place::Path(child.path());
-                    entries.push(Entry { name, size: metadata.len(), place });
+                children => children.map_err(io)?,
+            };
+            for child in children {
+                let child = child.map_err(io)?;
+                let own_name = child.file_name().to_string_lossy().into_owned();
+                let name = format!("{}{own_name}", folder.prefix);
+                if leftover(&own_name) {
+                    continue;
                 }
-                check_count(entries.len() as u64, &root.to_string_lossy())?;
+                if hidden(&own_name) {
+                    files.unused.add(HIDDEN, name);
+                    continue;
+                }
+                let is_link = child.file_type().map_err(io)?.is_symlink();
+                match fs::metadata(child.path()) {
+                    Ok(metadata) if metadata.is_dir() => {
+                        let (prefix, level) = (format!("{name}/"), folder.level + 1);
+                        let inner = Folder { path: child.path(), prefix, level };
+                        if level > depth {
+                            files.unused.add(DEEP, name);
+                        } else if is_link {
+                            links.insert(name, inner);
+                        } else {
+                            folders.push(inner);
+                        }
+                    }
+                    Ok(metadata) if metadata.is_file() => {
+                        let (size, place) = (metadata.len(), Place::Path(child.path()));
+                        files.entries.push(Entry { name, size, place, class: None });
+                    }
+                    Ok(_) => files.unused.add(SPECIAL, name),
+                    Err(_) if is_link => files.unused.add(BROKEN_LINK, name),
+                    Err(_) => files.unused.add(UNREADABLE, name),
+                }
+                check_count(files.entries.len() as u64, &files.path)?;
             }
         }
-        let mut files = Self { path: root.to_string_lossy().into_owned(), entries };
         files.sort();
         Ok(files)
     }
 
-    /// Into the order of names. Of several files of one name the last counts, as in an archive that
-    /// was appended to.
+    /// Whether a folder is the root or holds it.
+    fn around(&self, folder: &Path) -> bool {
+        Path::new(&self.path).canonicalize().is_ok_and(|root| root.starts_with(folder))
+    }
+
+    /// Puts the files of some entries, which are archives, in the place of these: `shard.tar` becomes
+    /// `shard.tar/000.jpg` and so on.
+    pub fn expand(&mut self, archives: &[usize]) -> Result<(), DatasetError> {
+        if archives.len() > MAX_ARCHIVES {
+            return Err(DatasetError::TooLarge {
+                file: self.path.clone(),
+                what: "holds more archives than are read together,",
+                have: archives.len() as u64,
+                limit: MAX_ARCHIVES as u64,
+                remedy: "Unpack them into one folder.".to_owned(),
+            });
+        }
+        let mut inner = Vec::new();
+        for &index in archives {
+            let (file, name) = (self.full_name(index), self.entries[index].name.clone());
+            let fail = |detail| DatasetError::Io { file: file.clone(), detail };
+            let blob = self.blob(index, 0).map_err(fail)?;
+            let head = blob.head(sniff::HEAD).map_err(|e| DatasetError::io(&file, &e))?;
+            let found = match sniff::sniff(&head) {
+                Kind::Zip => archive::zip(file, &blob)?,
+                _ => archive::tar(file, &blob)?,
+            };
+            inner.extend(found.entries.into_iter().map(|entry| {
+                let name = format!("{name}/{}", entry.name);
+                Entry { name, ..entry }
+            }));
+            self.unused.append(found.unused);
+            check_count(inner.len() as u64, &self.path)?;
+        }
+        let mut index = 0..;
+        self.entries.retain(|_| index.next().is_none_or(|i| !archives.contains(&i)));
+        self.entries.append(&mut inner);
+        self.sort();
+        Ok(())
+    }
+
+    /// Sorts by name. If several files have the same name the last counts, as in an archive that was appended to.
     pub fn sort(&mut self) {
         self.entries.sort_by(|a, b| a.name.cmp(&b.name));
         self.entries.reverse();
@@ -123,7 +244,7 @@ impl Files {
         self.entries.reverse();
     }
 
-    /// An entry's name with that of the folder or archive.
+    /// The name of an entry after that of the folder or archive.
     pub fn full_name(&self, index: usize) -> String {
         format!("{}/{}", self.path.trim_end_matches(['/', '\\']), self.entries[index].name)
     }
@@ -144,8 +265,8 @@ impl Files {
         }
     }
 
-    /// An entry's bytes, checked against their CRC where there is one. More than `limit` are an error,
-    /// found before they take memory.
+    /// An entry's bytes, checked against their CRC if there is one. More than `limit` bytes are an error, raised before
+    /// they take memory.
     pub fn read(&self, index: usize, limit: u64) -> Result<Vec<u8>, String> {
         let too_large = |have| format!("it has {have} bytes; at most {limit} are read");
         if self.entries[index].size > limit {
@@ -154,7 +275,7 @@ impl Files {
         let (bytes, crc) = match &self.entries[index].place {
             Place::Deflated(blob, crc) => {
                 let mut out = Vec::new();
-                // One byte more than announced, to see a stream that goes on.
+                // One byte more than announced shows a stream that goes on.
                 let unpacked = DeflateDecoder::new(blob.reader());
                 let size = self.entries[index].size;
                 unpacked.take(size + 1).read_to_end(&mut out).map_err(text)?;
@@ -180,7 +301,7 @@ impl Files {
         }
     }
 
-    /// An entry for reading at any place: in place if it is not packed, else from memory.
+    /// An entry that can be read at any place: in the file if it is not compressed, else from memory.
     pub fn blob(&self, index: usize, limit: u64) -> Result<Blob, String> {
         match &self.entries[index].place {
             Place::Path(path) => File::open(path).and_then(Blob::file).map_err(text),
@@ -189,7 +310,7 @@ impl Files {
         }
     }
 
-    /// The same, checked against its CRC where it has one and at most `limit` bytes: more would take long to read.
+    /// The same, checked against its CRC if it has one and at most `limit` bytes. Reading more would take long.
     pub fn checked(&self, index: usize, limit: u64) -> Result<Blob, String> {
         let blob = self.blob(index, limit)?;
         if let Place::Stored(_, Some(crc)) = &self.entries[index].place
@@ -205,8 +326,93 @@ impl Files {
     }
 }
 
-pub(super) fn hidden(name: &str) -> bool {
-    name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX")
+/// The ending of a path in lower case, without its dot; empty if there is none.
+pub(super) fn extension(path: &str) -> String {
+    let ending = Path::new(path).extension().unwrap_or_default();
+    ending.to_string_lossy().to_lowercase()
+}
+
+/// Whether a system or a tool left a file or folder of this name behind.
+fn leftover(name: &str) -> bool {
+    // In lower case.
+    const NAMES: [&str; 26] = [
+        "$recycle.bin",
+        "#recycle",
+        "@eadir",
+        "@recently-snapshot",
+        "@recycle",
+        "@tmp",
+        "__macosx",
+        "__pycache__",
+        ".appledouble",
+        ".cache",
+        ".directory",
+        ".ds_store",
+        ".fseventsd",
+        ".huggingface",
+        ".hg",
+        ".idea",
+        ".ipynb_checkpoints",
+        ".localized",
+        ".nomedia",
+        ".spotlight-v100",
+        ".svn",
+        ".temporaryitems",
+        ".thumbnails",
+        ".vscode",
+        "lost+found",
+        "recycler",
+    ];
+    const FILES: [&str; 5] =
+        ["desktop.ini", "ehthumbs.db", "icon\r", "system volume information", "thumbs.db"];
+    let name = name.to_lowercase();
+    let starts = ["._", ".git", ".trash", ".nfs", ".fuse_hidden", ".~", "~$"];
+    NAMES.contains(&name.as_str())
+        || FILES.contains(&name.as_str())
+        || starts.iter().any(|start| name.starts_with(start))
+}
+
+fn hidden(name: &str) -> bool {
+    name.starts_with('.')
+}
+
+/// Whether an archive's file is to be passed over; hidden ones are counted.
+pub(super) fn passed_over(name: &str, unused: &mut Unused) -> bool {
+    if name.split('/').any(leftover) {
+        return true;
+    }
+    let passed = name.split('/').any(hidden);
+    if passed {
+        unused.add(HIDDEN, name);
+    }
+    passed
+}
+
+/// What a path names within an archive, if one of its parents is an archive: a file or a folder.
+fn within(path: &Path, memory: u64) -> Option<Result<(Files, Option<usize>), DatasetError>> {
+    let archive = path.ancestors().skip(1).find(|parent| parent.is_file())?;
+    let inner = path.strip_prefix(archive).ok()?.to_string_lossy().replace('\\', "/");
+    let (mut files, focus) = match Files::open(archive, memory) {
+        Ok(opened) => opened,
+        Err(error) => return Some(Err(error)),
+    };
+    if focus.is_some() {
+        return None;
+    }
+    if let Some(found) = files.entries.iter().position(|e| e.name == inner) {
+        files.unused = Unused::default();
+        return Some(Ok((files, Some(found))));
+    }
+    let folder = format!("{}/", inner.trim_end_matches('/'));
+    files.entries.retain(|e| e.name.starts_with(&folder));
+    if files.entries.is_empty() {
+        return None;
+    }
+    for entry in &mut files.entries {
+        entry.name.drain(..folder.len());
+    }
+    files.path = path.to_string_lossy().into_owned();
+    Some(Ok((files, None)))
 }
 
 pub(super) fn check_count(have: u64, file: &str) -> Result<(), DatasetError> {
@@ -214,7 +420,8 @@ pub(super) fn check_count(have: u64, file: &str) -> Result<(), DatasetError> {
     if have <= limit {
         return Ok(());
     }
-    let (file, what, remedy) = (file.to_owned(), "has more files than", "Split it.");
+    let (file, what) = (file.to_owned(), "has more files than are read,");
+    let remedy = "Split it.".to_owned();
     Err(DatasetError::TooLarge { file, what, have, limit, remedy })
 }
 
@@ -229,7 +436,8 @@ pub(super) fn gunzip(file: &str, packed: impl Read, limit: u64) -> Result<Vec<u8
             what: "unpacks to more bytes than fit in memory, at least",
             have: have as u64,
             limit,
-            remedy: "Unpack it, or allow more with --set data.cache_mib=8192.",
+            remedy: "Unpack it: files are read in place. Or, if there is the memory, allow more with --set data.cache_mib=N."
+                .to_owned(),
         }),
         Ok(_) => Ok(out),
     }

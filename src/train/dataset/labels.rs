@@ -1,4 +1,4 @@
-//! Classes: the first folder of a picture's path, or numbers in an array.
+//! Classes: the first folder of a picture's path, or what an array, a table or a file beside the picture says.
 
 use super::DatasetError;
 
@@ -12,6 +12,22 @@ pub struct Labels {
     pub names: Vec<String>,
     /// Class of each item, an index into `names`.
     pub of: Vec<u32>,
+}
+
+/// What is said about one item's class.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Class {
+    Number(f64),
+    Name(String),
+}
+
+impl Class {
+    /// Of a text that holds nothing else.
+    pub fn parse(text: &str) -> Self {
+        let text = text.trim();
+        let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+        number.map_or_else(|| Self::Name(text.to_owned()), Self::Number)
+    }
 }
 
 impl Labels {
@@ -29,12 +45,68 @@ impl Labels {
             shared += first.len() + 1;
         }
         let folders: Option<Vec<&str>> = paths.map(|path| folder(path, shared)).collect();
-        let folders = folders?;
-        let mut names = folders.clone();
-        names.sort_unstable();
-        names.dedup();
-        let of = folders.iter().filter_map(|f| names.binary_search(f).ok()).map(|i| i as u32);
-        Some(Self { of: of.collect(), names: names.into_iter().map(str::to_owned).collect() })
+        Some(Self::of_names(folders?.into_iter()))
+    }
+
+    /// A path that lies in none of several folders that the others lie in, after folders that all share.
+    pub(super) fn stray<'a>(paths: impl Iterator<Item = &'a str> + Clone) -> Option<usize> {
+        let mut skip = 0;
+        loop {
+            let folder = |path: &'a str| path[skip..].split_once('/').map(|(folder, _)| folder);
+            let mut found = paths.clone().map(folder);
+            let first = found.clone().flatten().next()?;
+            match found.clone().position(|folder| folder.is_none()) {
+                Some(stray) => {
+                    return found.flatten().any(|folder| folder != first).then_some(stray);
+                }
+                None if found.any(|folder| folder != Some(first)) => return None,
+                None => skip += first.len() + 1,
+            }
+        }
+    }
+
+    /// Classes of names, which are sorted.
+    fn of_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Self {
+        let mut sorted: Vec<&str> = names.clone().collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let of = names.filter_map(|name| sorted.binary_search(&name).ok()).map(|i| i as u32);
+        Self { of: of.collect(), names: sorted.into_iter().map(str::to_owned).collect() }
+    }
+
+    /// Classes of numbers from 0 up, with the names given if there is one for each; of names otherwise. `name` tells
+    /// where a number that is no label stands.
+    ///
+    /// # Errors
+    /// [`DatasetError::Label`] for a number that is no label; [`DatasetError::TooLarge`] for too many names.
+    pub(super) fn of_classes(
+        classes: &[Class],
+        file: &str,
+        given: Option<Vec<String>>,
+    ) -> Result<Self, DatasetError> {
+        let number = |class: &Class| match class {
+            Class::Number(number) => Some(*number),
+            Class::Name(_) => None,
+        };
+        if let Some(numbers) = classes.iter().map(number).collect::<Option<Vec<f64>>>() {
+            return Self::of_numbers(numbers.into_iter(), file, given);
+        }
+        let texts = classes.iter().map(|class| match class {
+            Class::Number(number) => number.to_string(),
+            Class::Name(name) => name.clone(),
+        });
+        let texts: Vec<String> = texts.collect();
+        let labels = Self::of_names(texts.iter().map(String::as_str));
+        if labels.names.len() > MAX_CLASSES as usize {
+            return Err(DatasetError::TooLarge {
+                file: file.to_owned(),
+                what: "names more classes than are learned,",
+                have: labels.names.len() as u64,
+                limit: MAX_CLASSES.into(),
+                remedy: "To train without classes, keep that array elsewhere.".to_owned(),
+            });
+        }
+        Ok(labels)
     }
 
     /// Classes of numbers from 0 up, with the names given if there is one for each.
@@ -42,15 +114,18 @@ impl Labels {
     /// # Errors
     /// [`DatasetError::Label`] for a number that is no label.
     pub(super) fn of_numbers(
-        numbers: impl Iterator<Item = i128>,
+        numbers: impl Iterator<Item = f64>,
         file: &str,
         given: Option<Vec<String>>,
     ) -> Result<Self, DatasetError> {
+        let label = |number: f64| {
+            let whole = number >= 0.0 && number < f64::from(MAX_CLASSES) && number.fract() == 0.0;
+            whole.then_some(number as u32)
+        };
         let of: Result<Vec<u32>, DatasetError> = numbers
             .enumerate()
             .map(|(index, number)| {
-                let label = u32::try_from(number).ok().filter(|&label| label < MAX_CLASSES);
-                label.ok_or_else(|| DatasetError::Label {
+                label(number).ok_or_else(|| DatasetError::Label {
                     file: file.to_owned(),
                     index,
                     found: number.to_string(),

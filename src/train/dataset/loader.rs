@@ -1,4 +1,4 @@
-//! Batches made ahead of their use, on a thread of their own: for data that does not fit into memory.
+//! Batches made ahead of their use on a thread of their own, for data that does not fit into memory.
 
 use super::{Dataset, DatasetError};
 use std::panic::resume_unwind;
@@ -9,25 +9,25 @@ use std::thread::{self, JoinHandle};
 /// Some items.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Batch {
-    /// Their numbers: those asked for, but for broken ones.
+    /// Their numbers. A broken item that was asked for is replaced by another.
     pub items: Vec<u32>,
     /// `[items][h][w][c]`.
     pub pixels: Vec<u8>,
 }
 
-/// The batches of a sequence of steps, in order. Ends after the last step or the first error.
-/// Dropping it stops and joins its threads, which takes as long as the batches under way.
+/// The batches of a sequence of steps, in order. It ends after the last step or the first error. Dropping it stops its
+/// thread and waits for the batch in progress.
 pub struct Loader {
     batches: Option<Receiver<Result<Batch, DatasetError>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Loader {
-    /// Makes the batch of each step's items (as [`Order::step`](crate::train::order::Order::step) gives
-    /// them), `ahead` batches before they are asked for.
+    /// Makes the batch of each step's items (from [`Order::step`](crate::train::order::Order::step)), `ahead` batches
+    /// before they are asked for.
     ///
     /// # Errors
-    /// [`DatasetError::Io`] if there can be no more threads.
+    /// [`DatasetError::Io`] if no thread can be started.
     pub fn new(
         dataset: Arc<Dataset>,
         steps: impl Iterator<Item = Vec<u32>> + Send + 'static,
@@ -55,7 +55,7 @@ impl Iterator for Loader {
 
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.batches.as_ref()?.recv();
-        // Its end is not to be mistaken for that of the steps, if it was a panic.
+        // A panic must not look like the end of the steps.
         if batch.is_err()
             && let Some(Err(panic)) = self.thread.take().map(JoinHandle::join)
         {
@@ -69,7 +69,7 @@ impl Drop for Loader {
     fn drop(&mut self) {
         self.batches = None;
         if let Some(thread) = self.thread.take() {
-            // A panic of that thread has been printed, and this may run during another one.
+            // A panic of that thread has been printed already, and this may run during another panic.
             let _ = thread.join();
         }
     }

@@ -1,33 +1,42 @@
-//! Data sets: pictures of any origin as items of one size, `[h][w][c]` bytes, with classes if they have
-//! any. `docs/data.md` lists the formats.
+//! Data sets: pictures from any source as items of one size, `[h][w][c]` bytes, with classes if they have any.
+//! `docs/data.md` lists the formats.
 //!
 //! ```text
-//! path ─► files (folder, zip, tar) ─┬─► pictures ─► decode ─┐
-//!         builtin ──────────────────┼───────────────────────┼─► fit ─► Dataset ─► Loader ─► batches
-//!                                   └─► arrays, cifar ──────┘
+//! path ─► files (folder, zip, tar, parquet) ─┬─► pictures ─► containers ─► decode ─┐
+//!         builtin ───────────────────────────┼─────────────────────────────────────┼─► fit ─► Dataset ─► Loader ─► batches
+//!                                            └─► arrays, cifar ────────────────────┘
 //! ```
 //!
-//! What a file is, its content says. Everything is read in place: nothing is unpacked to a path, nothing
-//! is mapped into memory. Resizing is antialiased, by Catmull-Rom kernels (Pillow's BICUBIC) on the
-//! values as stored, as Pillow and torchvision do it.
+//! The content of a file decides what it is, not its name. Files are read in place: nothing is unpacked to a path, and
+//! nothing is mapped into memory. Resizing is antialiased, with Catmull-Rom kernels (Pillow's BICUBIC) on the values as
+//! stored, as in Pillow and torchvision. What was chosen, assumed or left out is said in [`Dataset::notes`].
 
 mod archive;
 mod array_header;
+mod array_labels;
+mod array_values;
 mod arrays;
 mod blob;
 pub(super) mod builtin;
 mod cifar;
+mod containers;
 mod decode;
 mod error;
 mod files;
+mod find;
 mod fit;
+mod foreign;
 mod labels;
 mod loader;
 mod options;
 mod parallel;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod pictures;
+mod sidecars;
 mod sniff;
 mod source;
+mod unused;
 
 pub use error::{Broken, DatasetError};
 pub use labels::Labels;
@@ -35,9 +44,9 @@ pub use loader::{Batch, Loader};
 pub use options::{Fit, MAX_SIDE, Options};
 
 use crate::shape::Shape;
+use find::Found;
 use fit::{Target, fit};
 use parallel::parallel;
-use pictures::Pictures;
 use sha2::{Digest, Sha256};
 use source::{Source, hash_number, hash_text};
 use std::collections::BTreeMap;
@@ -45,7 +54,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-/// What [`Dataset::open_with`] is doing; each goes from 0 to its total.
+/// What [`Dataset::open_with`] is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
     /// Looking at the files.
@@ -72,27 +81,18 @@ pub struct Dataset {
     identity: String,
     source: Box<dyn Source>,
     target: Target,
-    /// The source's number of each item, where broken ones were left out.
+    /// The number of each item in the source, where broken ones were left out.
     kept: Option<Vec<u32>>,
-    /// `[n][h][w][c]`, or `None` for data that is decoded as it is needed.
+    /// `[n][h][w][c]`, or `None` for data that is decoded when it is needed.
     pixels: Option<Vec<u8>>,
     mean: Option<f64>,
+    notes: Vec<String>,
     threads: usize,
     broken_limit: usize,
     /// Files left out when opening.
     skipped: Vec<Broken>,
-    /// Items found broken since.
+    /// Items found broken later.
     broken: Mutex<BTreeMap<u32, Broken>>,
-}
-
-/// Pictures found, before they are made items.
-struct Found {
-    source: Box<dyn Source>,
-    labels: Option<Labels>,
-    skipped: Vec<Broken>,
-    /// Size that all have.
-    size: (usize, usize),
-    gray: bool,
 }
 
 impl Dataset {
@@ -104,8 +104,8 @@ impl Dataset {
         Self::open_with(path, options, &|_| {})
     }
 
-    /// Opens a folder, an archive, an array file, or `builtin:NAME`, and tells `progress` about it, on
-    /// this thread. Every file is looked at; items that fit into [`Options::memory`] are decoded.
+    /// Opens a folder, an archive, an array file, or `builtin:NAME`, and reports to `progress` on this thread. It looks
+    /// at every file and decodes items that fit into [`Options::memory`].
     ///
     /// # Errors
     /// [`DatasetError`].
@@ -120,9 +120,10 @@ impl Dataset {
             Some(name) => {
                 let (emoji, labels) = builtin::open(name)?;
                 let (labels, size) = (Some(labels), (builtin::SIDE, builtin::SIDE));
-                Found { source: Box::new(emoji), labels, skipped: vec![], size, gray: false }
+                let (source, skipped, notes) = (Box::new(emoji), Vec::new(), Vec::new());
+                Found { source, labels, skipped, size, gray: false, notes }
             }
-            None => find(path, options, progress)?,
+            None => find::find(path, options, progress)?,
         };
         let (h, w) = options.resolution.unwrap_or(found.size);
         if h > MAX_SIDE || w > MAX_SIDE {
@@ -136,10 +137,10 @@ impl Dataset {
         if found.source.len() > u32::MAX as usize {
             return Err(DatasetError::TooLarge {
                 file: text,
-                what: "has more pictures than have numbers,",
+                what: "contains more pictures than are supported,",
                 have: found.source.len() as u64,
                 limit: u32::MAX.into(),
-                remedy: "Split it.",
+                remedy: "Split it.".to_owned(),
             });
         }
         let c = options.channels.unwrap_or(if found.gray { 1 } else { 3 });
@@ -154,6 +155,7 @@ impl Dataset {
             kept: None,
             pixels: None,
             mean: None,
+            notes: found.notes,
             threads: options.threads.max(1),
             broken_limit: options.broken_limit,
             skipped: found.skipped,
@@ -168,12 +170,12 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// Items.
+    /// Number of items.
     pub fn len(&self) -> usize {
         self.shape.n
     }
 
-    /// Never: a data set without items is an error.
+    /// Always false: a data set without items is an error.
     pub fn is_empty(&self) -> bool {
         self.shape.n == 0
     }
@@ -188,9 +190,8 @@ impl Dataset {
         self.labels.as_ref()
     }
 
-    /// What a resumed run compares: a SHA-256 in hexadecimal over the items' bytes, their order and
-    /// their classes. For data that stays on disk, over names, sizes and the beginnings of the files, and
-    /// what is made of them.
+    /// What a resumed run compares: a SHA-256 in hexadecimal of the items' bytes, their order and their classes. For
+    /// data that stays on disk it covers the names, sizes and beginnings of the files, and how they become items.
     pub fn identity(&self) -> &str {
         &self.identity
     }
@@ -205,7 +206,13 @@ impl Dataset {
         self.mean
     }
 
-    /// Broken files that were left out, and items that have been found broken since.
+    /// What was chosen or assumed where the data left a choice, and what was found and is not used: sentences without a
+    /// full stop.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Broken files that were left out, and items that were found broken later.
     pub fn skipped(&self) -> Vec<Broken> {
         let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         self.skipped.iter().chain(broken.values()).cloned().collect()
@@ -220,8 +227,8 @@ impl Dataset {
         self.source.name(self.kept.as_ref().map_or(item, |kept| kept[item] as usize))
     }
 
-    /// Some items' bytes. One that turns out to be broken is replaced by the next sound one, so that
-    /// a batch depends on nothing but the data.
+    /// The bytes of some items. One that turns out to be broken is replaced by the next sound one, so a batch depends
+    /// only on the data.
     ///
     /// # Errors
     /// [`DatasetError::Broken`] once there are too many.
@@ -370,14 +377,17 @@ impl Dataset {
 }
 
 impl fmt::Display for Dataset {
-    /// `50,000 images, 32x32 RGB, 10 classes, mean 0.47`; sizes are height x width, as in the settings.
+    /// `50,000 images, 32x32 RGB, 10 classes (airplane, automobile, bird, ...), mean 0.47`; sizes are height x width,
+    /// as in the settings.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shape { n, h, w, c } = self.shape;
         let colors = ["gray", "RGB", "RGBA"][c.saturating_sub(1).div_ceil(2).min(2)];
         let images = if n == 1 { "image" } else { "images" };
         write!(f, "{} {images}, {h}x{w} {colors}", thousands(n))?;
         if let Some(labels) = &self.labels {
-            write!(f, ", {} classes", thousands(labels.names.len()))?;
+            let (count, names) = (labels.names.len(), listed(&labels.names));
+            let classes = if count == 1 { "class" } else { "classes" };
+            write!(f, ", {} {classes} ({names})", thousands(count))?;
         }
         match self.mean {
             Some(mean) => write!(f, ", mean {mean:.2}")?,
@@ -390,6 +400,19 @@ impl fmt::Display for Dataset {
     }
 }
 
+/// Names of classes: all where there are few, else the first three.
+fn listed(names: &[String]) -> String {
+    let (shown, more) = if names.len() > 4 { (3, ", ...") } else { (names.len(), "") };
+    let cut = |name: &String| match name.char_indices().nth(LONGEST_NAME) {
+        Some((at, _)) => format!("{}...", &name[..at]),
+        None => name.clone(),
+    };
+    names[..shown].iter().map(cut).collect::<Vec<_>>().join(", ") + more
+}
+
+/// Longest name of a class that is shown whole.
+const LONGEST_NAME: usize = 32;
+
 fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut out = String::new();
@@ -400,49 +423,4 @@ fn thousands(number: usize) -> String {
         out.push(digit);
     }
     out
-}
-
-/// The pictures of a path, and the size that all of them have unless one is asked for.
-fn find(
-    path: &Path,
-    options: &Options,
-    progress: &dyn Fn(Progress),
-) -> Result<Found, DatasetError> {
-    let (files, focus) = files::Files::open(path, options.memory)?;
-    let survey = match focus {
-        // One file that is no picture: what lies beside it is not to be trained on.
-        Some(_) => pictures::Survey { pictures: Pictures::none(files), broken: vec![] },
-        None => pictures::survey(files, options.threads, &|done, of| {
-            progress(Progress::Looking { done, of });
-        }),
-    };
-    let (pictures, skipped) = (survey.pictures, survey.broken);
-    if pictures.len() == 0 {
-        if let Some(first) = skipped.first() {
-            let found = format!("{} (`{}`: {})", count_of(skipped.len()), first.file, first.why);
-            return Err(DatasetError::Empty { path: path.to_string_lossy().into_owned(), found });
-        }
-        let (arrays, labels) = arrays::find(&pictures.into_files(), focus, options.memory)?;
-        let (size, gray) = ((arrays.h, arrays.w), arrays.c == 1);
-        return Ok(Found { source: Box::new(arrays), labels, skipped, size, gray });
-    }
-    let size = |index| (pictures.header(index).h, pictures.header(index).w);
-    let odd = (1..pictures.len()).find(|&index| size(index) != size(0));
-    if let (Some(odd), None) = (odd, options.resolution) {
-        let text = |(h, w): (usize, usize)| format!("{h}x{w}");
-        return Err(DatasetError::Sizes {
-            path: path.to_string_lossy().into_owned(),
-            first: pictures.name(0),
-            first_size: text(size(0)),
-            other: pictures.name(odd),
-            other_size: text(size(odd)),
-        });
-    }
-    let gray = (0..pictures.len()).all(|index| pictures.header(index).gray);
-    let (labels, size) = (Labels::of_paths(pictures.paths()), size(0));
-    Ok(Found { source: Box::new(pictures), labels, skipped, size, gray })
-}
-
-fn count_of(broken: usize) -> String {
-    format!("{broken} broken picture{}", if broken == 1 { "" } else { "s" })
 }

@@ -13,7 +13,7 @@ pub struct Options {
     pub channels: Option<usize>,
     /// What lies under transparent pixels and around padded pictures (RGB).
     pub background: [u8; 3],
-    /// Most broken pictures to skip.
+    /// How many broken pictures may be skipped.
     pub broken_limit: usize,
     /// Bytes of memory for data. Items that fit are decoded once; others are decoded as they are
     /// needed. Compressed arrays and tars have to fit.
@@ -22,14 +22,14 @@ pub struct Options {
     pub threads: usize,
 }
 
-/// What becomes of a picture whose proportions are not those of an item. In both cases it is resized
-/// as a whole, with the filter that [`super`] names.
+/// What becomes of a picture whose proportions differ from those of an item. It is resized with the filter that
+/// [`super`] names.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Fit {
-    /// The item is covered; what stands over on both sides is cut off.
+    /// The picture covers the item; what is left over on both sides is cut off.
     #[default]
     Crop,
-    /// The picture is shown whole, centred on [`Options::background`].
+    /// The whole picture is shown, centred on [`Options::background`].
     Pad,
 }
 
@@ -58,7 +58,7 @@ impl Options {
         if let Some((h, w)) = self.resolution
             && !((1..=MAX_SIDE).contains(&h) && (1..=MAX_SIDE).contains(&w))
         {
-            let have = format!("{w} x {h}");
+            let have = format!("{h}x{w}");
             return Err(DatasetError::Option { option: "resolution", have, need: "1 to 4096" });
         }
         match self.channels {

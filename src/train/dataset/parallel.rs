@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-/// Does `work(i)` for `i` in `0..count` on `threads` threads, and hands every result to `each` on the
-/// caller's thread, as they come; stops when it returns false. Few results are held at a time.
+/// Runs `work(i)` for `i` in `0..count` on `threads` threads and hands each result to `each` on the caller's thread, in
+/// the order in which they are finished. Stops when `each` returns false. Few results are held at a time.
 pub(super) fn parallel<T: Send>(
     count: usize,
     threads: usize,
@@ -19,7 +19,7 @@ pub(super) fn parallel<T: Send>(
         let (sender, receiver) = sync_channel(4 * threads.max(1));
         for _ in 1..threads.min(count) {
             let sender = sender.clone();
-            // A thread that cannot be had is done without.
+            // Fewer threads do the same work.
             let _ =
                 thread::Builder::new().name("decode".to_owned()).spawn_scoped(scope, move || {
                     // Nobody receives any more once `each` has returned false.

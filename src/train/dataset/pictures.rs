@@ -2,18 +2,32 @@
 
 use super::decode::{self, Header, Raster};
 use super::error::Broken;
-use super::files::Files;
+use super::files::{Files, Place, extension};
+use super::foreign;
+use super::labels::Class;
 use super::parallel::parallel;
 use super::sniff::{self, Kind};
 use super::source::{Source, hash_number, hash_text};
+use super::unused::Unread;
+use image::ImageFormat;
 use sha2::{Digest, Sha256};
-use std::path::Path;
 
-/// Bytes of a file that its header is looked for in before the whole is read.
+/// The header is looked for in this many bytes of a file before the whole is read.
 const HEAD: u64 = 64 << 10;
-/// Names that promise a picture: such a file counts as broken where any other is left out.
-const EXTENSIONS: [&str; 12] =
-    ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic"];
+/// Names that promise a picture. Such a file counts as broken where another is merely not used.
+const EXTENSIONS: [&str; 17] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "tif", "tiff", "ico", "pgm", "ppm",
+    "pbm", "pnm", "avif", "heic",
+];
+
+const UNREADABLE: Unread =
+    Unread::new("a file that cannot be read", "files that cannot be read", "");
+
+const NESTED: Unread = Unread::new(
+    "a packed archive in an archive",
+    "packed archives in an archive",
+    "unpack the outer one",
+);
 
 /// The pictures among some files.
 pub(super) struct Pictures {
@@ -34,20 +48,45 @@ struct Found {
 pub(super) struct Survey {
     pub pictures: Pictures,
     /// Files that should be pictures.
-    pub broken: Vec<Broken>,
+    pub broken: Vec<(usize, Broken)>,
+    /// All others, and what they are: arrays, archives and tables among them.
+    pub others: Vec<(usize, Other)>,
+}
+
+/// A file that holds no picture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Other {
+    /// Of this kind; gzipped ones too.
+    Array,
+    /// A zip or tar that can be read in place.
+    Archive,
+    Parquet,
+    Foreign(Unread),
+}
+
+impl Other {
+    /// What it is called where it is not used.
+    pub fn unread(self) -> Unread {
+        match self {
+            Self::Array => Unread::new("an array", "arrays", ""),
+            Self::Archive => Unread::new("an archive", "archives", ""),
+            Self::Parquet => foreign::PARQUET,
+            Self::Foreign(kind) => kind,
+        }
+    }
 }
 
 enum Look {
     Picture(Header, [u8; 32]),
     Broken(String),
-    Other,
+    Other(Other),
 }
 
 /// Looks at the beginning of every file. `progress` hears how many have been looked at, of how many.
 pub(super) fn survey(files: Files, threads: usize, progress: &dyn Fn(usize, usize)) -> Survey {
     let count = files.entries.len();
     let (mut looks, mut done) = (Vec::new(), 0);
-    looks.resize_with(count, || Look::Other);
+    looks.resize_with(count, || Look::Other(Other::Foreign(foreign::OTHER)));
     parallel(
         count,
         threads,
@@ -59,62 +98,100 @@ pub(super) fn survey(files: Files, threads: usize, progress: &dyn Fn(usize, usiz
             true
         },
     );
-    let (mut found, mut broken) = (Vec::new(), Vec::new());
+    let (mut found, mut broken, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for (entry, look) in looks.into_iter().enumerate() {
         match look {
             Look::Picture(header, head) => found.push(Found { entry, header, head }),
-            Look::Broken(why) => broken.push(Broken { file: files.full_name(entry), why }),
-            Look::Other => {}
+            Look::Broken(why) => {
+                broken.push((entry, Broken { file: files.full_name(entry), why }));
+            }
+            Look::Other(other) => others.push((entry, other)),
         }
     }
-    Survey { pictures: Pictures { files, found }, broken }
+    Survey { pictures: Pictures { files, found }, broken, others }
 }
 
 fn look(files: &Files, index: usize) -> Look {
-    let extension = Path::new(&files.entries[index].name).extension();
-    let extension = extension.map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let extension = extension(&files.entries[index].name);
     let promised = EXTENSIONS.contains(&extension.as_str());
-    let fail = |why: String| if promised { Look::Broken(why) } else { Look::Other };
     let head = match files.head(index, HEAD) {
         Ok(head) => head,
-        Err(why) => return fail(why),
+        Err(why) if promised => return Look::Broken(why),
+        Err(_) => return Look::Other(Other::Foreign(UNREADABLE)),
     };
-    match sniff::sniff(&head) {
-        Kind::Picture(format) if promised || format.reading_enabled() => {
+    let kind = match sniff::sniff(&head) {
+        Kind::Gzip => match sniff::sniff(&sniff::gunzip_head(&head)) {
+            Kind::Npy | Kind::Idx => Kind::Npy,
+            _ => Kind::Other,
+        },
+        // The picture in a raw file that begins as a TIFF is a thumbnail.
+        Kind::Picture(_) if foreign::is_raw(&extension) => Kind::Other,
+        kind => kind,
+    };
+    match kind {
+        Kind::Picture(format) => {
             let header = decode::header(&head, format).or_else(|why| {
                 if (head.len() as u64) < HEAD {
                     return Err(why);
                 }
                 decode::header(&files.read(index, decode::MAX_FILE)?, format)
             });
+            // Of some formats the first bytes are too few to promise anything.
+            let sure = promised
+                || !matches!(format, ImageFormat::Bmp | ImageFormat::Ico | ImageFormat::Pnm);
             match header {
                 Ok(header) => Look::Picture(header, Sha256::digest(&head).into()),
-                Err(why) => Look::Broken(why),
+                Err(why) if sure => Look::Broken(why),
+                Err(_) => Look::Other(Other::Foreign(foreign::of(&head, &extension))),
             }
         }
-        _ if head.is_empty() => fail("it is empty".to_owned()),
-        _ => fail("it is no picture".to_owned()),
+        Kind::Npy | Kind::Idx => Look::Other(Other::Array),
+        Kind::Zip | Kind::Tar => match files.entries[index].place {
+            Place::Deflated(..) => Look::Other(Other::Foreign(NESTED)),
+            _ => Look::Other(Other::Archive),
+        },
+        Kind::Parquet => Look::Other(Other::Parquet),
+        Kind::Gzip | Kind::Other => match foreign::of(&head, &extension) {
+            foreign::EMPTY if promised => Look::Broken("it is empty".to_owned()),
+            foreign::OTHER if promised => Look::Broken("it is no picture".to_owned()),
+            kind if promised && foreign::is_text(kind) => {
+                let what = if kind.remedy.is_empty() { ", no picture" } else { "" };
+                Look::Broken(kind.why() + what)
+            }
+            kind => Look::Other(Other::Foreign(kind)),
+        },
     }
 }
 
 impl Pictures {
-    /// None of the files.
-    pub fn none(files: Files) -> Self {
-        Self { files, found: Vec::new() }
-    }
-
     pub fn header(&self, index: usize) -> Header {
         self.found[index].header
     }
 
-    /// Paths below the root, which name the classes.
-    pub fn paths(&self) -> impl Iterator<Item = &str> + Clone {
-        self.found.iter().map(|found| self.files.entries[found.entry].name.as_str())
+    /// Path of a picture below the root.
+    pub fn path(&self, index: usize) -> &str {
+        &self.files.entries[self.found[index].entry].name
     }
 
-    /// All files back, where there are no pictures among them.
+    /// The class that a table gives a picture.
+    pub fn class(&self, index: usize) -> Option<&Class> {
+        self.files.entries[self.found[index].entry].class.as_ref()
+    }
+
+    /// All files, the pictures and the others.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// The files back, where there are no pictures among them.
     pub fn into_files(self) -> Files {
         self.files
+    }
+
+    /// Keeps those for which `keep`, of their numbers, is true.
+    pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        let mut index = 0..;
+        self.found.retain(|_| index.next().is_some_and(&keep));
     }
 }
 

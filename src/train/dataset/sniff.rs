@@ -1,14 +1,15 @@
-//! What a file is, by its first bytes.
+//! Tells what a file is by its first bytes.
 
 use flate2::read::GzDecoder;
 use image::ImageFormat;
 use std::io::Read;
 
-/// Bytes that [`sniff`] looks at: a tar's first header, and a gzip's beginning that unpacks to one.
+/// Bytes that [`sniff`] looks at: enough for a tar's first header, also within a gzip.
 pub(super) const HEAD: u64 = 8192;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
+    /// Of a format that is read.
     Picture(ImageFormat),
     Zip,
     Tar,
@@ -16,6 +17,7 @@ pub(super) enum Kind {
     Gzip,
     Npy,
     Idx,
+    Parquet,
     Other,
 }
 
@@ -27,11 +29,18 @@ pub(super) fn sniff(head: &[u8]) -> Kind {
         // An IDX of bytes or integers has at most four dimensions here; a Windows icon is 0, 0, 1, 0.
         [0, 0, 0x08..=0x0e, 1..=4, ..] => Kind::Idx,
         _ if is_tar(head) => Kind::Tar,
-        _ => image::guess_format(head).map_or(Kind::Other, Kind::Picture),
+        // Two letters begin any text.
+        [b'P', b'1'..=b'7', after, ..] if !after.is_ascii_whitespace() => Kind::Other,
+        [b'P', b'A', b'R', b'1', ..] => Kind::Parquet,
+        _ => match image::guess_format(head) {
+            Ok(format) if format.reading_enabled() => Kind::Picture(format),
+            _ => Kind::Other,
+        },
     }
 }
 
-/// The header's checksum: the sum of its bytes with its own eight as spaces. Older tars have no magic.
+/// Compares the header's checksum: the sum of its bytes, with the checksum's own eight taken as spaces. Older tars have
+/// no magic number.
 fn is_tar(head: &[u8]) -> bool {
     let Some(header) = head.first_chunk::<512>() else { return false };
     let text = header[148..156].iter().map(|&b| char::from(b)).collect::<String>();
@@ -41,11 +50,11 @@ fn is_tar(head: &[u8]) -> bool {
     header[0] != 0 && u32::from_str_radix(text, 8).is_ok_and(|want| want == sum - own + 8 * 32)
 }
 
-/// What the first bytes of a gzip unpack to, a kilobyte at most.
+/// What the first bytes of a gzip unpack to, at most a kilobyte.
 pub(super) fn gunzip_head(head: &[u8]) -> Vec<u8> {
     let (mut out, mut decoder) = (vec![0; 1024], GzDecoder::new(head));
     let mut len = 0;
-    // An error is to be expected: the head ends within the stream.
+    // An error is expected, because the head ends within the stream.
     while let Ok(n @ 1..) = decoder.read(&mut out[len..]) {
         len += n;
     }

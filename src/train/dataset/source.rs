@@ -1,4 +1,4 @@
-//! Where pictures come from, one by one.
+//! Where pictures come from, one at a time.
 
 use super::decode::Raster;
 use sha2::{Digest, Sha256};

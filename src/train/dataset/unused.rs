@@ -1,0 +1,73 @@
+//! Counts by kind what lies in a data set and is not learned from.
+
+use std::collections::BTreeMap;
+
+/// A kind of file or folder that is not learned from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Unread {
+    /// What one is called, with its article.
+    pub one: &'static str,
+    /// What several are called.
+    pub many: &'static str,
+    /// How to use such files all the same, as a clause without a subject; may be empty.
+    pub remedy: &'static str,
+}
+
+impl Unread {
+    pub const fn new(one: &'static str, many: &'static str, remedy: &'static str) -> Self {
+        Self { one, many, remedy }
+    }
+
+    /// `it is a HEIC photo; convert it ...`
+    pub fn why(&self) -> String {
+        match self.remedy {
+            "" => format!("it is {}", self.one),
+            remedy => format!("it is {}; {remedy}", self.one),
+        }
+    }
+}
+
+/// How many there are of each kind, and the first of them.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Unused(BTreeMap<Unread, (usize, String)>);
+
+impl Unused {
+    pub fn add(&mut self, kind: Unread, name: impl Into<String>) {
+        self.0.entry(kind).or_insert_with(|| (0, name.into())).0 += 1;
+    }
+
+    pub fn append(&mut self, other: Self) {
+        for (kind, (count, example)) in other.0 {
+            self.0.entry(kind).or_insert((0, example)).0 += count;
+        }
+    }
+
+    /// A sentence for each kind that has a remedy, and one for all others.
+    pub fn notes(&self) -> Vec<String> {
+        let (plain, with): (Vec<_>, Vec<_>) = self.0.iter().partition(|(k, _)| k.remedy.is_empty());
+        let with = with.into_iter().map(|found| format!("Not used: {}", phrase(found)));
+        let plain = plain.into_iter().map(phrase).collect::<Vec<_>>().join(", ");
+        let plain = (!plain.is_empty()).then(|| format!("Not used: {plain}"));
+        with.chain(plain).collect()
+    }
+
+    /// The same as one clause, of the most frequent kinds.
+    pub fn summary(&self) -> String {
+        let mut kinds: Vec<_> = self.0.iter().collect();
+        kinds.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+        let more = if kinds.len() > SUMMARY { ", ..." } else { "" };
+        kinds.into_iter().take(SUMMARY).map(phrase).collect::<Vec<_>>().join(", ") + more
+    }
+}
+
+/// Most kinds in a summary.
+const SUMMARY: usize = 3;
+
+/// `3 HEIC photos (b/1.heic, ...; convert them ...)`.
+fn phrase((kind, (count, example)): (&Unread, &(usize, String))) -> String {
+    let what = if *count == 1 { kind.one } else { kind.many };
+    let number = if *count == 1 { String::new() } else { format!("{} ", super::thousands(*count)) };
+    let more = if *count == 1 { "" } else { ", ..." };
+    let remedy = if kind.remedy.is_empty() { "" } else { "; " };
+    format!("{number}{what} ({example}{more}{remedy}{})", kind.remedy)
+}
