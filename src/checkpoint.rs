@@ -16,7 +16,6 @@ pub use error::CheckpointError;
 pub use files::{Files, MemoryFiles};
 
 use crate::config::{PipelineConfig, SchedulerConfig, UNetConfig, shorten};
-use crate::lean;
 use crate::weights::Weights;
 
 /// A model, read and consistent in each of its files. Whether the weights are the network's is
@@ -56,9 +55,8 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError`].
     pub fn load(files: &mut dyn Files) -> Result<Self, CheckpointError> {
-        let listed = files.list();
-        let order = lean::order(listed.len(), &|a, b| listed[a].cmp(&listed[b]));
-        let paths: Vec<String> = order.into_iter().map(|i| listed[i].clone()).collect();
+        let mut paths = files.list();
+        paths.sort();
         let has = |path: &str| paths.iter().any(|p| p == path);
 
         let pipeline = match text(files, "model_index.json")? {
@@ -74,7 +72,7 @@ impl Checkpoint {
             let found = if paths.is_empty() {
                 "nothing".to_owned()
             } else {
-                shorten(&lean::join(&paths, ", "))
+                shorten(&paths.join(", "))
             };
             return Err(CheckpointError::NotAModel { folder: "/".to_owned(), found });
         };
@@ -115,13 +113,8 @@ fn text(files: &mut dyn Files, path: &str) -> Result<Option<String>, CheckpointE
 /// The weights beside a config.json in `folder` ("" or ending in `/`): diffusers' name, else a variant
 /// of it (f16 first), else the only safetensors file there is.
 fn weights_file(paths: &[String], folder: &str) -> Result<String, CheckpointError> {
-    let mut names = Vec::new();
-    for path in paths {
-        match path.strip_prefix(folder) {
-            Some(name) if !name.is_empty() && !name.contains('/') => names.push(name),
-            _ => {}
-        }
-    }
+    let names = paths.iter().filter_map(|path| path.strip_prefix(folder));
+    let names: Vec<&str> = names.filter(|name| !name.is_empty() && !name.contains('/')).collect();
     let full = |name: &str| format!("{folder}{name}");
     for name in [
         "diffusion_pytorch_model.safetensors",
@@ -138,7 +131,7 @@ fn weights_file(paths: &[String], folder: &str) -> Result<String, CheckpointErro
     }
     let mut tensors = names.iter().filter(|name| name.ends_with(".safetensors"));
     match (tensors.next(), tensors.next()) {
-        (Some(shard), _) if lean::has(shard, "-of-") => {
+        (Some(shard), _) if shard.contains("-of-") => {
             Err(CheckpointError::Sharded { file: full(shard), remedy: MERGE })
         }
         (Some(only), None) => Ok(full(only)),

@@ -1,7 +1,6 @@
 //! Where a model's files come from: a folder on disk, or files handed over in memory (the page).
 
 use super::CheckpointError;
-use crate::lean;
 
 /// Largest JSON file read: `trained_betas` may hold thousands of numbers.
 pub const MAX_JSON: u64 = 1 << 20;
@@ -39,7 +38,7 @@ impl MemoryFiles {
     pub fn new(files: Vec<(String, Vec<u8>)>) -> Self {
         let mut files = files;
         for (path, _) in &mut files {
-            let slashed = lean::replace(path, "\\", "/");
+            let slashed = path.replace('\\', "/");
             let mut clean = slashed.as_str();
             while let Some(rest) = clean.strip_prefix("./") {
                 clean = rest;
@@ -72,9 +71,7 @@ fn shared_folder(files: &[(String, Vec<u8>)]) -> Option<String> {
 
 impl Files for MemoryFiles {
     fn list(&self) -> Vec<String> {
-        let mut paths = Vec::with_capacity(self.files.len());
-        self.files.iter().for_each(|(path, _)| paths.push(path.clone()));
-        paths
+        self.files.iter().map(|(path, _)| path.clone()).collect()
     }
 
     fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, CheckpointError> {

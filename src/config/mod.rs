@@ -17,14 +17,14 @@ pub use scheduler::SchedulerConfig;
 pub use unet::UNetConfig;
 pub use unet_size::{MAX_PARAMETERS, MAX_SIDE};
 
-use crate::json::Value;
+use serde_json::Value;
 
 /// The diffusers release whose files we read and write alike.
 const DIFFUSERS_VERSION: &str = "0.42.1";
 
 /// JSON as diffusers lays it out: two spaces, keys in the order given (sorted).
-fn pretty(entries: &[(&str, Value)]) -> String {
-    crate::json::object(entries, true) + "\n"
+fn pretty(object: &Value) -> String {
+    format!("{object:#}\n")
 }
 
 /// A number, written without a fraction where it has none: diffusers' defaults are integers.

@@ -7,7 +7,6 @@ use std::f64::consts::FRAC_PI_2;
 use super::error::DiffusionError;
 use crate::config::SchedulerConfig;
 use crate::config::scheduler::BetaSchedule;
-use crate::lean::{exp, sin_cos};
 
 /// More training timesteps than any model has; a limit on what a hostile configuration can make us
 /// allocate.
@@ -97,22 +96,17 @@ fn betas(schedule: BetaSchedule, start: f64, end: f64, count: usize) -> Vec<f32>
     match schedule {
         BetaSchedule::Linear => linspace(start as f32, end as f32, count),
         BetaSchedule::ScaledLinear => {
-            let mut roots = linspace(start.sqrt() as f32, end.sqrt() as f32, count);
-            roots.iter_mut().for_each(|root| *root *= *root);
-            roots
+            let roots = linspace(start.sqrt() as f32, end.sqrt() as f32, count);
+            roots.into_iter().map(|root| root * root).collect()
         }
         BetaSchedule::SquaredcosCapV2 => {
-            let mut betas = vec![0.0; count];
-            betas.iter_mut().enumerate().for_each(|(i, beta)| *beta = cosine_beta(i, count));
-            betas
+            (0..count).map(|i| cosine_beta(i, count)).collect()
         }
         BetaSchedule::Sigmoid => {
             // torch's scalar operands take part in f32 arithmetic rounded to f32.
             let (start, range) = (start as f32, (end - start) as f32);
-            let sigmoid = |x: f32| 1.0 / (1.0 + exp(-f64::from(x)) as f32);
-            let mut betas = linspace(-6.0, 6.0, count);
-            betas.iter_mut().for_each(|x| *x = sigmoid(*x) * range + start);
-            betas
+            let sigmoid = |x: f32| 1.0 / (1.0 + (-f64::from(x)).exp() as f32);
+            linspace(-6.0, 6.0, count).into_iter().map(|x| sigmoid(x) * range + start).collect()
         }
     }
 }
@@ -120,7 +114,7 @@ fn betas(schedule: BetaSchedule, start: f64, end: f64, count: usize) -> Vec<f32>
 /// Improved DDPM, eq. 17: a(t) = cos^2((t/T + s) / (1 + s) pi/2), s = 0.008; beta capped at 0.999.
 fn cosine_beta(i: usize, count: usize) -> f32 {
     let alpha_bar = |t: usize| {
-        let (_, cos) = sin_cos((t as f64 / count as f64 + 0.008) / 1.008 * FRAC_PI_2);
+        let cos = ((t as f64 / count as f64 + 0.008) / 1.008 * FRAC_PI_2).cos();
         cos * cos
     };
     (1.0 - alpha_bar(i + 1) / alpha_bar(i)).min(0.999) as f32
@@ -140,20 +134,17 @@ fn linspace(start: f32, end: f32, count: usize) -> Vec<f32> {
             (f64::from(end) - step * (count - 1 - i) as f64) as f32
         }
     };
-    let mut values = vec![0.0; count];
-    values.iter_mut().enumerate().for_each(|(i, value)| *value = at(i));
-    values
+    (0..count).map(at).collect()
 }
 
 /// `torch.cumprod` of the f32 values 1 - beta: accumulated in f64, each result rounded to f32.
 fn running_product(betas: &[f32]) -> Vec<f32> {
     let mut product = 1.0_f64;
-    let mut products = betas.to_vec();
-    for value in &mut products {
-        product *= f64::from(1.0 - *value);
-        *value = product as f32;
-    }
-    products
+    let next = |&beta: &f32| {
+        product *= f64::from(1.0 - beta);
+        product as f32
+    };
+    betas.iter().map(next).collect()
 }
 
 /// Lin et al. 2023, algorithm 1: shifts and scales sqrt(a_t) so that the last is 0 and the first

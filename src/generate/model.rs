@@ -8,7 +8,6 @@ use crate::config::unet::{ClassEmbedding, TimeEmbedding};
 use crate::config::{SchedulerConfig, UNetConfig};
 use crate::error::Error;
 use crate::gpu::Gpu;
-use crate::lean::float;
 use crate::model::embedding;
 use crate::plan::Plan;
 use crate::plan::graph::Param;
@@ -37,11 +36,8 @@ pub(crate) struct Inner {
 impl Inner {
     /// A weight of the checkpoint as a plan wants it.
     pub(crate) fn packed(&self, weight: &crate::plan::PackedWeight) -> Result<Vec<f32>, Error> {
-        let mut parts = Vec::with_capacity(weight.names.len());
-        for name in &weight.names {
-            parts.push(self.weights.read(name)?);
-        }
-        Ok(weight.packing.pack(&parts))
+        let parts = weight.names.iter().map(|name| self.weights.read(name));
+        Ok(weight.packing.pack(&parts.collect::<Result<Vec<_>, _>>()?))
     }
 }
 
@@ -231,7 +227,7 @@ impl Model {
                 TimeEmbedding::Fourier if t <= 0.0 => {
                     return Err(Error::Request(format!(
                         "timestep {}: this model's fourier time embedding takes timesteps above 0 only",
-                        float(t)
+                        t
                     )));
                 }
                 TimeEmbedding::Fourier => {
@@ -242,7 +238,7 @@ impl Model {
                     if t < 0.0 || t >= count as f64 || t.fract() != 0.0 {
                         return Err(Error::Request(format!(
                             "timestep {}: this model's learned time embedding has rows 0 to {}",
-                            float(t),
+                            t,
                             count.saturating_sub(1)
                         )));
                     }
@@ -283,7 +279,7 @@ impl Model {
                     if i < 0.0 || i >= count as f64 || i.fract() != 0.0 {
                         return Err(Error::Request(format!(
                             "class label {}: this model has classes 0 to {}",
-                            float(i),
+                            i,
                             count - 1
                         )));
                     }
@@ -326,7 +322,6 @@ impl Model {
         for &label in labels {
             let at = label as usize * width;
             let Some(row) = table.get(at..at + width) else {
-                let label = float(label);
                 return Err(Error::Request(format!(
                     "class label {label} is outside the embedding's table"
                 )));
@@ -339,9 +334,7 @@ impl Model {
 
 /// The same numbers as f64.
 pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
-    let mut out = Vec::with_capacity(values.len());
-    values.iter().for_each(|&value| out.push(f64::from(value)));
-    out
+    values.iter().copied().map(f64::from).collect()
 }
 
 /// The input `inv_t` of fourier models, a row per timestep.

@@ -37,9 +37,6 @@ pub struct Request {
 /// Noise from outside, so that any other implementation's run can be reproduced exactly.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Noise {
-    /// There is none in a page, and no code for it.
-    #[cfg(target_arch = "wasm32")]
-    _never: std::convert::Infallible,
     /// `[count, c, h, w]`.
     pub x_t: Vec<f32>,
     /// `[steps, count, c, h, w]`; none draws it from the seed.

@@ -72,8 +72,7 @@ impl Run {
         check_noise(&request, shape, steps.len())?;
         let labels = request.class.map(|class| Labels::Index(vec![class as f64; shape.n]));
         let class_rows = model.class_rows(labels.as_ref(), shape.n)?;
-        let mut as_f64 = Vec::with_capacity(steps.len());
-        steps.timesteps.iter().for_each(|&t| as_f64.push(t as f64));
+        let as_f64: Vec<f64> = steps.timesteps.iter().map(|&t| t as f64).collect();
         let time_rows = model.time_rows(&as_f64)?;
 
         let session = model.session(key, &|_, _| ()).await?;

@@ -4,7 +4,6 @@
 use super::Gpu;
 use super::{GpuError, wgpu};
 use crate::kernels::Class;
-use crate::lean::has;
 use crate::plan::Limits;
 
 /// How to choose an adapter and what to ask of it.
@@ -207,7 +206,7 @@ fn class_of(name: &str) -> Option<Class> {
         (&["intel", "adreno", "qualcomm", "mali", "arm", "img"], Class::Integrated),
     ];
     let name = name.to_ascii_lowercase();
-    let named = |(words, _): &&(&[&str], Class)| words.iter().any(|word| has(&name, word));
+    let named = |(words, _): &&(&[&str], Class)| words.iter().any(|word| name.contains(word));
     WORDS.iter().find(named).map(|(_, class)| *class)
 }
 

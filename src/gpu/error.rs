@@ -66,7 +66,7 @@ fn wanted_text(wanted: &Option<String>) -> String {
 }
 
 fn available_text(available: &[String]) -> String {
-    if available.is_empty() { "none".into() } else { crate::lean::join(available, ", ") }
+    if available.is_empty() { "none".into() } else { available.join(", ") }
 }
 
 impl GpuError {

@@ -2,7 +2,6 @@
 
 use super::GpuError;
 use crate::kernels::Access;
-use crate::lean::join;
 use crate::plan::{Dispatch, Limits, Plan, Slice};
 
 /// Alignment of bindings and of the parameter blocks: WebGPU's default for both.
@@ -21,7 +20,7 @@ pub fn plan_fits(plan: &Plan, limits: &Limits) -> Result<(), GpuError> {
         sound(whole, || format!("the buffer `{}` of {} bytes", buffer.label, buffer.bytes))?;
     }
     for weight in &plan.weights {
-        inside(plan, &weight.slice, || join(&weight.names, " + "))?;
+        inside(plan, &weight.slice, || weight.names.join(" + "))?;
     }
     for (name, _, slice) in &plan.tensors {
         inside(plan, slice, || name.clone())?;

@@ -8,7 +8,6 @@ use super::fits::{ALIGN, plan_fits};
 use super::pipelines::Pipeline;
 use super::{Gpu, GpuError};
 use crate::kernels::{Param, Shader};
-use crate::lean::join;
 use crate::plan::{self, PackedWeight, Plan, Role};
 use std::cell::Cell;
 use std::ops::Range;
@@ -90,7 +89,7 @@ impl Executor {
         for weight in &executor.plan.weights {
             let values = weights(weight)?;
             if values.len() as u64 * 4 != weight.slice.bytes {
-                let (names, got) = (join(&weight.names, " + "), values.len());
+                let (names, got) = (weight.names.join(" + "), values.len());
                 let what = format!("{got} values of {names} for {} bytes", weight.slice.bytes);
                 return Err(GpuError::Plan { what }.into());
             }

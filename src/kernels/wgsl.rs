@@ -11,7 +11,6 @@
 //!   and with them [`FOLD`].
 
 use super::{FOLD, sources};
-use crate::lean;
 
 /// A compile-time number of a shader variant.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -101,7 +100,7 @@ impl Expander<'_> {
                     loop_body(text).ok_or_else(|| wrong("#for without #end"))?;
                 let key = format!("${variable}");
                 for value in from..to {
-                    let round = lean::replace(body, &key, &value.to_string());
+                    let round = body.replace(&key, &value.to_string());
                     self.lines(file, number, &round, out)?;
                 }
                 text = rest;
@@ -125,8 +124,8 @@ impl Expander<'_> {
 
     /// `i in 0..8` or `i in 0..TILE`.
     fn range<'t>(&self, text: &'t str) -> Option<(&'t str, u32, u32)> {
-        let (variable, range) = lean::split(text, " in ")?;
-        let (from, to) = lean::split(range, "..")?;
+        let (variable, range) = text.split_once(" in ")?;
+        let (from, to) = range.split_once("..")?;
         let to = match to.parse() {
             Ok(number) => number,
             Err(_) => {
@@ -140,7 +139,7 @@ impl Expander<'_> {
 
 /// A line and what comes after it.
 fn first_line(text: &str) -> (&str, &str) {
-    lean::split(text, "\n").unwrap_or((text, ""))
+    text.split_once('\n').unwrap_or((text, ""))
 }
 
 /// Of what follows a `#for`: its body, the body's lines and one for the `#end`, and the rest.

@@ -5,14 +5,14 @@ use crate::config::scheduler::{SchedulerKind, TimestepSpacing};
 use crate::error::Error;
 use crate::generate::{Model, Progress, Request};
 use crate::gpu::Gpu;
-use crate::json::{self, Value};
 use crate::kernels::Class;
 use crate::plan::Role;
+use serde_json::{Value, json};
 
 pub(super) fn parse(text: &str) -> Result<Value, Error> {
     match text {
         "" => Ok(Value::Null),
-        text => json::parse(text).map_err(|e| bad_request(&format!("a request must be JSON: {e}"))),
+        text => serde_json::from_str(text).map_err(|e| bad_request(&format!("a request must be JSON: {e}"))),
     }
 }
 
@@ -24,49 +24,47 @@ pub(super) fn gpu(gpu: &Gpu) -> String {
         Class::Apple => "apple",
         _ => "discrete",
     };
-    let limits = [
-        ("binding_bytes", limits.binding_bytes),
-        ("buffer_bytes", limits.buffer_bytes),
-        ("storage_buffers", limits.storage_buffers.into()),
-    ];
-    let limits = limits.map(|(key, value)| (key.to_owned(), value.into()));
-    let entries = [
-        ("name", adapter.name.as_str().into()),
-        ("backend", adapter.backend.as_str().into()),
-        ("class", class.into()),
-        ("limits", Value::Object(limits.into())),
-    ];
-    json::object(&entries, false)
+    json!({
+        "name": adapter.name,
+        "backend": adapter.backend,
+        "class": class,
+        "limits": {
+            "binding_bytes": limits.binding_bytes,
+            "buffer_bytes": limits.buffer_bytes,
+            "storage_buffers": limits.storage_buffers,
+        },
+    })
+    .to_string()
 }
 
 pub(super) fn model(model: &Model) -> Result<String, Error> {
     let (unet, [height, width]) = (model.config(), model.default_size());
     let plan = model.plan(1, height, width)?;
-    let entries = [
-        ("parameters", model.parameters().into()),
-        ("channels", unet.in_channels.into()),
-        ("height", height.into()),
-        ("width", width.into()),
-        ("multiple", (1usize << (unet.block_out_channels.len() - 1)).into()),
-        ("num_classes", unet.class_rows().into()),
-        ("scheduler", model.scheduler().to_json().into()),
-        ("gflop_per_image", (plan.flops() as f64 / 1e9).into()),
-        ("dispatches", plan.dispatches.len().into()),
-        ("weight_bytes", plan.bytes(Role::Weights).into()),
-    ];
-    Ok(json::object(&entries, false))
+    Ok(json!({
+        "parameters": model.parameters(),
+        "channels": unet.in_channels,
+        "height": height,
+        "width": width,
+        "multiple": 1usize << (unet.block_out_channels.len() - 1),
+        "num_classes": unet.class_rows(),
+        "scheduler": model.scheduler().to_json(),
+        "gflop_per_image": plan.flops() as f64 / 1e9,
+        "dispatches": plan.dispatches.len(),
+        "weight_bytes": plan.bytes(Role::Weights),
+    })
+    .to_string())
 }
 
 pub(super) fn progress(p: &Progress) -> String {
-    let entries = [
-        ("step", p.step.into()),
-        ("steps", p.steps.into()),
-        ("t", p.t.into()),
-        ("image", p.image.into()),
-        ("batch", p.batch.into()),
-        ("done", p.done.into()),
-    ];
-    json::object(&entries, false)
+    json!({
+        "step": p.step,
+        "steps": p.steps,
+        "t": p.t,
+        "image": p.image,
+        "batch": p.batch,
+        "done": p.done,
+    })
+    .to_string()
 }
 
 /// A run's settings; what is left out has [`Request`]'s default.

@@ -1,7 +1,6 @@
 //! What can be wrong with a safetensors file.
 
 use crate::config::shorten;
-use crate::lean::{join, list};
 
 /// A weights file that cannot be used: which file, which tensor, what was expected and found.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -67,7 +66,7 @@ pub enum WeightsError {
         expected: &'static str,
     },
     /// A shape whose number of values overflows.
-    #[error("`{file}`: tensor `{name}` has the absurd shape {}.", wide(.shape))]
+    #[error("`{file}`: tensor `{name}` has the absurd shape {shape:?}.")]
     Absurd {
         /// File.
         file: String,
@@ -132,8 +131,8 @@ pub enum WeightsError {
     },
     /// NaN or infinity.
     #[error(
-        "`{file}`: tensor `{name}` holds {value} at {}. The file is damaged, or was saved \
-         after its training had diverged.", list(.position)
+        "`{file}`: tensor `{name}` holds {value} at {position:?}. The file is damaged, or was saved \
+         after its training had diverged."
     )]
     NonFinite {
         /// File.
@@ -158,7 +157,7 @@ pub enum WeightsError {
         extra: Vec<String>,
     },
     /// Values given to be written do not fill their shape.
-    #[error("tensor `{name}` of shape {} cannot be written from {values} values.", list(.shape))]
+    #[error("tensor `{name}` of shape {shape:?} cannot be written from {values} values.")]
     Write {
         /// Tensor.
         name: String,
@@ -189,13 +188,6 @@ pub struct WrongShape {
     pub found: Vec<usize>,
 }
 
-/// The sizes of a shape that memory may not hold.
-fn wide(shape: &[u64]) -> String {
-    let mut sizes = Vec::with_capacity(shape.len());
-    shape.iter().for_each(|size| sizes.push(size.to_string()));
-    format!("[{}]", join(&sizes, ", "))
-}
-
 /// How many tensors a message names before it says "and more".
 const FEW: usize = 3;
 
@@ -203,20 +195,21 @@ const FEW: usize = 3;
 fn differences(wrong: &[WrongShape], missing: &[String], extra: &[String]) -> String {
     let mut text = String::new();
     for w in wrong.iter().take(FEW) {
-        let (name, found, expected) = (&w.name, list(&w.found), list(&w.expected));
-        text += &format!("tensor `{name}` has shape {found}; config.json says {expected}. ");
+        let WrongShape { name, expected, found } = w;
+        text += &format!("tensor `{name}` has shape {found:?}; config.json says {expected:?}. ");
     }
     if wrong.len() > FEW {
         text += &format!("{} more tensors have another shape. ", wrong.len() - FEW);
     }
     for (kind, names) in [("missing", missing), ("not part of the network", extra)] {
-        let Some(first) = names.first() else { continue };
+        if names.is_empty() {
+            continue;
+        }
         let count = names.len();
         let tensors = if count == 1 { "tensor is" } else { "tensors are" };
-        text += &format!("{count} {tensors} {kind}: `{}`", shorten(first));
-        for name in names.iter().take(FEW).skip(1) {
-            text += &format!(", `{}`", shorten(name));
-        }
+        let few: Vec<String> =
+            names.iter().take(FEW).map(|name| format!("`{}`", shorten(name))).collect();
+        text += &format!("{count} {tensors} {kind}: {}", few.join(", "));
         text += if count > FEW { " and more. " } else { ". " };
     }
     text.truncate(text.trim_end().len());

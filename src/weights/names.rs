@@ -1,7 +1,7 @@
 //! Names of tensors: the list a network wants, and the old names of attention's.
 
 use super::{Weights, WeightsError, WrongShape};
-use crate::lean;
+use std::collections::HashSet;
 
 /// A parameter as diffusers names and shapes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,13 +31,9 @@ impl Weights {
                 Some(_) => {}
             }
         }
-        let wanted = lean::order(expected.len(), &|a, b| expected[a].name.cmp(&expected[b].name));
-        let mut extra = Vec::new();
-        for name in self.names() {
-            if wanted.binary_search_by(|&i| expected[i].name.as_str().cmp(name)).is_err() {
-                extra.push(name.to_owned());
-            }
-        }
+        let wanted: HashSet<&str> = expected.iter().map(|spec| spec.name.as_str()).collect();
+        let extra: Vec<String> =
+            self.names().filter(|name| !wanted.contains(name)).map(str::to_owned).collect();
         if !(wrong.is_empty() && missing.is_empty() && extra.is_empty()) {
             let file = self.file().to_owned();
             return Err(WeightsError::Mismatch { file, wrong, missing, extra });
@@ -50,11 +46,11 @@ impl Weights {
 ///
 /// As in diffusers, only directly under an attention: `….attentions.<n>.query.weight`.
 pub(super) fn todays(name: &str) -> Option<String> {
-    let (path, kind) = lean::split_last(name, b'.')?;
+    let (path, kind) = name.rsplit_once('.')?;
     if kind != "weight" && kind != "bias" {
         return None;
     }
-    let (attention, old) = lean::split_last(path, b'.')?;
+    let (attention, old) = path.rsplit_once('.')?;
     let new = match old {
         "query" => "to_q",
         "key" => "to_k",
@@ -62,7 +58,7 @@ pub(super) fn todays(name: &str) -> Option<String> {
         "proj_attn" => "to_out.0",
         _ => return None,
     };
-    let (parent, index) = lean::split_last(attention, b'.')?;
+    let (parent, index) = attention.rsplit_once('.')?;
     let numbered = !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit());
     let listed = parent == "attentions" || parent.ends_with(".attentions");
     (numbered && listed).then(|| format!("{attention}.{new}.{kind}"))

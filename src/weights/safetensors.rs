@@ -1,63 +1,50 @@
 //! safetensors files: F32, F16 and BF16 (and F64) tensors as f32.
 //!
-//! The header is bounded and checked here, so that an error names the tensor to blame: no duplicate
-//! names, holes, overlaps or overflows. Natively the `safetensors` crate has to agree. Values are
-//! checked to be finite.
+//! The `safetensors` crate parses the format. Our own checks come first ([`super::diagnose`]): the header is bounded,
+//! names are unique, and an error names the tensor to blame. Values are checked to be finite.
 
-use super::diagnose::{self, Tensor};
-use super::{WeightsError, names};
-use crate::lean;
-use ::safetensors::tensor::TensorView;
+use super::{WeightsError, diagnose, names};
+use ::safetensors::tensor::{TensorInfo, TensorView};
 use bytemuck::cast_slice;
 use half::{bf16, f16};
+use std::collections::{BTreeMap, HashMap};
 
 pub use ::safetensors::{Dtype, SafeTensors};
 
-/// Largest header: eight times that of a network with 1,000 tensors. A hostile one takes some sixty
-/// times its size while it is parsed.
+/// The largest header: eight times that of a network with 1,000 tensors. Parsing a hostile one takes up to sixty times
+/// its size in memory.
 pub const MAX_HEADER: u64 = 1 << 20;
 
 /// A safetensors file in memory.
 pub struct Weights {
     file: String,
     bytes: Vec<u8>,
-    /// Sorted by name.
-    tensors: Vec<Tensor>,
+    /// Where the data begins: offsets count from here.
+    data: usize,
+    tensors: BTreeMap<String, TensorInfo>,
 }
 
 impl Weights {
-    /// Takes over a file's bytes and reads its header. `file` is the name used in errors. Memory beyond
-    /// `bytes` is proportional to the header, which is at most [`MAX_HEADER`].
+    /// Takes over a file's bytes and reads its header. `file` is the name used in errors. Memory beyond `bytes` is
+    /// proportional to the header, which is at most [`MAX_HEADER`].
     ///
     /// # Errors
     /// [`WeightsError`], naming the tensor where one is to blame.
     pub fn from_bytes(bytes: Vec<u8>, file: &str) -> Result<Self, WeightsError> {
         let header = diagnose::header(&bytes, file)?;
-        let data = 8 + header.len();
-        let mut entries = diagnose::entries(header, bytes.len(), file)?;
-        // The page goes without the second opinion, which would be a tenth of its module.
-        #[cfg(not(target_arch = "wasm32"))]
-        SafeTensors::read_metadata(&bytes)
+        diagnose::check(header, bytes.len(), file)?;
+        let (length, metadata) = SafeTensors::read_metadata(&bytes)
             .map_err(|e| WeightsError::Header { file: file.to_owned(), detail: e.to_string() })?;
-        let mut old = vec![false; entries.len()];
-        for (entry, old) in entries.iter_mut().zip(&mut old) {
-            entry.start += data;
-            entry.end += data;
-            if let Some(today) = names::todays(&entry.name) {
-                (entry.name, *old) = (today, true);
-            }
+        let (mut tensors, mut old) = (BTreeMap::new(), BTreeMap::new());
+        for (name, info) in metadata.tensors() {
+            match names::todays(&name) {
+                Some(today) => old.insert(today, info.clone()),
+                None => tensors.insert(name, info.clone()),
+            };
         }
-        // As diffusers does, an old name wins over today's where a file has both.
-        let order = lean::order(entries.len(), &|a, b| {
-            entries[a].name.cmp(&entries[b].name).then(old[b].cmp(&old[a]))
-        });
-        let mut tensors: Vec<Tensor> = Vec::with_capacity(entries.len());
-        for i in order {
-            if tensors.last().is_none_or(|last| last.name != entries[i].name) {
-                tensors.push(std::mem::take(&mut entries[i]));
-            }
-        }
-        Ok(Self { file: file.to_owned(), bytes, tensors })
+        // As in diffusers, an old name wins over today's where a file has both.
+        tensors.append(&mut old);
+        Ok(Self { file: file.to_owned(), bytes, data: 8 + length, tensors })
     }
 
     /// The file's name, for errors.
@@ -67,17 +54,17 @@ impl Weights {
 
     /// Names of all tensors, sorted, with today's names for old ones.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.iter().map(|t| t.name.as_str())
+        self.tensors.keys().map(String::as_str)
     }
 
     /// Dimensions of a tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.find(name).map(|t| t.shape.as_slice())
+        self.tensors.get(name).map(|t| t.shape.as_slice())
     }
 
     /// Element type of a tensor.
     pub fn dtype(&self, name: &str) -> Option<Dtype> {
-        self.find(name).map(|t| t.dtype)
+        self.tensors.get(name).map(|t| t.dtype)
     }
 
     /// Values of a tensor of floats, in C order.
@@ -98,14 +85,7 @@ impl Weights {
             Some(index) => Err(WeightsError::NonFinite {
                 file: self.file.clone(),
                 name: name.to_owned(),
-                value: if values[index].is_nan() {
-                    "NaN"
-                } else if values[index] > 0.0 {
-                    "inf"
-                } else {
-                    "-inf"
-                }
-                .to_owned(),
+                value: values[index].to_string(),
                 position: unravel(index, &tensor.shape),
             }),
         }
@@ -139,15 +119,14 @@ impl Weights {
         }
     }
 
-    fn find(&self, name: &str) -> Option<&Tensor> {
-        let index = self.tensors.binary_search_by(|t| t.name.as_str().cmp(name)).ok()?;
-        self.tensors.get(index)
-    }
-
-    fn locate(&self, name: &str) -> Result<(&Tensor, &[u8]), WeightsError> {
-        let found = self.find(name).and_then(|t| Some((t, self.bytes.get(t.start..t.end)?)));
-        let missing = || WeightsError::NoTensor { file: self.file.clone(), name: name.to_owned() };
-        found.ok_or_else(missing)
+    /// A tensor and its bytes.
+    fn locate(&self, name: &str) -> Result<(&TensorInfo, &[u8]), WeightsError> {
+        let no_tensor =
+            || WeightsError::NoTensor { file: self.file.clone(), name: name.to_owned() };
+        let tensor = self.tensors.get(name).ok_or_else(no_tensor)?;
+        let (start, end) = tensor.data_offsets;
+        let bytes = self.bytes.get(self.data + start..self.data + end).ok_or_else(no_tensor)?;
+        Ok((tensor, bytes))
     }
 }
 
@@ -168,12 +147,11 @@ impl std::fmt::Debug for Weights {
 ///
 /// # Errors
 /// [`WeightsError::Write`] where values do not fill their shape.
-pub fn write(tensors: &[(&str, &[usize], &[f32])]) -> Result<Vec<u8>, WeightsError> {
-    let mut views = Vec::with_capacity(tensors.len());
-    for &(name, shape, values) in tensors {
-        views.push((name, view(name, shape, values.len(), Dtype::F32, cast_slice(values))?));
-    }
-    serialize(views)
+pub fn write<'t>(tensors: &[(&'t str, &[usize], &'t [f32])]) -> Result<Vec<u8>, WeightsError> {
+    let view = |&(name, shape, values): &(&'t str, &[usize], &'t [f32])| {
+        Ok((name, view(name, shape, values.len(), Dtype::F32, cast_slice(values))?))
+    };
+    serialize(tensors.iter().map(view).collect::<Result<_, _>>()?)
 }
 
 /// The same, rounded to f16.
@@ -221,26 +199,22 @@ fn view<'d>(
 }
 
 fn serialize(views: Vec<(&str, TensorView)>) -> Result<Vec<u8>, WeightsError> {
-    let format = [("format".to_owned(), "pt".to_owned())].into_iter().collect();
+    let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     ::safetensors::serialize(views, Some(format))
         .map_err(|e| WeightsError::Header { file: "output".to_owned(), detail: e.to_string() })
 }
 
 /// Little-endian elements of `N` bytes each.
 fn chunks<const N: usize, T>(bytes: &[u8], element: fn([u8; N]) -> T) -> Vec<T> {
-    let chunks = bytes.as_chunks::<N>().0;
-    let mut values = Vec::with_capacity(chunks.len());
-    chunks.iter().for_each(|&chunk| values.push(element(chunk)));
-    values
+    bytes.as_chunks::<N>().0.iter().map(|&chunk| element(chunk)).collect()
 }
 
 /// Position of a flat index.
 fn unravel(mut index: usize, shape: &[usize]) -> Vec<usize> {
-    let mut position: Vec<usize> = Vec::with_capacity(shape.len());
-    for &size in shape.iter().rev() {
-        position.push(index % size.max(1));
+    let mut position = vec![0; shape.len()];
+    for (at, &size) in position.iter_mut().zip(shape).rev() {
+        *at = index % size.max(1);
         index /= size.max(1);
     }
-    position.reverse();
     position
 }

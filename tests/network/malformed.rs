@@ -230,7 +230,7 @@ fn safetensors() {
         case!("empty header", "Header", [], tensors("", 0)),
         case!("a list", "Header", ["object of tensors"], tensors("[]", 0)),
         case!("something after the object", "Header", ["trailing"], tensors("{}{}", 0)),
-        case!("nested too deeply", "Header", ["recursion"], tensors(&format!("{{\"a\":{}{}}}", "[".repeat(1000), "]".repeat(1000)), 0)),
+        case!("nested too deeply", "Entry", ["`a`", "`dtype`", "missing"], tensors(&format!("{{\"a\":{}{}}}", "[".repeat(1000), "]".repeat(1000)), 0)),
         case!("duplicate", "Duplicate", ["`a`", "twice"], tensors(&format!("{{{},{}}}", entry("a", "F32", "[1]", "[0,4]"), entry("a", "F32", "[1]", "[0,4]")), 4)),
         case!("duplicate by escape", "Duplicate", ["`a`"], tensors(&format!("{{{},{}}}", entry("a", "F32", "[1]", "[0,4]"), entry("\\u0061", "F32", "[1]", "[4,8]")), 8)),
         case!("entry is a number", "Entry", ["`w`", "`dtype`", "missing"], tensors(r#"{"w":5}"#, 0)),
