@@ -75,7 +75,7 @@ impl Network {
 
 /// A safetensors file of the network's parameters.
 fn random_weights(unet: &UNetConfig) -> Result<Vec<u8>> {
-    let params = super::info::parameters(unet)?;
+    let params = unnoise::model::params(unet)?;
     // Xorshift: any noise will do here.
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut uniform = |bound: f32| {

@@ -12,7 +12,8 @@ use unnoise::generate::network_plan;
 use unnoise::gpu::{AdapterSummary, Gpu, GpuError, plan_fits};
 use unnoise::kernels::Class;
 use unnoise::plan::{Limits, Plan, Role};
-use unnoise::weights::{ParamSpec, Weights};
+use unnoise::plan::graph::Param;
+use unnoise::weights::Weights;
 use unnoise::words::{bytes, count};
 
 /// `unnoise info`.
@@ -48,18 +49,11 @@ fn is_no_adapter(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(GpuError::NoAdapter { .. }))
 }
 
-/// What the network's builder says that the weights must hold.
-pub fn parameters(unet: &UNetConfig) -> Result<Vec<ParamSpec>> {
-    let side = 1 << (unet.block_out_channels.len() - 1);
-    let params = unnoise::model::build(unet, 1, side, side)?.graph.params;
-    Ok(params.into_iter().map(|p| ParamSpec { name: p.name, shape: p.shape }).collect())
-}
-
 /// How many parameters, once they are known to be the network's.
 pub fn check(unet: &UNetConfig, weights: &Weights) -> Result<u64> {
-    let expected = parameters(unet)?;
-    weights.check(&expected)?;
-    Ok(expected.iter().map(|p| p.shape.iter().product::<usize>() as u64).sum())
+    let params = unnoise::model::params(unet)?;
+    weights.check(&params)?;
+    Ok(params.iter().map(Param::len).sum())
 }
 
 /// Names of the classes of a training run, by their numbers.

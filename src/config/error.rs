@@ -61,6 +61,14 @@ pub enum ConfigError {
         /// The largest number accepted.
         max: u64,
     },
+    /// Keys that are right each on its own, and describe no network together.
+    #[error("`{file}` describes a network that cannot be built: {detail}.")]
+    Network {
+        /// File with the keys.
+        file: String,
+        /// What does not fit.
+        detail: String,
+    },
     /// A picture size that does not halve evenly down to the lowest level.
     #[error(
         "This network cannot make pictures of {height}x{width} (height x width): with {levels} levels, both \

@@ -8,11 +8,11 @@ use crate::config::unet::{ClassEmbedding, TimeEmbedding};
 use crate::config::{SchedulerConfig, UNetConfig};
 use crate::error::Error;
 use crate::gpu::Gpu;
-use crate::model::embedding;
+use crate::model::{self, embedding};
 use crate::plan::Plan;
 use crate::plan::graph::Param;
 use crate::shape::{Shape, nchw_to_nhwc4, nhwc4_to_nchw};
-use crate::weights::{ParamSpec, Weights};
+use crate::weights::Weights;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -58,16 +58,8 @@ impl Model {
     /// Missing, extra or wrongly shaped tensors; a configuration that contradicts itself.
     pub fn load(gpu: &Gpu, checkpoint: Checkpoint) -> Result<Self, Error> {
         let Checkpoint { unet, scheduler, weights, .. } = checkpoint;
-        // Parameters do not depend on the size: the smallest picture that halves evenly will do.
-        let side = 1 << (unet.block_out_channels.len() - 1);
-        let graph = crate::model::build(&unet, 1, side, side)?.graph;
-        let mut expected = Vec::with_capacity(graph.params.len());
-        let mut parameters = 0;
-        for Param { name, shape } in graph.params {
-            parameters += shape.iter().product::<usize>() as u64;
-            expected.push(ParamSpec { name, shape });
-        }
-        weights.check(&expected)?;
+        let params = model::params(&unet)?;
+        weights.check(&params)?;
         Ok(Self {
             inner: Rc::new(Inner {
                 gpu: gpu.clone(),
@@ -75,7 +67,7 @@ impl Model {
                 weights,
                 scheduler: RefCell::new(scheduler),
                 idle: RefCell::new(None),
-                parameters,
+                parameters: params.iter().map(Param::len).sum(),
             }),
         })
     }

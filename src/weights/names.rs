@@ -1,16 +1,8 @@
 //! Names of tensors: the list a network wants, and the old names of attention's.
 
 use super::{Weights, WeightsError, WrongShape};
+use crate::plan::graph::Param;
 use std::collections::HashSet;
-
-/// A parameter as diffusers names and shapes it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ParamSpec {
-    /// For example `down_blocks.1.attentions.0.to_q.weight`.
-    pub name: String,
-    /// Dimensions, outermost first.
-    pub shape: Vec<usize>,
-}
 
 impl Weights {
     /// Compares the file with what a network wants: every tensor, no other, each of its shape and of
@@ -18,27 +10,27 @@ impl Weights {
     ///
     /// # Errors
     /// [`WeightsError::Mismatch`] with all differences, or [`WeightsError::Dtype`].
-    pub fn check(&self, expected: &[ParamSpec]) -> Result<(), WeightsError> {
+    pub fn check(&self, expected: &[Param]) -> Result<(), WeightsError> {
         let (mut wrong, mut missing) = (Vec::new(), Vec::new());
-        for spec in expected {
-            match self.shape(&spec.name) {
-                None => missing.push(spec.name.clone()),
-                Some(found) if found != spec.shape => wrong.push(WrongShape {
-                    name: spec.name.clone(),
-                    expected: spec.shape.clone(),
+        for param in expected {
+            match self.shape(&param.name) {
+                None => missing.push(param.name.clone()),
+                Some(found) if found != param.shape => wrong.push(WrongShape {
+                    name: param.name.clone(),
+                    expected: param.shape.clone(),
                     found: found.to_vec(),
                 }),
                 Some(_) => {}
             }
         }
-        let wanted: HashSet<&str> = expected.iter().map(|spec| spec.name.as_str()).collect();
+        let wanted: HashSet<&str> = expected.iter().map(|param| param.name.as_str()).collect();
         let extra: Vec<String> =
             self.names().filter(|name| !wanted.contains(name)).map(str::to_owned).collect();
         if !(wrong.is_empty() && missing.is_empty() && extra.is_empty()) {
             let file = self.file().to_owned();
             return Err(WeightsError::Mismatch { file, wrong, missing, extra });
         }
-        expected.iter().try_for_each(|spec| self.check_float(&spec.name))
+        expected.iter().try_for_each(|param| self.check_float(&param.name))
     }
 }
 

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 use unnoise::checkpoint::{Checkpoint, CheckpointError};
 use unnoise::config::{ConfigError, PipelineConfig, SchedulerConfig, UNetConfig};
-use unnoise::weights::{ParamSpec, Weights, WeightsError};
+use unnoise::plan::graph::Param;
+use unnoise::weights::{Weights, WeightsError};
 
 /// A case: the variant it must be, the words its message must have besides the file's name.
 struct Case<E> {
@@ -210,7 +211,7 @@ fn safetensors() {
         |dtype: &str, shape: &str, range: &str| format!("{{{}}}", entry("w", dtype, shape, range));
     let floats = |v: [f32; 4]| v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     let halves = |v: [u16; 4]| v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-    let spec = |name: &str, shape: &[usize]| ParamSpec { name: name.into(), shape: shape.to_vec() };
+    let spec = |name: &str, shape: &[usize]| Param { name: name.into(), shape: shape.to_vec() };
     let sound = values("F32", &floats([1.0; 4]));
     let invalid = [&8u64.to_le_bytes()[..], b"{\"\xff\xfe\":1}"].concat();
     let mut nan_half = [0x3c00u16; 4];

@@ -4,7 +4,8 @@ use crate::common::files;
 use serde_json::{Value, json};
 use std::fs;
 use unnoise::weights::safetensors::{Dtype, write};
-use unnoise::weights::{ParamSpec, Weights, WeightsError};
+use unnoise::plan::graph::Param;
+use unnoise::weights::{Weights, WeightsError};
 
 fn fixture(path: &str) -> Vec<u8> {
     let path = files::fixture("unets").join(path);
@@ -23,8 +24,8 @@ fn raw(header: &Value, data: &[u8]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
 }
 
-fn specs(weights: &Weights) -> Vec<ParamSpec> {
-    let spec = |name: &str| ParamSpec {
+fn specs(weights: &Weights) -> Vec<Param> {
+    let spec = |name: &str| Param {
         name: name.to_owned(),
         shape: weights.shape(name).unwrap().to_vec(),
     };
@@ -153,7 +154,7 @@ fn differences_from_the_network_are_reported_together() {
     let conv = expected.iter_mut().find(|s| s.name == "conv_in.weight").unwrap();
     conv.shape = vec![8, 4, 3, 3];
     expected.retain(|s| !s.name.starts_with("mid_block.resnets.0."));
-    expected.push(ParamSpec { name: "class_embedding.weight".into(), shape: vec![10, 32] });
+    expected.push(Param { name: "class_embedding.weight".into(), shape: vec![10, 32] });
     let error = weights.check(&expected).unwrap_err();
     let WeightsError::Mismatch { wrong, missing, extra, .. } = &error else { panic!("{error}") };
     assert_eq!((wrong.len(), missing.len(), extra.len()), (1, 1, 10));
@@ -172,7 +173,7 @@ fn attention_weights_of_four_dimensions_are_not_squeezed() {
         {"dtype": "F32", "shape": [1, 1, 1, 1], "data_offsets": [0, 4]}});
     let weights = Weights::from_bytes(raw(&header, &[0; 4]), "f").unwrap();
     let name = "mid_block.attentions.0.to_q.weight".to_owned();
-    let error = weights.check(&[ParamSpec { name, shape: vec![1, 1] }]).unwrap_err();
+    let error = weights.check(&[Param { name, shape: vec![1, 1] }]).unwrap_err();
     assert!(matches!(error, WeightsError::Mismatch { .. }), "{error}");
 }
 
