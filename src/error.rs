@@ -3,6 +3,7 @@
 use crate::checkpoint::CheckpointError;
 use crate::config::ConfigError;
 use crate::diffusion::DiffusionError;
+use crate::generate::RequestError;
 use crate::gpu::GpuError;
 use crate::plan::graph::GraphError;
 use crate::weights::WeightsError;
@@ -28,9 +29,21 @@ pub enum Error {
     /// The graphics device.
     #[error(transparent)]
     Gpu(#[from] GpuError),
-    /// Something asked for that the model or the library cannot do.
-    #[error("{0}")]
-    Request(String),
+    /// A request that cannot be met as it is asked.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// Pictures that have overflowed.
+    #[error(
+        "picture {image} holds values that are not finite. More steps, clip_sample, or the checkpoint's own \
+         prediction_type may help; if no settings do, the weights are damaged"
+    )]
+    NotFinite {
+        /// The first such picture, counted from 0.
+        image: usize,
+    },
+    /// A fault of this library.
+    #[error("{0}. This is a fault of unnoise; please report it")]
+    Internal(String),
 }
 
 impl Error {
@@ -44,11 +57,12 @@ impl Error {
             Self::Checkpoint(_) | Self::Weights(_) => "bad-file",
             Self::Graph(_) => "bad-config",
             Self::Diffusion(_) | Self::Request(_) => "bad-request",
+            Self::NotFinite { .. } => "not-finite",
             Self::Gpu(GpuError::NoAdapter { .. } | GpuError::NoDevice { .. }) => "no-adapter",
             Self::Gpu(GpuError::Lost { .. }) => "device-lost",
             Self::Gpu(GpuError::OutOfMemory { .. }) => "out-of-memory",
             Self::Gpu(GpuError::TooLarge { .. }) => "too-large",
-            Self::Gpu(_) => "internal",
+            Self::Gpu(_) | Self::Internal(_) => "internal",
         }
     }
 }

@@ -57,6 +57,11 @@ const WORDS = {
   'bad-config': [null, 'The config may belong to another checkpoint.', 'retry'],
   unsupported: [null, 'Choose another model.', 'retry'],
   'bad-request': [null, 'Change the settings and try again.', 'generate'],
+  'not-finite': [
+    'The picture overflowed: the model gave values that are not finite.',
+    'Try more steps or another sampler. If no settings help, the model’s weights are damaged.',
+    'generate',
+  ],
   network: [null, 'Check the connection and the address, then try again.', 'retry'],
   'not-found': [null, 'Check the name, or choose another model.', 'retry'],
   forbidden: [null, 'Download it with your account, then drop its folder here.', 'retry'],

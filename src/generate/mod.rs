@@ -4,6 +4,7 @@
 //! GPU that the last of them advances, so nothing crosses to the CPU between steps: the loop only
 //! submits, as fast as the device takes it.
 
+mod error;
 mod model;
 mod request;
 mod run;
@@ -13,6 +14,7 @@ mod session;
 pub(crate) use model::inv_t_rows;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use model::wide;
+pub use error::RequestError;
 pub use model::{Labels, Model};
 pub use request::{Noise, Request};
 pub use run::{Progress, Run, View};

@@ -1,5 +1,6 @@
 //! A checkpoint on a GPU.
 
+use super::error::RequestError;
 use super::request::Request;
 use super::run::{self, Run};
 use super::session::{self, Key, Session};
@@ -121,17 +122,14 @@ impl Model {
         let [n, c, h, w] = shape;
         let inner = &self.inner;
         if n == 0 || c != inner.unet.in_channels || sample.len() != n * c * h * w {
-            let have = inner.unet.in_channels;
-            return Err(Error::Request(format!(
-                "the sample has shape [{n}, {c}, {h}, {w}] and {} values; the model takes {have} channels",
-                sample.len()
-            )));
+            let (values, channels) = (sample.len(), inner.unet.in_channels);
+            return Err(RequestError::Images { name: "sample", shape, values, channels }.into());
         }
         let timesteps: Vec<f64> = match timesteps {
             [t] => vec![*t; n],
             many if many.len() == n => many.to_vec(),
             many => {
-                return Err(Error::Request(format!("{} timesteps for {n} images", many.len())));
+                return Err(RequestError::Timesteps { have: many.len(), images: n }.into());
             }
         };
         let session = self.session(Key::network(n, h, w), &|_, _| ()).await?;
@@ -168,12 +166,17 @@ impl Model {
         Ok(())
     }
 
-    /// Labels for `n` images from plain numbers, as this model takes them.
-    pub fn labels(&self, values: Vec<f32>, n: usize) -> Labels {
-        match self.inner.unet.class_embedding {
-            Some(ClassEmbedding::Identity) => Labels::Vector(values),
-            _ if values.len() == n => Labels::Index(wide(&values)),
-            _ => Labels::Index(vec![f64::from(values.first().copied().unwrap_or(0.0)); n]),
+    /// Labels for `n` images from plain numbers, as this model takes them: vectors, or one number for each image or
+    /// for all.
+    ///
+    /// # Errors
+    /// [`RequestError::LabelCount`].
+    pub fn labels(&self, values: &[f32], n: usize) -> Result<Labels, RequestError> {
+        match (self.inner.unet.class_embedding, values) {
+            (Some(ClassEmbedding::Identity), _) => Ok(Labels::Vector(values.to_vec())),
+            (_, [label]) => Ok(Labels::Index(vec![f64::from(*label); n])),
+            _ if values.len() == n => Ok(Labels::Index(wide(values))),
+            _ => Err(RequestError::LabelCount { have: values.len(), images: n }),
         }
     }
 
@@ -217,10 +220,8 @@ impl Model {
                 TimeEmbedding::Positional => push_row(&mut rows, &embedding::positional(unet, t)),
                 // Its logarithm feeds the embedding, and the output is divided by it.
                 TimeEmbedding::Fourier if t <= 0.0 => {
-                    return Err(Error::Request(format!(
-                        "timestep {}: this model's fourier time embedding takes timesteps above 0 only",
-                        t
-                    )));
+                    let (kind, expected) = ("fourier", "timesteps above 0".to_owned());
+                    return Err(RequestError::Timestep { t, kind, expected }.into());
                 }
                 TimeEmbedding::Fourier => {
                     push_row(&mut rows, &embedding::fourier(&frequencies, t));
@@ -228,11 +229,9 @@ impl Model {
                 TimeEmbedding::Learned => {
                     let count = unet.num_train_timesteps.unwrap_or(0);
                     if t < 0.0 || t >= count as f64 || t.fract() != 0.0 {
-                        return Err(Error::Request(format!(
-                            "timestep {}: this model's learned time embedding has rows 0 to {}",
-                            t,
-                            count.saturating_sub(1)
-                        )));
+                        let last = count.saturating_sub(1);
+                        let (kind, expected) = ("learned", format!("whole numbers from 0 to {last}"));
+                        return Err(RequestError::Timestep { t, kind, expected }.into());
                     }
                     push_row(&mut rows, &[t as f32]);
                 }
@@ -251,56 +250,61 @@ impl Model {
         let Some(kind) = unet.class_embedding else {
             return match labels {
                 None => Ok(None),
-                Some(_) => {
-                    Err(Error::Request("this model takes no class labels; leave them out".into()))
-                }
+                Some(_) => Err(RequestError::NoClasses.into()),
             };
         };
         let Some(labels) = labels else {
-            let what = match kind {
-                ClassEmbedding::Table(rows) => format!("a class label from 0 to {}", rows - 1),
-                ClassEmbedding::Timestep => "a class label".into(),
-                ClassEmbedding::Identity => "class label vectors".into(),
-            };
-            return Err(Error::Request(format!("this model is class-conditional: give {what}")));
+            return Err(RequestError::LabelsMissing { expected: self.label_kind(kind) }.into());
         };
         let mut rows = Vec::new();
         match (kind, labels) {
-            (ClassEmbedding::Table(count), Labels::Index(index)) if index.len() == n => {
-                for &i in index {
-                    if i < 0.0 || i >= count as f64 || i.fract() != 0.0 {
-                        return Err(Error::Request(format!(
-                            "class label {}: this model has classes 0 to {}",
-                            i,
-                            count - 1
-                        )));
+            (ClassEmbedding::Table(_) | ClassEmbedding::Timestep, Labels::Index(index))
+                if index.len() != n =>
+            {
+                return Err(RequestError::LabelCount { have: index.len(), images: n }.into());
+            }
+            (ClassEmbedding::Table(count), Labels::Index(index)) => {
+                for &label in index {
+                    if label < 0.0 || label >= count as f64 || label.fract() != 0.0 {
+                        return Err(RequestError::Label { label, last: count - 1 }.into());
                     }
-                    push_row(&mut rows, &[i as f32]);
+                    push_row(&mut rows, &[label as f32]);
                 }
             }
-            (ClassEmbedding::Timestep, Labels::Index(index)) if index.len() == n => {
+            (ClassEmbedding::Timestep, Labels::Index(index)) => {
                 rows = self.label_projection(index)?;
             }
             (ClassEmbedding::Identity, Labels::Vector(values)) => {
                 let width = unet.time_embed_dim();
                 if values.len() != n * width {
-                    return Err(Error::Request(format!(
-                        "{} values of class labels; {n} images need {width} each",
-                        values.len()
-                    )));
+                    let (have, need) = (values.len(), n * width);
+                    let need_for = format!("{n} vectors of {width}, one for each image,");
+                    let name = "class_labels";
+                    return Err(RequestError::Values { name, have, need, need_for }.into());
                 }
                 values.chunks_exact(width).for_each(|row| push_row(&mut rows, row));
             }
-            (ClassEmbedding::Identity, Labels::Index(_)) => {
-                return Err(Error::Request(
-                    "this model's class labels are vectors (class_embed_type identity)".into(),
-                ));
-            }
-            _ => {
-                return Err(Error::Request(format!("class labels do not match {n} images")));
+            (_, labels) => {
+                let found = match labels {
+                    Labels::Index(_) => "numbers",
+                    Labels::Vector(_) => "vectors",
+                };
+                return Err(RequestError::LabelKind { expected: self.label_kind(kind), found }.into());
             }
         }
         Ok(Some(rows))
+    }
+
+    /// What the class labels of this model are.
+    fn label_kind(&self, kind: ClassEmbedding) -> String {
+        match kind {
+            ClassEmbedding::Table(rows) => format!("whole numbers from 0 to {}", rows - 1),
+            ClassEmbedding::Timestep => "numbers".to_owned(),
+            ClassEmbedding::Identity => {
+                let width = self.inner.unet.time_embed_dim();
+                format!("vectors of {width} numbers (class_embed_type identity)")
+            }
+        }
     }
 
     /// `time_proj(labels)`, by the same projection as the timesteps'.
@@ -312,13 +316,12 @@ impl Model {
         let table = self.inner.weights.read("time_proj.weight")?;
         let mut rows = Vec::new();
         for &label in labels {
+            let last = (table.len() / width).saturating_sub(1);
+            if !(0.0..=last as f64).contains(&label) || label.fract() != 0.0 {
+                return Err(RequestError::Label { label, last }.into());
+            }
             let at = label as usize * width;
-            let Some(row) = table.get(at..at + width) else {
-                return Err(Error::Request(format!(
-                    "class label {label} is outside the embedding's table"
-                )));
-            };
-            push_row(&mut rows, row);
+            push_row(&mut rows, &table[at..at + width]);
         }
         Ok(rows)
     }
@@ -331,11 +334,7 @@ pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
 
 /// The input `inv_t` of fourier models, a row per timestep.
 pub(crate) fn inv_t_rows(timesteps: &[f64]) -> Vec<f32> {
-    let mut rows = Vec::new();
-    for t in timesteps {
-        push_row(&mut rows, &[(1.0 / t) as f32]);
-    }
-    rows
+    timesteps.iter().flat_map(|t| [(1.0 / t) as f32, 0.0, 0.0, 0.0]).collect()
 }
 
 /// Appends a row, padded to whole vec4s.

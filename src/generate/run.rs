@@ -1,5 +1,6 @@
 //! A run of the step loop, batch after batch.
 
+use super::error::RequestError;
 use super::model::{Labels, Model, inv_t_rows};
 use super::request::Request;
 use super::session::{self, Key, Sampling, Session};
@@ -112,7 +113,7 @@ impl Run {
 
     fn session(&self) -> Result<&Session, Error> {
         // Only a run that is being dropped has none.
-        self.session.as_ref().ok_or_else(|| Error::Request("the run has ended".into()))
+        self.session.as_ref().ok_or_else(|| Error::Internal("the run has ended".to_owned()))
     }
 
     fn progress(&self) -> Progress {
@@ -139,7 +140,7 @@ impl Run {
         // Out of its cell while this waits, so that pictures can be taken meanwhile.
         let taken = self.state.borrow_mut().replay.take();
         let mut replay = taken
-            .ok_or_else(|| Error::Request("the run is already advancing, or has failed".into()))?;
+            .ok_or_else(|| Error::Internal("the run is already advancing, or has failed".to_owned()))?;
         match replay.advance(&session.executor).await? {
             Some(progress) => {
                 let mut state = self.state.borrow_mut();
@@ -171,7 +172,7 @@ impl Run {
         }
         let pacer =
             session.pacer.borrow_mut().take().ok_or_else(|| {
-                Error::Request("this run's buffers are in use by another one".into())
+                Error::Internal("another run uses this run's buffers".to_owned())
             })?;
         state.replay = Some(Replay::new(session.body.clone(), self.steps.len(), pacer)?);
         state.step = 0;
@@ -217,10 +218,7 @@ impl Run {
         let mut x_0 = nhwc4_to_nchw(&x_0, self.shape);
         if let Some(bad) = x_0.iter().position(|v| !v.is_finite()) {
             let image = bad / (self.shape.c * self.shape.pixels());
-            return Err(Error::Request(format!(
-                "picture {image} of the batch has values that are not numbers: these sampler \
-                 settings do not suit this model"
-            )));
+            return Err(Error::NotFinite { image: self.state.borrow().image + image });
         }
         let mut state = self.state.borrow_mut();
         let left = self.request.count - state.image;
@@ -274,7 +272,7 @@ impl Run {
         *session.ring.borrow_mut() = Some(ring);
         pixels
             .map(|(_, pixels)| pixels)
-            .ok_or_else(|| Error::Request("a picture was asked for and none came".into()))
+            .ok_or_else(|| Error::Internal("a picture was asked for and none came".to_owned()))
     }
 
     /// x_t of the current batch as it is after everything submitted so far, `[n, c, h, w]`.
@@ -293,7 +291,7 @@ impl Run {
     pub fn x_0(&self) -> Result<Vec<f32>, Error> {
         let state = self.state.borrow();
         if !state.done {
-            return Err(Error::Request("x_0 is there when the run is done".into()));
+            return Err(RequestError::NotDone.into());
         }
         Ok(state.x_0.clone())
     }
@@ -338,7 +336,7 @@ pub(super) fn prepare(model: &Model, request: &Request) -> Result<(Steps, Shape,
     let [h, w] = request.size.unwrap_or_else(|| model.default_size());
     unet.check_size(h, w)?;
     if request.count == 0 {
-        return Err(Error::Request("the number of pictures must be at least 1".into()));
+        return Err(RequestError::Zero { what: "the number of pictures" }.into());
     }
     let given_noise = request.noise.as_ref().is_some_and(|n| n.variance.is_some());
     let sampling = Sampling {
@@ -350,7 +348,7 @@ pub(super) fn prepare(model: &Model, request: &Request) -> Result<(Steps, Shape,
     };
     let key = |n| Key { n, h, w, sampling: Some(sampling) };
     let n = match request.batch {
-        Some(0) => return Err(Error::Request("the batch must hold at least 1 picture".into())),
+        Some(0) => return Err(RequestError::Zero { what: "the batch" }.into()),
         Some(n) => n.min(request.count),
         None => {
             let mut n = request.count;
@@ -366,25 +364,18 @@ pub(super) fn prepare(model: &Model, request: &Request) -> Result<(Steps, Shape,
     Ok((steps, Shape::new(n, h, w, unet.in_channels), key(n)))
 }
 
-fn check_noise(request: &Request, shape: Shape, steps: usize) -> Result<(), Error> {
+fn check_noise(request: &Request, shape: Shape, steps: usize) -> Result<(), RequestError> {
     let Some(noise) = &request.noise else { return Ok(()) };
     let need = request.count * shape.c * shape.pixels();
-    if noise.x_t.len() != need {
-        return Err(Error::Request(format!(
-            "x_T holds {} values; {} pictures of {} channels, {} x {} need {need}",
-            noise.x_t.len(),
-            request.count,
-            shape.c,
-            shape.h,
-            shape.w
-        )));
+    let pictures =
+        format!("{} pictures of {} channels, {}x{}", request.count, shape.c, shape.h, shape.w);
+    let check = |name, values: &[f32], need, need_for| match values.len() {
+        have if have == need => Ok(()),
+        have => Err(RequestError::Values { name, have, need, need_for }),
+    };
+    if let Some(variance) = &noise.variance {
+        let need_for = format!("{steps} steps of {pictures}");
+        check("variance_noise", variance, steps * need, need_for)?;
     }
-    match &noise.variance {
-        Some(variance) if variance.len() != steps * need => Err(Error::Request(format!(
-            "variance_noise holds {} values; {steps} steps of {need} values need {}",
-            variance.len(),
-            steps * need
-        ))),
-        _ => Ok(()),
-    }
+    check("x_T", &noise.x_t, need, pictures)
 }

@@ -73,12 +73,9 @@ pub fn network_plan(
     let UNet { mut graph, sample, output } = crate::model::build(unet, n, h, w)?;
     graph.tensors[output.0 as usize].name = "output".to_owned();
     // In a step loop x_t is updated in place, so it is state.
-    let mut externals = Vec::with_capacity(graph.inputs.len() + 1);
-    for &tensor in &graph.inputs {
-        let role = if tensor == sample { Role::State } else { Role::Input };
-        externals.push(External { tensor, role });
-    }
-    externals.push(External { tensor: output, role: Role::State });
+    let role = |tensor| if tensor == sample { Role::State } else { Role::Input };
+    let inputs = graph.inputs.iter().map(|&tensor| External { tensor, role: role(tensor) });
+    let externals: Vec<_> = inputs.chain([External { tensor: output, role: Role::State }]).collect();
     Ok(plan::compile(graph, class, &externals))
 }
 
@@ -112,7 +109,7 @@ fn sampling_plan(
     let (Some((shape, x_t)), Some((output_shape, output))) =
         (plan.tensor("sample"), plan.tensor("output"))
     else {
-        return Err(Error::Request("the network has no sample or no output".into()));
+        return Err(Error::Internal("the network has no sample or no output".to_owned()));
     };
     let pred_x0 = loops.tensor(&mut plan, "pred_x0", shape.bytes(), Role::State);
     let mut step = vec![read(loops.state), read(loops.table), read(output)];
@@ -248,7 +245,7 @@ impl Session {
         let found = self.executor.plan().tensor(tensor);
         found
             .map(|(_, slice)| slice)
-            .ok_or_else(|| Error::Request(format!("this run has no tensor `{tensor}`")))
+            .ok_or_else(|| Error::Internal(format!("this run has no tensor `{tensor}`")))
     }
 
     /// Overwrites the beginning of a tensor.

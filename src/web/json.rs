@@ -3,7 +3,7 @@
 use super::bad_request;
 use crate::config::scheduler::{SchedulerKind, TimestepSpacing};
 use crate::error::Error;
-use crate::generate::{Model, Progress, Request};
+use crate::generate::{Model, Progress, Request, RequestError};
 use crate::gpu::Gpu;
 use crate::kernels::Class;
 use crate::plan::Role;
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 pub(super) fn parse(text: &str) -> Result<Value, Error> {
     match text {
         "" => Ok(Value::Null),
-        text => serde_json::from_str(text).map_err(|e| bad_request(&format!("a request must be JSON: {e}"))),
+        text => serde_json::from_str(text)
+            .map_err(|e| RequestError::Json { detail: e.to_string() }.into()),
     }
 }
 
@@ -72,12 +73,12 @@ pub(super) fn request(text: &str) -> Result<Request, Error> {
     let value = parse(text)?;
     let mut request = Request::default();
     let get = |key: &str| value.get(key);
-    let count = |key: &str, to: &mut usize| -> Result<(), Error> {
+    let count = |key: &'static str, to: &mut usize| -> Result<(), Error> {
         match get(key) {
             None | Some(Value::Null) => {}
             Some(number) => match number.as_u64() {
                 Some(n) if (1..=100_000).contains(&n) => *to = n as usize,
-                _ => return Err(bad_request(&format!("{key} must be a number from 1 on"))),
+                _ => return Err(bad_request(key, number, "a whole number from 1 to 100000")),
             },
         }
         Ok(())
@@ -89,25 +90,25 @@ pub(super) fn request(text: &str) -> Result<Request, Error> {
         None => None,
         Some("ddim") => Some(SchedulerKind::Ddim),
         Some("ddpm") => Some(SchedulerKind::Ddpm),
-        Some(_) => return Err(bad_request("sampler must be \"ddim\" or \"ddpm\"")),
+        Some(name) => return Err(bad_request("sampler", &name, "\"ddim\" or \"ddpm\"")),
     };
     if let Some(name) = named("spacing") {
         request.spacing = TimestepSpacing::named(name);
         if request.spacing.is_none() {
-            let what = "spacing must be \"leading\", \"trailing\", \"linspace\" or \"quadratic\"";
-            return Err(bad_request(what));
+            let expected = "\"leading\", \"trailing\", \"linspace\" or \"quadratic\"";
+            return Err(bad_request("spacing", &name, expected));
         }
     }
     let given = |key: &str| get(key).filter(|value| !matches!(value, Value::Null));
-    let whole = |key: &str| match given(key) {
+    let whole = |key: &'static str| match given(key) {
         Some(number) => match number.as_u64() {
-            None => Err(bad_request(&format!("{key} must be a whole number from 0 on"))),
+            None => Err(bad_request(key, number, "a whole number from 0 on")),
             whole => Ok(whole),
         },
         None => Ok(None),
     };
     if let Some(eta) = given("eta") {
-        request.eta = eta.as_f64().ok_or_else(|| bad_request("eta must be a number"))?;
+        request.eta = eta.as_f64().ok_or_else(|| bad_request("eta", eta, "a number"))?;
     }
     request.seed = whole("seed")?.unwrap_or(request.seed);
     request.class = whole("class")?.map(|class| class as usize);
@@ -117,7 +118,7 @@ pub(super) fn request(text: &str) -> Result<Request, Error> {
     request.size = match (whole("height")?, whole("width")?) {
         (Some(h), Some(w)) => Some([h as usize, w as usize]),
         (None, None) => request.size,
-        _ => return Err(bad_request("height and width go together")),
+        _ => return Err(bad_request("height", &"alone", "given together with width")),
     };
     Ok(request)
 }

@@ -8,11 +8,12 @@ mod json;
 use crate::checkpoint::Checkpoint;
 use crate::config::scheduler::SchedulerKind;
 use crate::error::Error;
-use crate::generate::{self, View};
+use crate::generate::{self, RequestError, View};
 use crate::gpu::GpuOptions;
 use crate::shape::Shape;
 use crate::{diffusion, picture};
 use js_sys::{Float32Array, Function, Promise, Reflect, Uint8Array};
+use std::fmt::Display;
 use std::pin::Pin;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -26,8 +27,9 @@ fn throw(error: Error) -> JsValue {
     thrown.into()
 }
 
-fn bad_request(what: &str) -> Error {
-    Error::Request(what.to_owned())
+fn bad_request(key: &'static str, found: &dyn Display, expected: &str) -> Error {
+    let (found, expected) = (found.to_string(), expected.to_owned());
+    RequestError::Setting { key, found, expected }.into()
 }
 
 /// What an exported function promises. Not `async fn`: each of those would bring its own copy of the
@@ -162,7 +164,7 @@ impl Model {
             let c = model.config().in_channels;
             let n = sample.len().checked_div(c * height * width).unwrap_or(0);
             let timesteps = generate::wide(&timesteps);
-            let labels = labels.map(|values| model.labels(values, n));
+            let labels = labels.map(|values| model.labels(&values, n)).transpose()?;
             let shape = [n, c, height, width];
             let output = model.predict(&sample, shape, &timesteps, labels.as_ref()).await?;
             Ok(Float32Array::from(&output[..]).into())
@@ -210,7 +212,7 @@ impl Run {
             let view = match what.as_str() {
                 "x_t" => View::XT,
                 "pred_x0" => View::PredX0,
-                _ => return Err(bad_request("a picture shows \"x_t\" or \"pred_x0\"")),
+                _ => return Err(bad_request("picture", &what, "\"x_t\" or \"pred_x0\"")),
             };
             Ok(Uint8Array::from(&run.picture(view).await?[..]).into())
         }))
