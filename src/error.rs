@@ -51,9 +51,8 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Config(e) | Self::Checkpoint(CheckpointError::Config(e)) => config(e),
-            Self::Checkpoint(CheckpointError::Pickle { .. } | CheckpointError::Sharded { .. }) => {
-                "unsupported"
-            }
+            Self::Checkpoint(CheckpointError::Pickle { .. })
+            | Self::Request(RequestError::Concatenated { .. }) => "unsupported",
             Self::Checkpoint(_) | Self::Weights(_) => "bad-file",
             Self::Graph(_) => "bad-config",
             Self::Diffusion(_) | Self::Request(_) => "bad-request",
@@ -70,6 +69,7 @@ impl Error {
 fn config(error: &ConfigError) -> &'static str {
     match error {
         ConfigError::Unsupported { .. } => "unsupported",
+        ConfigError::NotJson { .. } => "bad-file",
         _ => "bad-config",
     }
 }

@@ -35,6 +35,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod diffusion;
 pub mod error;
+mod foreign;
 pub mod generate;
 pub mod gpu;
 pub mod kernels;

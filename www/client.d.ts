@@ -3,7 +3,7 @@
 /** What went wrong, for a program. The `message` of an `UnnoiseError` says it to a person. */
 export type ErrorCode =
   | 'no-webgpu' | 'no-adapter' | 'device-lost' | 'too-large' | 'out-of-memory'
-  | 'bad-file' | 'bad-config' | 'unsupported' | 'bad-request'
+  | 'bad-file' | 'bad-config' | 'unsupported' | 'bad-request' | 'not-finite'
   | 'network' | 'not-found' | 'forbidden' | 'aborted' | 'engine' | 'internal';
 
 export class UnnoiseError extends Error {
@@ -84,6 +84,8 @@ export interface ModelInfo {
   scheduler: Record<string, unknown>;
   gflop_per_image: number;
   weight_bytes: number;
+  /** What had to be assumed about the model, as sentences. */
+  notes: string[];
 }
 
 export type View = 'x_t' | 'pred_x0';

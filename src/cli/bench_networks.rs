@@ -59,7 +59,8 @@ impl Network {
         let unet = UNetConfig::from_json(self.config(), "the built-in config")?;
         let weights = Weights::from_bytes(random_weights(&unet)?, "random weights")?;
         let name = Some(self.name().to_owned());
-        Ok(Checkpoint { unet, scheduler: SchedulerConfig::default(), weights, name })
+        let (scheduler, notes) = (SchedulerConfig::default(), Vec::new());
+        Ok(Checkpoint { unet, scheduler, weights, name, notes })
     }
 
     /// Writes the same as a model folder, so that another program can be measured on it.

@@ -1,4 +1,4 @@
-//! What a checkpoint is and needs, and what this machine has.
+//! `unnoise info`: what a checkpoint is and needs, and which adapters this machine has.
 
 use super::args::{Global, Info};
 use super::print;
@@ -7,12 +7,12 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 use std::path::Path;
 use unnoise::checkpoint::Checkpoint;
-use unnoise::config::UNetConfig;
+use unnoise::config::{Overrides, UNetConfig};
 use unnoise::generate::network_plan;
 use unnoise::gpu::{AdapterSummary, Gpu, GpuError, plan_fits};
 use unnoise::kernels::Class;
-use unnoise::plan::{Limits, Plan, Role};
 use unnoise::plan::graph::Param;
+use unnoise::plan::{Limits, Plan, Role};
 use unnoise::weights::Weights;
 use unnoise::words::{bytes, count};
 
@@ -20,10 +20,10 @@ use unnoise::words::{bytes, count};
 pub async fn run(args: &Info, global: &Global, talk: Talk) -> Result<()> {
     let Some(path) = &args.model else { return adapters() };
     let folder = super::find_model(path, talk)?;
-    let checkpoint = super::open_found(path, &folder)?;
+    let checkpoint = super::open_found(path, &folder, &Overrides::new(), talk)?;
     let Checkpoint { unet, weights, .. } = &checkpoint;
     let parameters = check(unet, weights)?;
-    // A plan needs no device, only to know which kind it is for.
+    // A plan needs no device, only its class.
     let (class, limits, place) = match super::open_gpu(global, talk).await {
         Ok(gpu) => (gpu.class(), gpu.limits(), adapter_line(gpu.adapter())),
         Err(error) if global.adapter.is_some() || !is_no_adapter(&error) => return Err(error),
@@ -49,7 +49,7 @@ fn is_no_adapter(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(GpuError::NoAdapter { .. }))
 }
 
-/// How many parameters, once they are known to be the network's.
+/// Checks that the weights are the network's, and counts its parameters.
 pub fn check(unet: &UNetConfig, weights: &Weights) -> Result<u64> {
     let params = unnoise::model::params(unet)?;
     weights.check(&params)?;
@@ -62,14 +62,14 @@ fn class_list(folder: &Path, rows: usize) -> Option<String> {
     unnoise::train::checkpoint::learned_from(folder)?.class_list(rows)
 }
 
-/// Only runs have names for them.
+/// Only training runs have names for their classes.
 #[cfg(not(feature = "train"))]
 fn class_list(_folder: &Path, _rows: usize) -> Option<String> {
     None
 }
 
 fn describe(checkpoint: &Checkpoint, parameters: u64, named: Option<String>) -> String {
-    let Checkpoint { unet, scheduler, weights, name } = checkpoint;
+    let Checkpoint { unet, scheduler, weights, name, .. } = checkpoint;
     let config: Value = serde_json::from_str(&unet.to_json()).unwrap_or_default();
     let list = |key: &str| match &config[key] {
         Value::Array(items) => {
@@ -125,7 +125,7 @@ fn describe(checkpoint: &Checkpoint, parameters: u64, named: Option<String>) -> 
     )
 }
 
-/// Work and memory of a plan, beside what a device grants.
+/// Work and memory of a plan, and the device's limits.
 fn needs(plan: &Plan, limits: &Limits) -> String {
     let largest = plan.buffers.iter().map(|b| b.bytes).max().unwrap_or(0);
     let bindings = plan.dispatches.iter().flat_map(|d| &d.bindings);

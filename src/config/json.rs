@@ -3,6 +3,7 @@
 //! Not by serde's derive: a missing key and a null mean different things here, and every error names its key.
 
 use super::ConfigError;
+use crate::foreign::foreign;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
@@ -12,27 +13,34 @@ type Result<T> = std::result::Result<T, ConfigError>;
 pub(super) struct Keys<'a> {
     file: &'a str,
     entries: Map<String, Value>,
+    overridden: HashSet<String>,
 }
 
 impl<'a> Keys<'a> {
     /// Parses `text`. Keys named in `_use_default_values` are dropped: diffusers lists there what the author never set,
     /// and takes the constructor's default whatever the file says.
     pub fn parse(text: &str, file: &'a str) -> Result<Self> {
-        let error = |detail: String| ConfigError::Json { file: file.to_owned(), detail };
-        let mut entries = match serde_json::from_str(text).map_err(|e| error(e.to_string()))? {
-            Value::Object(entries) => entries,
-            other => return Err(error(format!("found {}", show(&other)))),
-        };
+        let mut entries = object(text, file)?;
         if let Some(Value::Array(names)) = entries.get("_use_default_values").cloned() {
             let unset: HashSet<&str> = names.iter().filter_map(Value::as_str).collect();
             entries.retain(|key, _| !unset.contains(key.as_str()));
         }
-        Ok(Self { file, entries })
+        Ok(Self { file, entries, overridden: HashSet::new() })
     }
 
-    /// The file's name, for errors.
-    pub fn file(&self) -> String {
-        self.file.to_owned()
+    /// With values that take the place of the file's, before any is judged.
+    pub fn with(mut self, overrides: &Map<String, Value>) -> Self {
+        self.overridden.extend(overrides.keys().cloned());
+        self.entries.extend(overrides.clone());
+        self
+    }
+
+    /// Where a key was given, for errors: the file, or the flag that overrides it.
+    fn origin(&self, key: &str) -> String {
+        match self.overridden.contains(key) {
+            true => format!("--{}", key.replace('_', "-")),
+            false => self.file.to_owned(),
+        }
     }
 
     /// The value of a key; `None` when it is missing, `Some(Null)` when it is null.
@@ -72,23 +80,23 @@ impl<'a> Keys<'a> {
 
     fn wrong_value(&self, key: &str, found: String, expected: &str) -> ConfigError {
         let (key, expected) = (key.to_owned(), expected.to_owned());
-        ConfigError::Value { file: self.file(), key, found, expected }
+        ConfigError::Value { file: self.origin(&key), key, found, expected }
     }
 
     /// The error for a value that another key excludes; `other` is a clause.
     pub fn contradiction(&self, key: &str, found: String, other: String) -> ConfigError {
-        ConfigError::Contradiction { file: self.file(), key: key.to_owned(), found, other }
+        ConfigError::Contradiction { file: self.origin(key), key: key.to_owned(), found, other }
     }
 
     /// The error for something that diffusers has and we do not.
     pub fn unsupported(&self, key: &str, found: &str, remedy: &'static str) -> ConfigError {
         let found = format!("\"{}\"", shorten(found));
-        ConfigError::Unsupported { file: self.file(), key: key.to_owned(), found, remedy }
+        ConfigError::Unsupported { file: self.origin(key), key: key.to_owned(), found, remedy }
     }
 
     /// The error for more than anyone can mean.
     pub fn too_large(&self, key: &str, need: u64, max: usize) -> ConfigError {
-        ConfigError::TooLarge { file: self.file(), key: key.to_owned(), need, max: max as u64 }
+        ConfigError::TooLarge { file: self.origin(key), key: key.to_owned(), need, max: max as u64 }
     }
 
     /// An integer in `min..=max`, or null; `default` where the key is missing.
@@ -129,7 +137,13 @@ impl<'a> Keys<'a> {
         expected: &str,
     ) -> Result<f64> {
         let Some(value) = self.get(key) else { return Ok(default) };
-        value.as_f64().filter(|&x| ok(x)).ok_or_else(|| self.wrong(key, expected))
+        real(value).filter(|&x| ok(x)).ok_or_else(|| self.wrong(key, expected))
+    }
+
+    /// A number above 0. Infinity means no limit, which the largest f32 is for pictures.
+    pub fn limit(&self, key: &str, default: f64) -> Result<f64> {
+        let limit = self.number(key, default, |x| x > 0.0, "a number above 0")?;
+        Ok(limit.min(f32::MAX.into()))
     }
 
     /// A flag. Null, 0 and 1 count as Python takes them.
@@ -177,6 +191,88 @@ impl<'a> Keys<'a> {
     }
 }
 
+/// The object that a file holds.
+fn object(text: &str, file: &str) -> Result<Map<String, Value>> {
+    let error = |detail: String| ConfigError::Json { file: file.to_owned(), detail };
+    if let Some(looks_like) = foreign(text.as_bytes()) {
+        return Err(ConfigError::NotJson { file: file.to_owned(), looks_like });
+    }
+    // Windows' editors put a byte-order mark first.
+    let text = text.trim_start_matches('\u{feff}');
+    if text.trim().is_empty() {
+        return Err(error("it is empty".to_owned()));
+    }
+    let parsed = serde_json::from_str(text).or_else(|strict| {
+        let quoted = quote_non_finite(text).ok_or(strict)?;
+        serde_json::from_str(&quoted)
+    });
+    match parsed {
+        Ok(Value::Object(entries)) => Ok(entries),
+        Ok(other) => Err(error(format!("found {}", show(&other)))),
+        Err(e) => Err(error(match hint(text, &e) {
+            Some(hint) => format!("{e}: {hint}"),
+            None => e.to_string(),
+        })),
+    }
+}
+
+/// Python writes these numbers, and JSON has none of them.
+const NON_FINITE: [(&str, f64); 3] =
+    [("-Infinity", f64::NEG_INFINITY), ("Infinity", f64::INFINITY), ("NaN", f64::NAN)];
+
+/// `text` with numbers that are not finite as strings, which [`real`] reads; `None` where there are none.
+fn quote_non_finite(text: &str) -> Option<String> {
+    let mut out = String::new();
+    let (mut rest, mut in_string) = (text, false);
+    while let Some(c) = rest.chars().next() {
+        let number = NON_FINITE.iter().find(|(word, _)| !in_string && rest.starts_with(word));
+        let taken = match number {
+            Some((word, _)) => word.len(),
+            // An escaped quote does not end a string.
+            None if in_string && c == '\\' => {
+                rest.char_indices().nth(2).map_or(rest.len(), |(i, _)| i)
+            }
+            None => c.len_utf8(),
+        };
+        in_string ^= c == '"';
+        let quote = if number.is_some() { "\"" } else { "" };
+        out.extend([quote, &rest[..taken], quote]);
+        rest = &rest[taken..];
+    }
+    (out.len() > text.len()).then_some(out)
+}
+
+/// A number, as Python writes it.
+fn real(value: &Value) -> Option<f64> {
+    let named = |text: &str| NON_FINITE.iter().find(|(word, _)| *word == text).map(|(_, x)| *x);
+    value.as_f64().or_else(|| named(value.as_str()?))
+}
+
+/// What people write for JSON that is none, by what stands where the parser stopped.
+fn hint(text: &str, error: &serde_json::Error) -> Option<&'static str> {
+    let line = text.lines().nth(error.line().saturating_sub(1))?.as_bytes();
+    let rest = line.get(error.column().saturating_sub(1)..)?;
+    let word = |word: &str| rest.starts_with(word.as_bytes());
+    if error.to_string().starts_with("trailing comma") {
+        Some("JSON has no comma after the last item")
+    } else if word("//") || word("/*") || word("#") {
+        Some("JSON has no comments")
+    } else if word("'") {
+        Some("JSON has double quotes only; Python's json.dumps writes them")
+    } else if word("True") || word("False") || word("None") {
+        Some("JSON has true, false and null; Python's json.dumps writes them")
+    } else if error.to_string().starts_with("trailing characters") {
+        Some("more follows the first value; the file should hold one object")
+    } else if error.line() == 1
+        && line.contains(&b':')
+        && line.first().is_some_and(u8::is_ascii_alphabetic)
+    {
+        Some("it looks like YAML; the file should be JSON as diffusers writes it")
+    } else {
+        None
+    }
+}
+
 /// What a name means.
 pub(super) fn named<T: Copy>(names: &[(&str, T)], name: &str) -> Option<T> {
     names.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
@@ -193,6 +289,7 @@ fn show(value: &Value) -> String {
         // Written without descending: a hostile file may nest deeply or run to megabytes.
         Value::Array(items) if items.len() > 16 => format!("a list of {} items", items.len()),
         Value::Object(entries) => format!("an object of {} keys", entries.len()),
+        Value::String(text) if real(value).is_some() => text.clone(),
         _ => shorten(&value.to_string()),
     }
 }

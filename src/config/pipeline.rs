@@ -1,22 +1,22 @@
-//! `model_index.json`: which pipeline a folder is, and of which parts.
+//! `model_index.json`: which pipeline a folder holds, and its parts.
 
 use super::ConfigError;
-use super::json::{Keys, named};
+use super::json::Keys;
 use super::scheduler::SchedulerKind;
-use super::scheduler_json::SCHEDULERS;
+use super::scheduler_json::kind_of;
 use serde_json::{Value, json};
 
-/// What `model_index.json` settles.
+/// What `model_index.json` decides.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PipelineConfig {
-    /// The sampler the pipeline runs, whatever wrote its scheduler's file.
+    /// The sampler that the pipeline runs, whichever class wrote the scheduler's file.
     pub sampler: SchedulerKind,
 }
 
 const UNCONDITIONAL: &str =
     "unnoise runs the unconditional pixel pipelines: DDPMPipeline and DDIMPipeline.";
-const RESAVE: &str = "Its network may still do: with diffusers, \
-     DDIMPipeline(pipe.unet, DDIMScheduler.from_config(pipe.scheduler.config)).save_pretrained(...).";
+const EXPLODING: &str = "Its networks are trained on another process (variance exploding), which DDPM and DDIM do not have.";
+const NO_BETAS: &str = "It has no betas that DDPM or DDIM could sample with.";
 
 impl PipelineConfig {
     /// Reads `model_index.json`. `file` is the name used in errors.
@@ -26,13 +26,13 @@ impl PipelineConfig {
     pub fn from_json(text: &str, file: &str) -> Result<Self, ConfigError> {
         let k = Keys::parse(text, file)?;
         let ddim = match k.text("_class_name", "missing")? {
-            "DDIMPipeline" => true,
+            "DDIMPipeline" | "PNDMPipeline" => true,
             "DDPMPipeline" => false,
             "missing" => {
                 return Err(k.wrong("_class_name", "\"DDPMPipeline\" or \"DDIMPipeline\""));
             }
-            other @ ("PNDMPipeline" | "ScoreSdeVePipeline" | "KarrasVePipeline") => {
-                return Err(k.unsupported("_class_name", other, RESAVE));
+            other @ ("ScoreSdeVePipeline" | "KarrasVePipeline") => {
+                return Err(k.unsupported("_class_name", other, EXPLODING));
             }
             other => return Err(k.unsupported("_class_name", other, UNCONDITIONAL)),
         };
@@ -42,9 +42,9 @@ impl PipelineConfig {
             None => return Err(k.wrong("unet", "[\"diffusers\", \"UNet2DModel\"]")),
         }
         let scheduler = class(&k, "scheduler")?.unwrap_or("DDPMScheduler");
-        let scheduler = named(SCHEDULERS, scheduler)
-            .ok_or_else(|| k.unsupported("scheduler", scheduler, RESAVE))?;
-        // Parts beside these two would be left out: say so rather than draw something else.
+        let scheduler =
+            kind_of(scheduler).ok_or_else(|| k.unsupported("scheduler", scheduler, NO_BETAS))?;
+        // Any other part would be left out, and the pictures would be wrong without a word.
         for (key, value) in k.iter() {
             let known = matches!(key.as_str(), "unet" | "scheduler") || key.starts_with('_');
             if let Some(pair) = value.as_array().filter(|_| !known)
@@ -54,7 +54,7 @@ impl PipelineConfig {
                 return Err(k.unsupported(key, class, UNCONDITIONAL));
             }
         }
-        // DDIMPipeline turns any scheduler it is given into a DDIMScheduler.
+        // DDIMPipeline turns any scheduler into a DDIMScheduler. PNDM is one of those that we replace by DDIM.
         Ok(Self { sampler: if ddim { SchedulerKind::Ddim } else { scheduler } })
     }
 

@@ -1,7 +1,7 @@
 //! `UNet2DModel`'s `config.json`, read as diffusers reads it.
 //!
-//! A missing key takes the constructor's default, null is not missing, unknown keys are ignored, and
-//! a value is only checked where the network uses it: what diffusers builds and runs is accepted.
+//! A missing key takes the constructor's default. Null is not the same as missing. Unknown keys are ignored, and a value
+//! is checked only where the network uses it: whatever diffusers builds and runs is accepted.
 
 use super::ConfigError;
 use super::json::{Keys, named};
@@ -22,10 +22,6 @@ const CROSS: &str = "Cross-attention needs a text encoder; use an unconditional 
 const ENCODER: &str = "Encoder and decoder blocks belong to autoencoders and do not run in a \
                        UNet2DModel in diffusers either.";
 const SHIFT: &str = "Use a checkpoint with \"default\" or \"scale_shift\".";
-const CONCATENATED: &str = "Networks that take a condition beside x_t in more input channels are \
-                            not supported: out_channels must be in_channels, or twice that for \
-                            learned variances.";
-
 const DOWN: &str = "\"DownBlock2D\", \"AttnDownBlock2D\" or \"ResnetDownsampleBlock2D\"";
 const UP: &str = "\"UpBlock2D\", \"AttnUpBlock2D\" or \"ResnetUpsampleBlock2D\"";
 
@@ -48,7 +44,6 @@ impl UNetConfig {
         let (key, default) =
             (["up_block_types", "up_blocks"], [attention, attention, attention, plain]);
         let up_block_types = blocks(&k, key, levels, UP_BLOCKS, UP, default)?;
-        // From here on there is a block for every level.
         let last = levels.saturating_sub(1);
         let attention = down_block_types[..last].contains(&DownBlock::Attention);
         let downsample_type = resample(&k, "downsample_type", attention)?;
@@ -109,11 +104,21 @@ impl UNetConfig {
             downsample_padding,
             downsample_type,
             upsample_type,
-            dropout: k.number("dropout", 0.0, |x| (0.0..=1.0).contains(&x), "a number from 0 to 1")?,
+            dropout: k.number(
+                "dropout",
+                0.0,
+                |x| (0.0..=1.0).contains(&x),
+                "a number from 0 to 1",
+            )?,
             act_fn: activation(&k)?,
             attention_head_dim: k.optional_integer(head, Some(8), 0, MAX_CHANNELS)?,
             norm_num_groups: k.integer(groups, 32, 1, MAX_CHANNELS)?,
-            attn_norm_num_groups: k.optional_integer("attn_norm_num_groups", None, 1, MAX_CHANNELS)?,
+            attn_norm_num_groups: k.optional_integer(
+                "attn_norm_num_groups",
+                None,
+                1,
+                MAX_CHANNELS,
+            )?,
             norm_eps: k.number(eps, 1e-5, |x| (0.0..1.0).contains(&x), "a number from 0 to 1")?,
             scale_shift,
             add_attention: k.flag("add_attention", true)?,
@@ -166,7 +171,7 @@ pub(super) const UP_BLOCKS: &[(&str, UpBlock)] = &[
     ("ResnetUpsampleBlock2D", UpBlock::Resnet),
 ];
 
-/// A list of block names, as many as there are levels.
+/// A list of block names, one for each level.
 fn blocks<B: Copy>(
     k: &Keys,
     [key, old]: [&str; 2],
@@ -196,7 +201,7 @@ fn blocks<B: Copy>(
     Ok(found)
 }
 
-/// The remedy for a block that diffusers knows and we do not.
+/// What to do about a block that diffusers has and we do not.
 fn refused_block(name: &str) -> Option<&'static str> {
     if name.contains("CrossAttn") {
         Some(CROSS)
@@ -217,7 +222,7 @@ fn resample(k: &Keys, key: &str, used: bool) -> Result<Resample, ConfigError> {
         None | Some(Value::Null) => Ok(Resample::Conv),
         Some(Value::String(s)) if s == "conv" || s.is_empty() => Ok(Resample::Conv),
         Some(Value::String(s)) if s == "resnet" => Ok(Resample::Resnet),
-        // Any other value leaves such a block without a resampler; elsewhere it does nothing.
+        // Any other value leaves such a block without a resampler. Elsewhere it has no effect.
         Some(_) if used => Err(k.wrong(key, "\"conv\" or \"resnet\"")),
         Some(_) => Ok(Resample::Conv),
     }
@@ -255,7 +260,7 @@ fn class_embedding(k: &Keys) -> Result<Option<ClassEmbedding>, ConfigError> {
         None => rows.map(ClassEmbedding::Table),
         Some("timestep") => Some(ClassEmbedding::Timestep),
         Some("identity") => Some(ClassEmbedding::Identity),
-        // diffusers builds no embedding for any other name, and says nothing.
+        // For any other name diffusers silently builds no embedding.
         Some(_) => None,
     })
 }
@@ -273,12 +278,8 @@ fn sample_size(k: &Keys) -> Result<Option<[usize; 2]>, ConfigError> {
     }
 }
 
-/// Keys that must agree with each other. `[groups, head, shift]` are the names the file uses.
-fn agree(
-    k: &Keys,
-    c: &UNetConfig,
-    [groups, head, shift]: [&str; 3],
-) -> Result<(), ConfigError> {
+/// Checks keys that must agree with each other. `[groups, head, shift]` are the names that the file uses.
+fn agree(k: &Keys, c: &UNetConfig, [groups, head, shift]: [&str; 3]) -> Result<(), ConfigError> {
     let not = |key: &str, found: usize, other: String| {
         Err(k.contradiction(key, found.to_string(), other))
     };
@@ -313,11 +314,6 @@ fn agree(
     {
         let other = format!("`block_out_channels[0]` / 2 is {half} too: the frequencies are 0 / 0");
         return Err(k.contradiction(shift, k.found(shift), other));
-    }
-    if c.out_channels != c.in_channels && c.out_channels != 2 * c.in_channels {
-        let found = format!("{} (with in_channels {})", c.out_channels, c.in_channels);
-        let (file, key) = (k.file(), "out_channels".to_owned());
-        return Err(ConfigError::Unsupported { file, key, found, remedy: CONCATENATED });
     }
     Ok(())
 }

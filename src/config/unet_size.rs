@@ -3,7 +3,7 @@
 use super::ConfigError;
 use super::unet::{ClassEmbedding, DownBlock, TimeEmbedding, UNetConfig, UpBlock};
 
-/// Levels: 2^11 pixels would shrink to one.
+/// Levels. With twelve, 2^11 pixels shrink to one.
 pub const MAX_LEVELS: usize = 12;
 /// Channels anywhere; the largest pixel-space U-Nets in use have 1,536.
 pub const MAX_CHANNELS: usize = 16_384;
@@ -23,7 +23,7 @@ impl UNetConfig {
         self.time_embedding_dim.unwrap_or(4 * narrow)
     }
 
-    /// Rows of the table of class embeddings; `None` of a network without one.
+    /// Rows of the class embedding's table, if the network has one.
     pub fn class_rows(&self) -> Option<usize> {
         match self.class_embedding {
             Some(ClassEmbedding::Table(rows)) => Some(rows),
@@ -31,20 +31,20 @@ impl UNetConfig {
         }
     }
 
-    /// Width of what goes into the time embedding's MLP.
+    /// Width of the input of the time embedding's MLP.
     pub fn time_input_dim(&self) -> usize {
         let narrow = self.block_out_channels.first().copied().unwrap_or(0);
         if self.time_embedding_type == TimeEmbedding::Fourier { 2 * narrow } else { narrow }
     }
 
-    /// `(heads, head_dim)` of an attention over `channels`. Where `head_dim` does not divide
-    /// `channels`, `heads * head_dim < channels` is the inner width and the remainder is lost.
+    /// `(heads, head_dim)` of an attention over `channels`. If `head_dim` does not divide `channels`, the inner width
+    /// `heads * head_dim` is smaller than `channels`, as in diffusers.
     pub fn heads(&self, channels: usize) -> (usize, usize) {
         let head_dim = self.attention_head_dim.unwrap_or(channels);
         (channels.checked_div(head_dim).unwrap_or(0), head_dim)
     }
 
-    /// Height and width must halve evenly at every level but the last.
+    /// Checks that height and width halve evenly at every level but the last.
     ///
     /// # Errors
     /// [`ConfigError::Size`].
@@ -58,8 +58,8 @@ impl UNetConfig {
         Err(ConfigError::Size { height, width, levels, multiple })
     }
 
-    /// Refuses a network that cannot be built, or of absurd size. The graph built for this holds names and shapes only,
-    /// and the limits on levels, layers and channels bound it.
+    /// Refuses a network that cannot be built or is absurdly large. This builds the graph, which holds names and shapes
+    /// only; the limits on levels, layers and channels bound its size.
     pub(super) fn check_parameters(&self, file: &str) -> Result<(), ConfigError> {
         let file = file.to_owned();
         let need = match crate::model::parameters(self) {
@@ -71,7 +71,7 @@ impl UNetConfig {
         Err(ConfigError::TooLarge { file, key, need, max: MAX_PARAMETERS })
     }
 
-    /// Channels of every attention there is.
+    /// Channels of every attention.
     pub(super) fn attention_channels(&self) -> Vec<usize> {
         let widths = &self.block_out_channels;
         let down = self.down_block_types.iter().zip(widths);

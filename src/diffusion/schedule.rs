@@ -59,7 +59,7 @@ impl Schedule {
                 return Err(DiffusionError::TrainedBetas { need: count, have: given.len() });
             }
             Some(given) => given.clone(),
-            None => betas(config.beta_schedule, config.beta_start, config.beta_end, count),
+            None => betas(config),
         };
         if config.rescale_betas_zero_snr {
             betas = rescale_zero_terminal_snr(&betas);
@@ -92,15 +92,14 @@ impl Schedule {
     }
 }
 
-fn betas(schedule: BetaSchedule, start: f64, end: f64, count: usize) -> Vec<f32> {
-    match schedule {
+/// The betas of a configuration's `beta_schedule`, whatever `trained_betas` and `rescale_betas_zero_snr` say.
+pub(crate) fn betas(config: &SchedulerConfig) -> Vec<f32> {
+    let (start, end, count) = (config.beta_start, config.beta_end, config.num_train_timesteps);
+    match config.beta_schedule {
         BetaSchedule::Linear => linspace(start as f32, end as f32, count),
         BetaSchedule::ScaledLinear => {
             let roots = linspace(start.sqrt() as f32, end.sqrt() as f32, count);
             roots.into_iter().map(|root| root * root).collect()
-        }
-        BetaSchedule::SquaredcosCapV2 => {
-            (0..count).map(|i| cosine_beta(i, count)).collect()
         }
         BetaSchedule::Sigmoid => {
             // torch's scalar operands take part in f32 arithmetic rounded to f32.
@@ -108,16 +107,32 @@ fn betas(schedule: BetaSchedule, start: f64, end: f64, count: usize) -> Vec<f32>
             let sigmoid = |x: f32| 1.0 / (1.0 + (-f64::from(x)).exp() as f32);
             linspace(-6.0, 6.0, count).into_iter().map(|x| sigmoid(x) * range + start).collect()
         }
+        BetaSchedule::SquaredcosCapV2 => betas_for_alpha_bar(count, cosine),
+        BetaSchedule::Laplace => betas_for_alpha_bar(count, laplace),
+        BetaSchedule::Exp => betas_for_alpha_bar(count, |t| (-12.0 * t).exp()),
     }
 }
 
-/// Improved DDPM, eq. 17: a(t) = cos^2((t/T + s) / (1 + s) pi/2), s = 0.008; beta capped at 0.999.
-fn cosine_beta(i: usize, count: usize) -> f32 {
-    let alpha_bar = |t: usize| {
-        let cos = ((t as f64 / count as f64 + 0.008) / 1.008 * FRAC_PI_2).cos();
-        cos * cos
-    };
-    (1.0 - alpha_bar(i + 1) / alpha_bar(i)).min(0.999) as f32
+/// The betas whose running product follows `alpha_bar(t / T)`, each at most 0.999.
+fn betas_for_alpha_bar(count: usize, alpha_bar: fn(f64) -> f64) -> Vec<f32> {
+    let alpha_bar = |t: usize| alpha_bar(t as f64 / count as f64);
+    let beta = |t| (1.0 - alpha_bar(t + 1) / alpha_bar(t)).min(0.999) as f32;
+    (0..count).map(beta).collect()
+}
+
+/// Improved DDPM, eq. 17: cos^2((t + s) / (1 + s) pi/2), s = 0.008.
+fn cosine(t: f64) -> f64 {
+    let cos = ((t + 0.008) / 1.008 * FRAC_PI_2).cos();
+    cos * cos
+}
+
+/// diffusers' `laplace`: the square root of a sigmoid of lambda, which follows a Laplace distribution (Hang et al. 2024,
+/// "Improved Noise Schedule for Diffusion Training", table 1).
+fn laplace(t: f64) -> f64 {
+    let side = if t > 0.5 { -1.0 } else { 1.0 };
+    let lambda = -0.5 * side * (1.0 - 2.0 * (0.5 - t).abs() + 1e-6).ln();
+    let snr = lambda.exp();
+    (snr / (1.0 + snr)).sqrt()
 }
 
 /// `torch.linspace` in f32: the step is f32, and each half counts from its own end with a fused

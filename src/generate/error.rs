@@ -26,6 +26,18 @@ pub enum RequestError {
         /// The parser's words.
         detail: String,
     },
+    /// A network that takes more than x_t, which sampling cannot give it.
+    #[error(
+        "this network takes {in_channels} channels and gives {out_channels}; sampling needs as many out as in, or \
+         twice as many for learned variances. The other inputs are a condition that unnoise does not know. \
+         `unnoise predict` runs the network"
+    )]
+    Concatenated {
+        /// Channels of its input.
+        in_channels: usize,
+        /// Channels of its output.
+        out_channels: usize,
+    },
     /// Images that are not shaped as the model takes them.
     #[error(
         "`{name}` has shape {shape:?} and {values} values; the model takes [N,{channels},H,W], N at least 1"

@@ -4,7 +4,7 @@ use super::error::RequestError;
 use super::request::Request;
 use super::run::{self, Run};
 use super::session::{self, Key, Session};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Note};
 use crate::config::unet::{ClassEmbedding, TimeEmbedding};
 use crate::config::{SchedulerConfig, UNetConfig};
 use crate::error::Error;
@@ -29,13 +29,14 @@ pub(crate) struct Inner {
     pub(crate) unet: UNetConfig,
     pub(crate) weights: Weights,
     pub(super) scheduler: RefCell<SchedulerConfig>,
-    /// The buffers and bind groups of the last run, kept because the next one often has its shape.
+    /// The buffers and bind groups of the last run, kept because the next run often has the same shape.
     pub(super) idle: RefCell<Option<Session>>,
     parameters: u64,
+    notes: Vec<Note>,
 }
 
 impl Inner {
-    /// A weight of the checkpoint as a plan wants it.
+    /// A weight of the checkpoint in the layout that a plan needs.
     pub(crate) fn packed(&self, weight: &crate::plan::PackedWeight) -> Result<Vec<f32>, Error> {
         let parts = weight.names.iter().map(|name| self.weights.read(name));
         Ok(weight.packing.pack(&parts.collect::<Result<Vec<_>, _>>()?))
@@ -58,7 +59,7 @@ impl Model {
     /// # Errors
     /// Missing, extra or wrongly shaped tensors; a configuration that contradicts itself.
     pub fn load(gpu: &Gpu, checkpoint: Checkpoint) -> Result<Self, Error> {
-        let Checkpoint { unet, scheduler, weights, .. } = checkpoint;
+        let Checkpoint { unet, scheduler, weights, notes, .. } = checkpoint;
         let params = model::params(&unet)?;
         weights.check(&params)?;
         Ok(Self {
@@ -69,6 +70,7 @@ impl Model {
                 scheduler: RefCell::new(scheduler),
                 idle: RefCell::new(None),
                 parameters: params.iter().map(Param::len).sum(),
+                notes,
             }),
         })
     }
@@ -78,14 +80,19 @@ impl Model {
         &self.inner.unet
     }
 
-    /// The scheduler that runs will use.
+    /// The scheduler that future runs use.
     pub fn scheduler(&self) -> SchedulerConfig {
         self.inner.scheduler.borrow().clone()
     }
 
-    /// Replaces the scheduler, for overrides of the checkpoint's.
+    /// Replaces the checkpoint's scheduler.
     pub fn set_scheduler(&self, scheduler: SchedulerConfig) {
         *self.inner.scheduler.borrow_mut() = scheduler;
+    }
+
+    /// What was assumed when the checkpoint was read.
+    pub fn notes(&self) -> &[Note] {
+        &self.inner.notes
     }
 
     /// Number of parameters.
@@ -111,7 +118,7 @@ impl Model {
     /// or one for all; returns `[n, out_channels, h, w]`.
     ///
     /// # Errors
-    /// Lengths that do not match, labels that the model does not take or misses, GPU errors.
+    /// Lengths that do not match, labels that the model does not take or that are missing, GPU errors.
     pub async fn predict(
         &self,
         sample: &[f32],
@@ -150,8 +157,8 @@ impl Model {
         outcome
     }
 
-    /// Makes buffers, uploads weights and compiles shaders for such a run, so that starting it is
-    /// immediate. `progress(done, total)` counts shaders.
+    /// Makes buffers, uploads weights and compiles shaders for such a run, so that it starts at once.
+    /// `progress(done, total)` counts shaders.
     ///
     /// # Errors
     /// As [`Model::start`].
@@ -180,8 +187,7 @@ impl Model {
         }
     }
 
-    /// Starts a run. Buffers are made, weights uploaded and shaders compiled here, unless the last
-    /// run had the same shape.
+    /// Starts a run. This makes buffers, uploads weights and compiles shaders, unless the last run had the same shape.
     ///
     /// # Errors
     /// Settings that contradict each other or the model; a model that does not fit the device.
@@ -218,7 +224,7 @@ impl Model {
         for &t in timesteps {
             match unet.time_embedding_type {
                 TimeEmbedding::Positional => push_row(&mut rows, &embedding::positional(unet, t)),
-                // Its logarithm feeds the embedding, and the output is divided by it.
+                // The embedding takes its logarithm, and the output is divided by it.
                 TimeEmbedding::Fourier if t <= 0.0 => {
                     let (kind, expected) = ("fourier", "timesteps above 0".to_owned());
                     return Err(RequestError::Timestep { t, kind, expected }.into());
@@ -230,7 +236,8 @@ impl Model {
                     let count = unet.num_train_timesteps.unwrap_or(0);
                     if t < 0.0 || t >= count as f64 || t.fract() != 0.0 {
                         let last = count.saturating_sub(1);
-                        let (kind, expected) = ("learned", format!("whole numbers from 0 to {last}"));
+                        let (kind, expected) =
+                            ("learned", format!("whole numbers from 0 to {last}"));
                         return Err(RequestError::Timestep { t, kind, expected }.into());
                     }
                     push_row(&mut rows, &[t as f32]);
@@ -289,7 +296,9 @@ impl Model {
                     Labels::Index(_) => "numbers",
                     Labels::Vector(_) => "vectors",
                 };
-                return Err(RequestError::LabelKind { expected: self.label_kind(kind), found }.into());
+                return Err(
+                    RequestError::LabelKind { expected: self.label_kind(kind), found }.into()
+                );
             }
         }
         Ok(Some(rows))
@@ -307,7 +316,7 @@ impl Model {
         }
     }
 
-    /// `time_proj(labels)`, by the same projection as the timesteps'.
+    /// `time_proj(labels)`: the same projection as for timesteps.
     fn label_projection(&self, labels: &[f64]) -> Result<Vec<f32>, Error> {
         if self.inner.unet.time_embedding_type != TimeEmbedding::Learned {
             return self.time_rows(labels);

@@ -19,7 +19,7 @@ use std::cell::RefCell;
 pub enum View {
     /// The noisy image itself.
     XT,
-    /// The network's current idea of the finished one.
+    /// The network's current prediction of the finished image.
     PredX0,
 }
 
@@ -30,7 +30,7 @@ pub struct Progress {
     pub step: usize,
     /// Steps of a batch.
     pub steps: usize,
-    /// Timestep of the step under way (the last one when done).
+    /// Timestep of the current step (the last one when done).
     pub t: usize,
     /// First image of the current batch.
     pub image: usize,
@@ -40,10 +40,10 @@ pub struct Progress {
     pub done: bool,
 }
 
-/// GPU memory for activations that a batch may take when nobody says how large it is to be.
+/// GPU memory that a batch's activations may take when no batch size is given.
 const BATCH_BYTES: u64 = if cfg!(target_arch = "wasm32") { 256 << 20 } else { 2 << 30 };
 
-/// A run under way. Its methods may be interleaved: none holds on to anything while it waits.
+/// A run. Its methods may be interleaved: none keeps anything borrowed while it waits.
 pub struct Run {
     model: Model,
     request: Request,
@@ -71,8 +71,9 @@ impl Run {
     pub(super) async fn start(model: Model, request: Request) -> Result<Self, Error> {
         let (steps, shape, key) = prepare(&model, &request)?;
         check_noise(&request, shape, steps.len())?;
-        let labels = request.class.map(|class| Labels::Index(vec![class as f64; shape.n]));
-        let class_rows = model.class_rows(labels.as_ref(), shape.n)?;
+        // Labels that do not suit the model are refused before anything is made for the run.
+        let labels = labels(&request, 0, shape.n)?;
+        model.class_rows(labels.as_ref(), shape.n)?;
         let as_f64: Vec<f64> = steps.timesteps.iter().map(|&t| t as f64).collect();
         let time_rows = model.time_rows(&as_f64)?;
 
@@ -81,9 +82,6 @@ impl Run {
         session.write("time per step", &time_rows)?;
         if session.executor.plan().tensor("inv_t per step").is_some() {
             session.write("inv_t per step", &inv_t_rows(&as_f64))?;
-        }
-        if let Some(rows) = class_rows {
-            session.write("class", &rows)?;
         }
         let state = RefCell::new(State {
             image: 0,
@@ -124,8 +122,8 @@ impl Run {
         Progress { step, steps, t, image: state.image, batch, done: state.done }
     }
 
-    /// Submits the next slice of work, sized so that the desktop stays alive, and returns once at
-    /// most two slices are under way. The last call of a batch waits for its pictures.
+    /// Submits the next slice of work, small enough to keep the desktop responsive, and returns once at most two slices
+    /// are pending. The last call of a batch waits for its pictures.
     ///
     /// # Errors
     /// A lost device, memory that ran out. The run can be started again from its request.
@@ -139,8 +137,9 @@ impl Run {
         }
         // Out of its cell while this waits, so that pictures can be taken meanwhile.
         let taken = self.state.borrow_mut().replay.take();
-        let mut replay = taken
-            .ok_or_else(|| Error::Internal("the run is already advancing, or has failed".to_owned()))?;
+        let mut replay = taken.ok_or_else(|| {
+            Error::Internal("the run is already advancing, or has failed".to_owned())
+        })?;
         match replay.advance(&session.executor).await? {
             Some(progress) => {
                 let mut state = self.state.borrow_mut();
@@ -167,13 +166,18 @@ impl Run {
             x_t.extend_from_slice(&self.x_t_of(state.image + i, one));
         }
         session.write("sample", &x_t)?;
+        let labels = labels(&self.request, state.image, self.shape.n)?;
+        if let Some(rows) = self.model.class_rows(labels.as_ref(), self.shape.n)? {
+            session.write("class", &rows)?;
+        }
         if let Some(variance) = self.request.noise.as_ref().and_then(|n| n.variance.as_ref()) {
             session.write("variance noise", &self.given_noise(variance, state.image))?;
         }
-        let pacer =
-            session.pacer.borrow_mut().take().ok_or_else(|| {
-                Error::Internal("another run uses this run's buffers".to_owned())
-            })?;
+        let pacer = session
+            .pacer
+            .borrow_mut()
+            .take()
+            .ok_or_else(|| Error::Internal("another run uses this run's buffers".to_owned()))?;
         state.replay = Some(Replay::new(session.body.clone(), self.steps.len(), pacer)?);
         state.step = 0;
         state.running = true;
@@ -233,8 +237,8 @@ impl Run {
         Ok(())
     }
 
-    /// All pictures as they are now, RGBA8, one after another: finished ones, those under way as
-    /// `view` shows them, and the noise of those to come.
+    /// All pictures as they are now, RGBA8, one after another: the finished ones, the current batch as `view` shows it,
+    /// and the initial noise of the rest.
     ///
     /// # Errors
     /// See [`Run::advance`].
@@ -251,7 +255,7 @@ impl Run {
             // pred_x0 exists from the first step on.
             let (dispatch, slice) = previews[usize::from(view == View::PredX0 && step > 0)];
             session.executor.submit(dispatch..dispatch + 1)?;
-            // Also of a batch that ends meanwhile: its pictures were not among the finished ones yet.
+            // This includes a batch that ends meanwhile: its pictures were not among the finished ones yet.
             rgba.extend_from_slice(&self.read_pixels(session, slice).await?);
         }
         rgba.truncate(self.request.count * one.pixels() * 4);
@@ -261,7 +265,7 @@ impl Run {
         Ok(rgba)
     }
 
-    /// Reads pixels through the staging buffer made for that, or a fresh one while it is taken.
+    /// Reads pixels through the session's staging buffer, or a fresh one while that is in use.
     async fn read_pixels(&self, session: &Session, slice: Slice) -> Result<Vec<u8>, Error> {
         let ring = session.ring.borrow_mut().take();
         let Some(mut ring) = ring else {
@@ -275,7 +279,7 @@ impl Run {
             .ok_or_else(|| Error::Internal("a picture was asked for and none came".to_owned()))
     }
 
-    /// x_t of the current batch as it is after everything submitted so far, `[n, c, h, w]`.
+    /// x_t of the current batch after everything submitted so far, `[n, c, h, w]`.
     ///
     /// # Errors
     /// See [`Run::advance`].
@@ -314,6 +318,10 @@ impl Drop for Run {
 /// Resolves a request against the model: its steps, the shape of a batch, and the session's key.
 pub(super) fn prepare(model: &Model, request: &Request) -> Result<(Steps, Shape, Key), Error> {
     let unet = model.config();
+    let (in_channels, out_channels) = (unet.in_channels, unet.out_channels);
+    if out_channels != in_channels && out_channels != 2 * in_channels {
+        return Err(RequestError::Concatenated { in_channels, out_channels }.into());
+    }
     let mut scheduler = model.scheduler();
     if let Some(spacing) = request.spacing {
         scheduler.timestep_spacing = spacing;
@@ -362,6 +370,23 @@ pub(super) fn prepare(model: &Model, request: &Request) -> Result<(Steps, Shape,
         }
     };
     Ok((steps, Shape::new(n, h, w, unet.in_channels), key(n)))
+}
+
+/// The labels of `n` images from number `first` on. Images past the count fill up the last batch.
+fn labels(request: &Request, first: usize, n: usize) -> Result<Option<Labels>, RequestError> {
+    match (&request.class_vectors[..], request.class) {
+        ([], class) => Ok(class.map(|class| Labels::Index(vec![class as f64; n]))),
+        (_, Some(class)) => {
+            let expected = "left out where class vectors are given".to_owned();
+            Err(RequestError::Setting { key: "class", found: class.to_string(), expected })
+        }
+        ([one], None) => Ok(Some(Labels::Vector(one.repeat(n)))),
+        (each, None) if each.len() == request.count => {
+            let images = (first..first + n).map(|i| &each[i.min(each.len() - 1)]);
+            Ok(Some(Labels::Vector(images.flatten().copied().collect())))
+        }
+        (each, None) => Err(RequestError::LabelCount { have: each.len(), images: request.count }),
+    }
 }
 
 fn check_noise(request: &Request, shape: Shape, steps: usize) -> Result<(), RequestError> {

@@ -346,7 +346,9 @@ fn pack(
     let lens: Vec<usize> = parts.iter().map(|p| p.len()).collect();
     if lens != weight.packing.part_lens() {
         let names = weight.names.join(" + ");
-        return Err(Error::Internal(format!("{names}: values of another shape than the network's")));
+        return Err(Error::Internal(format!(
+            "{names}: values of another shape than the network's"
+        )));
     }
     Ok(weight.packing.pack(&parts))
 }

@@ -385,8 +385,7 @@ impl<'a> Trainer<'a> {
 /// Says what takes less room, where there is too little.
 fn room(error: Error, config: &Config) -> TrainError {
     match error {
-        Error::Gpu(error @ (GpuError::TooLarge { .. } | GpuError::OutOfMemory { .. })) =>
-        {
+        Error::Gpu(error @ (GpuError::TooLarge { .. } | GpuError::OutOfMemory { .. })) => {
             TrainError::Room { error, recompute: config.training.recompute }
         }
         other => other.into(),

@@ -52,6 +52,7 @@ pub(super) fn model(model: &Model) -> Result<String, Error> {
         "gflop_per_image": plan.flops() as f64 / 1e9,
         "dispatches": plan.dispatches.len(),
         "weight_bytes": plan.bytes(Role::Weights),
+        "notes": model.notes().iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
     .to_string())
 }

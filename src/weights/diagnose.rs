@@ -4,8 +4,9 @@
 use super::WeightsError;
 use super::safetensors::MAX_HEADER;
 use crate::config::shorten;
+use crate::foreign::foreign;
 use ::safetensors::Dtype;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -22,7 +23,8 @@ pub(super) fn header<'b>(bytes: &'b [u8], file: &str) -> Result<&'b str, Weights
     };
     let need = u64::from_le_bytes(*length);
     let limit = MAX_HEADER.min(rest.len() as u64);
-    if need > limit {
+    // The shortest header is `{}`.
+    if !(2..=limit).contains(&need) {
         return Err(match look(bytes) {
             Some(looks_like) => WeightsError::NotSafetensors { file: file(), looks_like },
             None => WeightsError::HeaderLength { file: file(), need, limit },
@@ -32,22 +34,12 @@ pub(super) fn header<'b>(bytes: &'b [u8], file: &str) -> Result<&'b str, Weights
         .map_err(|e| WeightsError::Header { file: file(), detail: e.to_string() })
 }
 
-/// Files commonly found in the place of weights.
+/// What commonly lies in the place of weights.
 fn look(bytes: &[u8]) -> Option<&'static str> {
     // A header's length has zeros in its high bytes; text has none.
     let text = bytes.get(..8).is_some_and(|b| b.iter().all(|&b| b.is_ascii() && b != 0));
-    let first = if text { bytes.trim_ascii_start().first() } else { None };
-    if bytes.starts_with(b"version https://git-lfs") {
-        Some("a Git LFS pointer: fetch the file itself with `git lfs pull`, or download it")
-    } else if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
-        Some("a pickle, which could run code: save the model as safetensors with diffusers")
-    } else if first == Some(&b'<') {
-        Some("a web page: the download failed, or needs a login")
-    } else if first == Some(&b'{') {
-        Some("JSON")
-    } else {
-        None
-    }
+    let json = text && bytes.trim_ascii_start().first() == Some(&b'{');
+    foreign(bytes).or(json.then_some("JSON"))
 }
 
 /// Checks a header of a file of `have` bytes: names that are unique, and tensors that are consistent in themselves and

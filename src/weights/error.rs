@@ -6,15 +6,15 @@ use crate::config::shorten;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// Fewer bytes than the header's length takes.
+    /// Too short to hold even the header's length.
     #[error("`{file}` is {have} bytes long: empty, or cut off while it was copied.")]
     TooShort {
         /// File.
         file: String,
-        /// Bytes there are.
+        /// The file's length in bytes.
         have: usize,
     },
-    /// Not safetensors at all, but something recognisable.
+    /// Another format, which is recognised.
     #[error("`{file}` is not a safetensors file but {looks_like}.")]
     NotSafetensors {
         /// File.
@@ -30,9 +30,9 @@ pub enum WeightsError {
     HeaderLength {
         /// File.
         file: String,
-        /// Bytes the file says its header has.
+        /// The header's length according to the file.
         need: u64,
-        /// Bytes it can have.
+        /// The largest possible length.
         limit: u64,
     },
     /// The header is not UTF-8, not JSON, or not an object.
@@ -44,7 +44,7 @@ pub enum WeightsError {
         detail: String,
     },
     /// Two tensors of one name.
-    #[error("`{file}`: tensor `{name}` is there twice.")]
+    #[error("`{file}`: tensor `{name}` appears twice.")]
     Duplicate {
         /// File.
         file: String,
@@ -62,7 +62,7 @@ pub enum WeightsError {
         key: &'static str,
         /// The JSON found, shortened.
         found: String,
-        /// What would do.
+        /// What is accepted.
         expected: &'static str,
     },
     /// A shape whose number of values overflows.
@@ -109,7 +109,7 @@ pub enum WeightsError {
         /// Bytes there are.
         have: u64,
     },
-    /// A tensor that is not there.
+    /// A tensor that the file does not have.
     #[error("`{file}` has no tensor `{name}`.")]
     NoTensor {
         /// File.
@@ -117,7 +117,7 @@ pub enum WeightsError {
         /// Tensor.
         name: String,
     },
-    /// A tensor of numbers that cannot be used here.
+    /// A tensor whose type cannot be used here.
     #[error("`{file}`: tensor `{name}` is {found}; it should be {expected}.")]
     Dtype {
         /// File.
@@ -126,7 +126,7 @@ pub enum WeightsError {
         name: String,
         /// Its type.
         found: String,
-        /// Types that would do.
+        /// Types that are accepted.
         expected: &'static str,
     },
     /// NaN or infinity.

@@ -1,12 +1,12 @@
-//! Names of tensors: the list a network wants, and the old names of attention's.
+//! Names of tensors: comparison with those of a network, and the old names of attention layers.
 
 use super::{Weights, WeightsError, WrongShape};
 use crate::plan::graph::Param;
 use std::collections::HashSet;
 
 impl Weights {
-    /// Compares the file with what a network wants: every tensor, no other, each of its shape and of
-    /// floats. Values are looked at when they are [read](Weights::read).
+    /// Checks that the file has exactly the parameters of a network: every tensor and no other, with the right shape,
+    /// and of floats. Values are checked when they are [read](Weights::read).
     ///
     /// # Errors
     /// [`WeightsError::Mismatch`] with all differences, or [`WeightsError::Dtype`].
@@ -34,7 +34,7 @@ impl Weights {
     }
 }
 
-/// Today's name of a tensor of an attention saved before diffusers 0.13, or `None` for any other.
+/// The current name of an attention's tensor that was saved before diffusers 0.13; `None` for any other tensor.
 ///
 /// As in diffusers, only directly under an attention: `….attentions.<n>.query.weight`.
 pub(super) fn todays(name: &str) -> Option<String> {

@@ -4,10 +4,12 @@
 //! names are unique, and an error names the tensor to blame. Values are checked to be finite.
 
 use super::{WeightsError, diagnose, names};
+use crate::config::shorten;
 use ::safetensors::tensor::{TensorInfo, TensorView};
 use bytemuck::cast_slice;
 use half::{bf16, f16};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 pub use ::safetensors::{Dtype, SafeTensors};
 
@@ -15,13 +17,25 @@ pub use ::safetensors::{Dtype, SafeTensors};
 /// its size in memory.
 pub const MAX_HEADER: u64 = 1 << 20;
 
-/// A safetensors file in memory.
+/// A safetensors file in memory, or several that hold the parts of one model.
 pub struct Weights {
+    file: String,
+    shards: Vec<Shard>,
+    tensors: BTreeMap<String, Place>,
+}
+
+/// One file.
+struct Shard {
     file: String,
     bytes: Vec<u8>,
     /// Where the data begins: offsets count from here.
     data: usize,
-    tensors: BTreeMap<String, TensorInfo>,
+}
+
+/// Where a tensor is.
+struct Place {
+    shard: usize,
+    info: TensorInfo,
 }
 
 impl Weights {
@@ -31,20 +45,51 @@ impl Weights {
     /// # Errors
     /// [`WeightsError`], naming the tensor where one is to blame.
     pub fn from_bytes(bytes: Vec<u8>, file: &str) -> Result<Self, WeightsError> {
-        let header = diagnose::header(&bytes, file)?;
-        diagnose::check(header, bytes.len(), file)?;
-        let (length, metadata) = SafeTensors::read_metadata(&bytes)
-            .map_err(|e| WeightsError::Header { file: file.to_owned(), detail: e.to_string() })?;
+        Self::from_shards(vec![(file.to_owned(), bytes)], file)
+    }
+
+    /// The same for several files, each with its name; `file` is the name of all of them together.
+    ///
+    /// # Errors
+    /// As [`Self::from_bytes`]; [`WeightsError::Duplicate`] also for a tensor that two files have.
+    pub fn from_shards(files: Vec<(String, Vec<u8>)>, file: &str) -> Result<Self, WeightsError> {
         let (mut tensors, mut old) = (BTreeMap::new(), BTreeMap::new());
-        for (name, info) in metadata.tensors() {
-            match names::todays(&name) {
-                Some(today) => old.insert(today, info.clone()),
-                None => tensors.insert(name, info.clone()),
-            };
+        let mut shards = Vec::new();
+        for (file, bytes) in files {
+            let header = diagnose::header(&bytes, &file)?;
+            diagnose::check(header, bytes.len(), &file)?;
+            let (length, metadata) = SafeTensors::read_metadata(&bytes)
+                .map_err(|e| WeightsError::Header { file: file.clone(), detail: e.to_string() })?;
+            for (name, info) in metadata.tensors() {
+                let place = Place { shard: shards.len(), info: info.clone() };
+                let twice = match names::todays(&name) {
+                    Some(today) => old.insert(today, place),
+                    None => tensors.insert(name.clone(), place),
+                };
+                if twice.is_some() {
+                    return Err(WeightsError::Duplicate { file, name: shorten(&name) });
+                }
+            }
+            shards.push(Shard { file, bytes, data: 8 + length });
         }
         // As in diffusers, an old name wins over today's where a file has both.
         tensors.append(&mut old);
-        Ok(Self { file: file.to_owned(), bytes, data: 8 + length, tensors })
+        Ok(Self { file: file.to_owned(), shards, tensors })
+    }
+
+    /// Where `PREFIX.anchor` is a tensor and the names of all tensors begin with `PREFIX.`, leaves that out and returns
+    /// it: wrappers such as DataParallel's `module.` put it there.
+    pub fn strip_prefix(&mut self, anchor: &str) -> Option<String> {
+        let found = self.names().filter_map(|name| name.strip_suffix(anchor));
+        let prefix =
+            found.filter(|prefix| prefix.ends_with('.')).min_by_key(|p| p.len())?.to_owned();
+        if !self.names().all(|name| name.starts_with(&prefix)) {
+            return None;
+        }
+        let tensors = std::mem::take(&mut self.tensors).into_iter();
+        self.tensors =
+            tensors.map(|(name, place)| (name[prefix.len()..].to_owned(), place)).collect();
+        Some(prefix)
     }
 
     /// The file's name, for errors.
@@ -59,12 +104,12 @@ impl Weights {
 
     /// Dimensions of a tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.tensors.get(name).map(|t| t.shape.as_slice())
+        self.tensors.get(name).map(|t| t.info.shape.as_slice())
     }
 
     /// Element type of a tensor.
     pub fn dtype(&self, name: &str) -> Option<Dtype> {
-        self.tensors.get(name).map(|t| t.dtype)
+        self.tensors.get(name).map(|t| t.info.dtype)
     }
 
     /// Values of a tensor of floats, in C order.
@@ -73,7 +118,7 @@ impl Weights {
     /// [`WeightsError::NoTensor`], [`WeightsError::Dtype`] for integers, [`WeightsError::NonFinite`].
     pub fn read(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
         self.check_float(name)?;
-        let (tensor, bytes) = self.locate(name)?;
+        let (tensor, bytes, file) = self.locate(name)?;
         let values: Vec<f32> = match tensor.dtype {
             Dtype::F16 => chunks(bytes, |b| f16::from_le_bytes(b).to_f32()),
             Dtype::BF16 => chunks(bytes, |b| bf16::from_le_bytes(b).to_f32()),
@@ -83,7 +128,7 @@ impl Weights {
         match values.iter().position(|v| !v.is_finite()) {
             None => Ok(values),
             Some(index) => Err(WeightsError::NonFinite {
-                file: self.file.clone(),
+                file: file.to_owned(),
                 name: name.to_owned(),
                 value: values[index].to_string(),
                 position: unravel(index, &tensor.shape),
@@ -96,7 +141,7 @@ impl Weights {
     /// # Errors
     /// As [`Weights::read`].
     pub fn read_numbers(&self, name: &str) -> Result<Vec<f64>, WeightsError> {
-        let (tensor, bytes) = self.locate(name)?;
+        let (tensor, bytes, _) = self.locate(name)?;
         Ok(match tensor.dtype {
             Dtype::I32 => chunks(bytes, |b| f64::from(i32::from_le_bytes(b))),
             Dtype::I64 => chunks(bytes, |b| i64::from_le_bytes(b) as f64),
@@ -107,11 +152,11 @@ impl Weights {
 
     /// An error unless `name` is a tensor of floats.
     pub(super) fn check_float(&self, name: &str) -> Result<(), WeightsError> {
-        let (tensor, _) = self.locate(name)?;
+        let (tensor, _, file) = self.locate(name)?;
         match tensor.dtype {
             Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64 => Ok(()),
             other => Err(WeightsError::Dtype {
-                file: self.file.clone(),
+                file: file.to_owned(),
                 name: name.to_owned(),
                 found: other.to_string(),
                 expected: "F32, F16 or BF16",
@@ -119,26 +164,22 @@ impl Weights {
         }
     }
 
-    /// A tensor and its bytes.
-    fn locate(&self, name: &str) -> Result<(&TensorInfo, &[u8]), WeightsError> {
+    /// A tensor, its bytes, and the file it is in.
+    fn locate(&self, name: &str) -> Result<(&TensorInfo, &[u8], &str), WeightsError> {
         let no_tensor =
             || WeightsError::NoTensor { file: self.file.clone(), name: name.to_owned() };
-        let tensor = self.tensors.get(name).ok_or_else(no_tensor)?;
-        let (start, end) = tensor.data_offsets;
-        let bytes = self.bytes.get(self.data + start..self.data + end).ok_or_else(no_tensor)?;
-        Ok((tensor, bytes))
+        let Place { shard, info } = self.tensors.get(name).ok_or_else(no_tensor)?;
+        let Shard { file, bytes, data } = &self.shards[*shard];
+        let (start, end) = info.data_offsets;
+        let bytes = bytes.get(data + start..data + end).ok_or_else(no_tensor)?;
+        Ok((info, bytes, file))
     }
 }
 
-impl std::fmt::Debug for Weights {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Weights({}, {} tensors, {} bytes)",
-            self.file,
-            self.tensors.len(),
-            self.bytes.len()
-        )
+impl fmt::Debug for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes: usize = self.shards.iter().map(|shard| shard.bytes.len()).sum();
+        write!(f, "Weights({}, {} tensors, {bytes} bytes)", self.file, self.tensors.len())
     }
 }
 

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use std::fs;
 use unnoise::checkpoint::Checkpoint;
 use unnoise::config::{MAX_PARAMETERS, PipelineConfig, SchedulerConfig, UNetConfig};
-use unnoise::weights::safetensors::write;
 use unnoise::model::parameters;
 use unnoise::plan::graph::Param;
-use unnoise::weights::{Weights};
+use unnoise::weights::Weights;
+use unnoise::weights::safetensors::write;
 
 fn fixture(path: &str) -> Vec<u8> {
     let path = files::fixture("unets").join(path);
