@@ -197,6 +197,10 @@ fn networks_that_cannot_be_built_are_refused_by_diffusers_names() {
         assert!(matches!(error, SettingError::Network(_)), "{error:?}");
         assert!(error.to_string().contains(part), "{assignment}: {error}");
     }
+    // Settings are the user's own: no file was damaged.
+    let error = set(&["model.norm_num_groups=3"]).expect_err("no multiple").to_string();
+    assert!(error.contains("`norm_num_groups` is 3"), "{error}");
+    assert!(error.contains("Change one of the two") && !error.contains("damaged"), "{error}");
 }
 
 #[test]
