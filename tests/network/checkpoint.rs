@@ -193,9 +193,9 @@ fn weights_in_several_files_are_read() {
     let names: Vec<&str> = whole.names().collect();
     let part = |names: &[&str]| {
         let values: Vec<_> = names.iter().map(|name| whole.read(name).unwrap()).collect();
-        let tensors: Vec<_> = names.iter().zip(&values);
+        let tensors = names.iter().zip(&values);
         let tensors: Vec<_> =
-            tensors.into_iter().map(|(n, v)| (*n, whole.shape(n).unwrap(), &v[..])).collect();
+            tensors.map(|(n, v)| (*n, whole.shape(n).unwrap(), &v[..])).collect();
         write(&tensors).unwrap()
     };
     let (first, second) = names.split_at(50);
