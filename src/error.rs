@@ -3,6 +3,7 @@
 use crate::checkpoint::CheckpointError;
 use crate::config::ConfigError;
 use crate::diffusion::DiffusionError;
+use crate::generate::RequestError;
 use crate::gpu::GpuError;
 use crate::plan::graph::GraphError;
 use crate::weights::WeightsError;
@@ -28,31 +29,39 @@ pub enum Error {
     /// The graphics device.
     #[error(transparent)]
     Gpu(#[from] GpuError),
-    /// Something asked for that the model or the library cannot do.
-    #[error("{0}")]
-    Request(String),
+    /// A request that cannot be met as it is asked.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// Pictures that have overflowed.
+    #[error(
+        "picture {image} holds values that are not finite. More steps, clip_sample, or the checkpoint's own \
+         prediction_type may help; if no settings do, the weights are damaged"
+    )]
+    NotFinite {
+        /// The first such picture, counted from 0.
+        image: usize,
+    },
+    /// A fault of this library.
+    #[error("{0}. This is a fault of unnoise; please report it")]
+    Internal(String),
 }
 
 impl Error {
     /// The kind of error, for programs: the page and `client.js` show it as `error.code`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Config(e) => config(e),
-            Self::Checkpoint(e) => match e {
-                CheckpointError::Config(e) => config(e),
-                CheckpointError::Pickle { .. } | CheckpointError::Sharded { .. } => "unsupported",
-                _ => "bad-file",
-            },
+            Self::Config(e) | Self::Checkpoint(CheckpointError::Config(e)) => config(e),
+            Self::Checkpoint(CheckpointError::Pickle { .. })
+            | Self::Request(RequestError::Concatenated { .. }) => "unsupported",
+            Self::Checkpoint(_) | Self::Weights(_) => "bad-file",
             Self::Graph(_) => "bad-config",
-            Self::Weights(_) => "bad-file",
             Self::Diffusion(_) | Self::Request(_) => "bad-request",
-            Self::Gpu(e) => match e {
-                GpuError::NoAdapter { .. } | GpuError::NoDevice { .. } => "no-adapter",
-                GpuError::Lost { .. } => "device-lost",
-                GpuError::OutOfMemory { .. } => "out-of-memory",
-                GpuError::TooLarge { .. } => "too-large",
-                _ => "internal",
-            },
+            Self::NotFinite { .. } => "not-finite",
+            Self::Gpu(GpuError::NoAdapter { .. } | GpuError::NoDevice { .. }) => "no-adapter",
+            Self::Gpu(GpuError::Lost { .. }) => "device-lost",
+            Self::Gpu(GpuError::OutOfMemory { .. }) => "out-of-memory",
+            Self::Gpu(GpuError::TooLarge { .. }) => "too-large",
+            Self::Gpu(_) | Self::Internal(_) => "internal",
         }
     }
 }
@@ -60,6 +69,7 @@ impl Error {
 fn config(error: &ConfigError) -> &'static str {
     match error {
         ConfigError::Unsupported { .. } => "unsupported",
+        ConfigError::NotJson { .. } => "bad-file",
         _ => "bad-config",
     }
 }

@@ -87,6 +87,8 @@ export interface ModelInfo {
   scheduler: Record<string, unknown>;
   gflop_per_image: number;
   weight_bytes: number;
+  /** What had to be assumed about the model, as sentences. */
+  notes: string[];
 }
 
 export type View = 'x_t' | 'pred_x0';

@@ -69,9 +69,9 @@ const WORDS = {
   unsupported: [null, 'Choose another model.', 'retry'],
   'bad-request': [null, 'Change the settings and try again.', 'generate'],
   'not-finite': [
-    'The network’s output contains numbers that are not finite (NaN or infinity), so there is nothing to show.',
-    'The weights may be damaged or have lost precision: try the f32 file, or another copy of the model.',
-    'retry',
+    'The picture overflowed: the model gave values that are not finite.',
+    'Try more steps or another sampler. If no settings help, the model’s weights are damaged.',
+    'generate',
   ],
   network: [null, 'Check the connection and the address, then try again.', 'retry'],
   'not-found': [null, 'Check the name, or choose another model.', 'retry'],

@@ -13,7 +13,7 @@ pub enum CheckpointError {
     /// Its weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// Nothing at this path.
+    /// The path does not exist.
     #[error(
         "There is no folder `{path}`. A model is a folder as diffusers' save_pretrained writes it; \
          models of the Hugging Face hub have to be downloaded first."
@@ -22,7 +22,7 @@ pub enum CheckpointError {
         /// Path given.
         path: String,
     },
-    /// A path to a file.
+    /// The path is a file.
     #[error(
         "`{path}` is a file. Give the folder that holds it together with config.json: the weights \
          alone do not say what the network looks like."
@@ -33,21 +33,21 @@ pub enum CheckpointError {
     },
     /// A folder without config.json.
     #[error(
-        "`{folder}` holds no diffusers model: neither unet/config.json nor config.json is in it. \
+        "`{folder}` holds no diffusers model: it has neither unet/config.json nor config.json. \
          Found: {found}."
     )]
     NotAModel {
         /// Folder, or `/` for files given by hand.
         folder: String,
-        /// A few of the files there are.
+        /// A few of its files.
         found: String,
     },
-    /// A file that another one promises.
+    /// A file that should be there.
     #[error("`{file}` is missing; {because}.")]
     MissingFile {
         /// File.
         file: String,
-        /// Why it should be there.
+        /// Why.
         because: &'static str,
     },
     /// No weights at all.
@@ -69,18 +69,26 @@ pub enum CheckpointError {
         /// One line of Python.
         remedy: &'static str,
     },
-    /// Weights in several files.
+    /// A model of the hub's cache with several snapshots, none of which is the current one.
     #[error(
-        "`{file}` splits the weights into several files, which is not supported. Save them as one \
-         with Python: {remedy}"
+        "`{folder}` is a model of the Hugging Face cache, and refs/main names none of its snapshots. Give one of \
+         them: {snapshots}."
     )]
-    Sharded {
-        /// The index, or the first shard.
-        file: String,
-        /// One line of Python.
-        remedy: &'static str,
+    Snapshots {
+        /// Folder given.
+        folder: String,
+        /// Paths of a few snapshots.
+        snapshots: String,
     },
-    /// A file larger than any of its kind.
+    /// The hub's cache itself.
+    #[error("`{folder}` is the Hugging Face cache. Give the folder of one model in it: {models}.")]
+    Cache {
+        /// Folder given.
+        folder: String,
+        /// Paths of a few models.
+        models: String,
+    },
+    /// A file larger than any valid one of its kind.
     #[error("`{file}` is {have} bytes long; at most {limit} are read.")]
     TooLarge {
         /// File.
@@ -90,7 +98,7 @@ pub enum CheckpointError {
         /// The largest size accepted.
         limit: u64,
     },
-    /// A text file that is not UTF-8.
+    /// A JSON file that is not UTF-8.
     #[error("`{file}` is not text in UTF-8.")]
     NotText {
         /// File.

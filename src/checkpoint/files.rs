@@ -1,12 +1,10 @@
 //! Where a model's files come from: a folder on disk, or files handed over in memory (the page).
 
 use super::CheckpointError;
-use crate::lean;
 
-/// Largest JSON file read: `trained_betas` may hold thousands of numbers.
+/// The largest JSON file that is read: `trained_betas` may hold thousands of numbers.
 pub const MAX_JSON: u64 = 1 << 20;
-/// Largest weights file read: what [`MAX_PARAMETERS`](crate::config::MAX_PARAMETERS) take as f32,
-/// and their header.
+/// The largest weights file that is read: [`MAX_PARAMETERS`](crate::config::MAX_PARAMETERS) as f32, and a header.
 pub const MAX_WEIGHTS: u64 = (16 << 30) + (8 << 20);
 
 /// A set of files with relative paths, `/` between their parts.
@@ -14,15 +12,15 @@ pub trait Files {
     /// All paths.
     fn list(&self) -> Vec<String>;
 
-    /// A file's bytes, or `None` when there is none of that path. A file may be asked for once: those
-    /// in memory are moved out, since a model's weights are too large to be copied on a phone.
+    /// A file's bytes, or `None` if there is no such file. Each file can be read once: files in memory are moved out,
+    /// because a model's weights are too large to copy on a phone.
     ///
     /// # Errors
     /// [`CheckpointError::TooLarge`] before anything is read, [`CheckpointError::Io`].
     fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, CheckpointError>;
 }
 
-/// The most bytes that are read of a file of this name.
+/// The most bytes that are read from a file of this name.
 pub(super) fn limit(path: &str) -> u64 {
     if path.ends_with(".json") { MAX_JSON } else { MAX_WEIGHTS }
 }
@@ -34,12 +32,12 @@ pub struct MemoryFiles {
 }
 
 impl MemoryFiles {
-    /// Takes files with their paths. Folders that all of them share are stripped (a dropped folder
-    /// comes as `my-model/unet/config.json`), hidden files are left out.
+    /// Takes files with their paths. Folders that all paths share are stripped (a dropped folder arrives as
+    /// `my-model/unet/config.json`), and hidden files are left out.
     pub fn new(files: Vec<(String, Vec<u8>)>) -> Self {
         let mut files = files;
         for (path, _) in &mut files {
-            let slashed = lean::replace(path, "\\", "/");
+            let slashed = path.replace('\\', "/");
             let mut clean = slashed.as_str();
             while let Some(rest) = clean.strip_prefix("./") {
                 clean = rest;
@@ -57,13 +55,13 @@ impl MemoryFiles {
         Self { files, name }
     }
 
-    /// The innermost of the folders stripped.
+    /// The innermost folder that was stripped.
     pub fn name(&self) -> Option<String> {
         self.name.clone()
     }
 }
 
-/// The first part of every path, where it is the same and a folder.
+/// The folder that all paths begin with, if there is one.
 fn shared_folder(files: &[(String, Vec<u8>)]) -> Option<String> {
     let (first, _) = files.first()?.0.split_once('/')?;
     let inside = |path: &str| path.split_once('/').is_some_and(|(folder, _)| folder == first);
@@ -72,9 +70,7 @@ fn shared_folder(files: &[(String, Vec<u8>)]) -> Option<String> {
 
 impl Files for MemoryFiles {
     fn list(&self) -> Vec<String> {
-        let mut paths = Vec::with_capacity(self.files.len());
-        self.files.iter().for_each(|(path, _)| paths.push(path.clone()));
-        paths
+        self.files.iter().map(|(path, _)| path.clone()).collect()
     }
 
     fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, CheckpointError> {

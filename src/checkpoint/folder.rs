@@ -1,13 +1,13 @@
 //! A model folder on disk.
 
 use super::files::{Files, limit};
-use super::{Checkpoint, CheckpointError, text};
-use crate::config::{PipelineConfig, SchedulerConfig};
+use super::{Checkpoint, CheckpointError, Note, hub, read_scheduler, text};
+use crate::config::{Overrides, PipelineConfig};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// Files and folders looked at before giving up: this is no model.
+/// Most files and folders that are listed. A folder with more is no model.
 const MAX_ENTRIES: usize = 10_000;
 
 impl Checkpoint {
@@ -16,6 +16,14 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError`].
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+        Self::open_with(path, &Overrides::new())
+    }
+
+    /// The same, with `scheduler` in place of some values of scheduler_config.json.
+    ///
+    /// # Errors
+    /// [`CheckpointError`].
+    pub fn open_with(path: &Path, scheduler: &Overrides) -> Result<Self, CheckpointError> {
         let shown = path.display().to_string();
         match fs::metadata(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -27,40 +35,45 @@ impl Checkpoint {
             }
             Ok(_) => {}
         }
+        let snapshot = hub::snapshot(path)?;
+        let path = snapshot.as_deref().unwrap_or(path);
         let mut folder = Folder { root: path.to_owned(), files: files_in(path)? };
         // `.` and `..` have no name of their own.
         let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let name = full.file_name().map(|name| name.to_string_lossy().into_owned());
-        let mut checkpoint = Self::load(&mut folder).map_err(|error| match error {
-            CheckpointError::NotAModel { found, .. } => {
-                CheckpointError::NotAModel { folder: shown, found }
-            }
-            other => other,
-        })?;
-        checkpoint.name = name;
+        let loaded = Self::load(&mut folder, scheduler);
+        let mut checkpoint = loaded.map_err(|error| hub::explain(error, path))?;
+        checkpoint.name = hub::model_name(&full);
         let own = ["model_index.json", "scheduler_config.json", "scheduler/scheduler_config.json"];
         if !folder.files.iter().any(|file| own.contains(&file.as_str()))
             && let Some(pipeline) = full.parent()
-            && let Some(scheduler) = scheduler_of(pipeline)?
         {
-            checkpoint.scheduler = scheduler;
+            checkpoint.take_scheduler_of(pipeline, scheduler)?;
+        }
+        if let Some(snapshot) = snapshot {
+            let folder = snapshot.display().to_string();
+            checkpoint.notes.push(Note::Snapshot { folder });
         }
         Ok(checkpoint)
     }
-}
 
-/// The scheduler of a pipeline's folder, for a network that lies in it without one of its own.
-fn scheduler_of(pipeline: &Path) -> Result<Option<SchedulerConfig>, CheckpointError> {
-    let names = ["scheduler/scheduler_config.json", "model_index.json"];
-    let there = |name: &&str| pipeline.join(name).is_file();
-    let files = names.iter().filter(|name| there(name)).map(|name| name.to_string()).collect();
-    let mut folder = Folder { root: pipeline.to_owned(), files };
-    let Some(json) = text(&mut folder, names[0])? else { return Ok(None) };
-    let mut scheduler = SchedulerConfig::from_json(&json, names[0])?;
-    if let Some(json) = text(&mut folder, names[1])? {
-        scheduler.kind = PipelineConfig::from_json(&json, names[1])?.sampler;
+    /// Uses the scheduler of the enclosing pipeline, for a network's folder that has none of its own.
+    fn take_scheduler_of(
+        &mut self,
+        pipeline: &Path,
+        overrides: &Overrides,
+    ) -> Result<(), CheckpointError> {
+        let names = ["scheduler/scheduler_config.json", "model_index.json"];
+        let there = |name: &&str| pipeline.join(name).is_file();
+        let files = names.iter().filter(|name| there(name)).map(|name| name.to_string()).collect();
+        let mut folder = Folder { root: pipeline.to_owned(), files };
+        let Some(json) = text(&mut folder, names[0])? else { return Ok(()) };
+        self.notes.retain(|note| *note != Note::NoScheduler);
+        self.scheduler = read_scheduler(&json, names[0], overrides, &mut self.notes)?;
+        if let Some(json) = text(&mut folder, names[1])? {
+            self.scheduler.kind = PipelineConfig::from_json(&json, names[1])?.sampler;
+        }
+        Ok(())
     }
-    Ok(Some(scheduler))
 }
 
 struct Folder {
@@ -83,7 +96,7 @@ impl Files for Folder {
             return Err(CheckpointError::TooLarge { file: path.to_owned(), have, limit });
         }
         let mut bytes = Vec::new();
-        // The size is only a promise: a file may grow while it is read.
+        // The file may grow while it is read.
         bytes
             .try_reserve_exact(usize::try_from(have).unwrap_or(usize::MAX))
             .map_err(|e| CheckpointError::Io { file: path.to_owned(), detail: e.to_string() })?;

@@ -1,4 +1,4 @@
-//! What the command line says, and nothing about how it is done.
+//! The command line's arguments.
 
 use super::bench_networks::Network;
 use super::scheduler_flags::{SchedulerFlags, named};
@@ -32,15 +32,15 @@ pub struct Global {
     /// Graphics adapter, as `unnoise info --adapters` lists them
     #[arg(long, global = true, value_name = "NAME|INDEX")]
     pub adapter: Option<String>,
-    /// Use what it has, or only what any WebGPU device grants
+    /// Use the adapter's limits, or only those that every WebGPU device grants
     #[arg(long, global = true, value_name = "default|adapter", default_value = "adapter",
           value_parser = ["default", "adapter"], hide_default_value = true,
           hide_possible_values = true)]
     pub device_limits: String,
-    /// Say more
+    /// Print more
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Say nothing but results and errors
+    /// Print only results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 }
@@ -53,11 +53,11 @@ pub enum Command {
     /// Run the U-Net once on given tensors
     #[command(after_help = PREDICT_EXAMPLES)]
     Predict(Predict),
-    /// Differentiate the loss of given tensors by every parameter
+    /// Compute the gradient of the loss with respect to every parameter
     #[cfg(feature = "train")]
     #[command(after_help = GRADIENTS_EXAMPLES)]
     Gradients(Gradients),
-    /// Tell what a checkpoint is and needs, or which adapters there are
+    /// Show what a checkpoint is and needs, or list the adapters
     #[command(after_help = INFO_EXAMPLES)]
     Info(Info),
     /// Measure how fast this machine evaluates a U-Net
@@ -65,7 +65,7 @@ pub enum Command {
     Bench(Bench),
     /// Serve a folder (the page) on this machine
     Serve(Serve),
-    /// Learn from pictures
+    /// Train a model on pictures
     #[cfg(feature = "train")]
     #[command(after_help = super::train_args::TRAIN_EXAMPLES)]
     Train(Box<super::train_args::Train>),
@@ -78,8 +78,9 @@ pub enum Command {
 const SAMPLE_EXAMPLES: &str = "\
 --out may be given several times. A .png is a grid with its recipe inside, .npz holds uint8 arr_0
 [N,H,W,C] (what FID tools read), .safetensors holds x_0 [N,C,H,W] as raw f32. The same seed gives
-the same pictures whatever -n and --batch. --noise takes a .safetensors with x_T [N,C,H,W] and, if
-wanted, variance_noise [steps,N,C,H,W].
+the same pictures whatever -n and --batch. --noise takes a .safetensors with x_T [N,C,H,W] and,
+optionally, variance_noise [steps,N,C,H,W]. --class-vectors takes one with class_labels, [D] for all
+pictures or [N,D] for N of them.
 
 Examples:
   unnoise sample model                                   16 pictures in model-42.png
@@ -141,6 +142,9 @@ pub struct Sample {
     /// Class label, for class-conditional models
     #[arg(long, value_name = "N")]
     pub class: Option<usize>,
+    /// Class vectors, for models whose class_embed_type is identity (see below)
+    #[arg(long, value_name = "FILE", conflicts_with = "class")]
+    pub class_vectors: Option<PathBuf>,
     /// Height and width in pixels (default: the checkpoint's)
     #[arg(long, value_name = "HxW", value_parser = size)]
     pub size: Option<[usize; 2]>,
@@ -156,7 +160,7 @@ pub struct Sample {
     /// Write 00000.png, 00001.png, … into this folder
     #[arg(long, value_name = "DIR")]
     pub out_dir: Option<PathBuf>,
-    /// Draw every pixel of a PNG as a square of this side
+    /// Enlarge a PNG: draw every pixel as a square of this side
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true,
           value_parser = clap::value_parser!(u8).range(1..=64))]
     pub scale: u8,
@@ -174,7 +178,7 @@ pub struct Predict {
     /// Where the result goes
     #[arg(long, value_name = "OUT.safetensors")]
     pub out: PathBuf,
-    /// In front of the tensors' names
+    /// Prefix of the tensors' names
     #[arg(long, default_value = "", hide_default_value = true)]
     pub prefix: String,
 }
@@ -245,7 +249,7 @@ pub struct Bench {
 
 #[derive(Args, Debug)]
 pub struct Serve {
-    /// Which port; 0 takes any that is free
+    /// Which port; 0 takes any free one
     #[arg(long, default_value_t = 8000)]
     pub port: u16,
     /// Which folder
@@ -256,7 +260,7 @@ pub struct Serve {
     pub host: IpAddr,
 }
 
-/// `--beta_start` is `--beta-start`: people copy keys from JSON files and from diffusers' scripts.
+/// Makes `--beta_start` into `--beta-start`: people copy keys from JSON files and diffusers' scripts.
 pub fn dashes(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut flags = true;
     let dashed = |arg: OsString| {

@@ -59,7 +59,8 @@ impl Network {
         let unet = UNetConfig::from_json(self.config(), "the built-in config")?;
         let weights = Weights::from_bytes(random_weights(&unet)?, "random weights")?;
         let name = Some(self.name().to_owned());
-        Ok(Checkpoint { unet, scheduler: SchedulerConfig::default(), weights, name })
+        let (scheduler, notes) = (SchedulerConfig::default(), Vec::new());
+        Ok(Checkpoint { unet, scheduler, weights, name, notes })
     }
 
     /// Writes the same as a model folder, so that another program can be measured on it.
@@ -75,7 +76,7 @@ impl Network {
 
 /// A safetensors file of the network's parameters.
 fn random_weights(unet: &UNetConfig) -> Result<Vec<u8>> {
-    let params = super::info::parameters(unet)?;
+    let params = unnoise::model::params(unet)?;
     // Xorshift: any noise will do here.
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut uniform = |bound: f32| {

@@ -1,4 +1,4 @@
-//! What a checkpoint is and needs, and what this machine has.
+//! `unnoise info`: what a checkpoint is and needs, and which adapters this machine has.
 
 use super::args::{Global, Info};
 use super::print;
@@ -7,22 +7,23 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 use std::path::Path;
 use unnoise::checkpoint::Checkpoint;
-use unnoise::config::UNetConfig;
+use unnoise::config::{Overrides, UNetConfig};
 use unnoise::generate::network_plan;
 use unnoise::gpu::{AdapterSummary, Gpu, GpuError, plan_fits};
 use unnoise::kernels::Class;
+use unnoise::plan::graph::Param;
 use unnoise::plan::{Limits, Plan, Role};
-use unnoise::weights::{ParamSpec, Weights};
+use unnoise::weights::Weights;
 use unnoise::words::{bytes, count};
 
 /// `unnoise info`.
 pub async fn run(args: &Info, global: &Global, talk: Talk) -> Result<()> {
     let Some(path) = &args.model else { return adapters() };
     let folder = super::find_model(path, talk)?;
-    let checkpoint = super::open_found(path, &folder)?;
+    let checkpoint = super::open_found(path, &folder, &Overrides::new(), talk)?;
     let Checkpoint { unet, weights, .. } = &checkpoint;
     let parameters = check(unet, weights)?;
-    // A plan needs no device, only to know which kind it is for.
+    // A plan needs no device, only its class.
     let (class, limits, place) = match super::open_gpu(global, talk).await {
         Ok(gpu) => (gpu.class(), gpu.limits(), adapter_line(gpu.adapter())),
         Err(error) if global.adapter.is_some() || !is_no_adapter(&error) => return Err(error),
@@ -48,18 +49,11 @@ fn is_no_adapter(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(GpuError::NoAdapter { .. }))
 }
 
-/// What the network's builder says that the weights must hold.
-pub fn parameters(unet: &UNetConfig) -> Result<Vec<ParamSpec>> {
-    let side = 1 << (unet.block_out_channels.len() - 1);
-    let params = unnoise::model::build(unet, 1, side, side)?.graph.params;
-    Ok(params.into_iter().map(|p| ParamSpec { name: p.name, shape: p.shape }).collect())
-}
-
-/// How many parameters, once they are known to be the network's.
+/// Checks that the weights are the network's, and counts its parameters.
 pub fn check(unet: &UNetConfig, weights: &Weights) -> Result<u64> {
-    let expected = parameters(unet)?;
-    weights.check(&expected)?;
-    Ok(expected.iter().map(|p| p.shape.iter().product::<usize>() as u64).sum())
+    let params = unnoise::model::params(unet)?;
+    weights.check(&params)?;
+    Ok(params.iter().map(Param::len).sum())
 }
 
 /// Names of the classes of a training run, by their numbers.
@@ -68,14 +62,14 @@ fn class_list(folder: &Path, rows: usize) -> Option<String> {
     unnoise::train::checkpoint::learned_from(folder)?.class_list(rows)
 }
 
-/// Only runs have names for them.
+/// Only training runs have names for their classes.
 #[cfg(not(feature = "train"))]
 fn class_list(_folder: &Path, _rows: usize) -> Option<String> {
     None
 }
 
 fn describe(checkpoint: &Checkpoint, parameters: u64, named: Option<String>) -> String {
-    let Checkpoint { unet, scheduler, weights, name } = checkpoint;
+    let Checkpoint { unet, scheduler, weights, name, .. } = checkpoint;
     let config: Value = serde_json::from_str(&unet.to_json()).unwrap_or_default();
     let list = |key: &str| match &config[key] {
         Value::Array(items) => {
@@ -131,7 +125,7 @@ fn describe(checkpoint: &Checkpoint, parameters: u64, named: Option<String>) -> 
     )
 }
 
-/// Work and memory of a plan, beside what a device grants.
+/// Work and memory of a plan, and the device's limits.
 fn needs(plan: &Plan, limits: &Limits) -> String {
     let largest = plan.buffers.iter().map(|b| b.bytes).max().unwrap_or(0);
     let bindings = plan.dispatches.iter().flat_map(|d| &d.bindings);

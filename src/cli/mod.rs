@@ -35,6 +35,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use unnoise::checkpoint::Checkpoint;
+use unnoise::config::Overrides;
 use unnoise::gpu::{Gpu, GpuOptions};
 
 /// Runs the command line of this process.
@@ -93,7 +94,7 @@ fn run(cli: &Cli) -> Result<()> {
 /// The model at a path: a folder as diffusers writes it or, where runs can be trained, the newest good
 /// checkpoint of one, under the run's name.
 fn open_model(path: &Path, talk: Talk) -> Result<Checkpoint> {
-    open_found(path, &find_model(path, talk)?)
+    open_found(path, &find_model(path, talk)?, &Overrides::new(), talk)
 }
 
 /// The folder of the model at a path, verified where it is a run's.
@@ -110,9 +111,16 @@ fn find_model(path: &Path, _talk: Talk) -> Result<PathBuf> {
     Ok(path.to_owned())
 }
 
-/// The model of the folder that [`find_model`] found at a path.
-fn open_found(path: &Path, folder: &Path) -> Result<Checkpoint> {
-    let checkpoint = Checkpoint::open(folder)?;
+/// The model of the folder that [`find_model`] found at a path, with the scheduler that flags change. Says what had to
+/// be assumed.
+fn open_found(path: &Path, folder: &Path, scheduler: &Overrides, talk: Talk) -> Result<Checkpoint> {
+    let checkpoint = Checkpoint::open_with(folder, scheduler)?;
+    for note in &checkpoint.notes {
+        match note.flag() {
+            Some(flag) => talk.say(format_args!("note: {note} (to change this: {flag})")),
+            None => talk.say(format_args!("note: {note}")),
+        }
+    }
     if folder == path {
         return Ok(checkpoint);
     }

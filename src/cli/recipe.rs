@@ -1,8 +1,7 @@
-//! How pictures were made, as their PNG files tell it: a line that image tools read, and JSON with the
-//! names that the page uses.
+//! How pictures were made, as stored in their PNG files: a line that image tools read, and JSON with the page's names.
 
 use serde_json::{Map, Value, json};
-use unnoise::config::scheduler::{SchedulerConfig, SchedulerKind};
+use unnoise::config::scheduler::SchedulerKind;
 use unnoise::diffusion::PreviousTimestep;
 use unnoise::generate::Request;
 
@@ -13,10 +12,12 @@ pub struct Recipe<'a> {
     pub request: &'a Request,
     /// `[height, width]`.
     pub size: [usize; 2],
-    /// Keys of the scheduler's config that are not the checkpoint's.
+    /// Keys of the scheduler's config that flags gave.
     pub overrides: Map<String, Value>,
     /// Name of the file with the noise, if it came from one.
     pub noise: Option<String>,
+    /// Name of the file with the class vectors, if there is one.
+    pub class_vectors: Option<String>,
 }
 
 impl Recipe<'_> {
@@ -79,11 +80,14 @@ impl Recipe<'_> {
         if let Some(noise) = &self.noise {
             put("noise", json!(noise));
         }
+        if let Some(vectors) = &self.class_vectors {
+            put("class_vectors", json!(vectors));
+        }
         ascii(&Value::Object(all).to_string())
     }
 }
 
-/// JSON with every other character escaped: a PNG's plain text chunk, which the page reads, holds Latin-1 only.
+/// JSON in ASCII: a PNG's plain text chunk, which the page reads, holds Latin-1 only.
 fn ascii(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -105,40 +109,21 @@ pub fn sampler_name(kind: SchedulerKind) -> &'static str {
     }
 }
 
-/// Keys of `scheduler_config.json` whose values changed.
-pub fn overrides(from: &SchedulerConfig, to: &SchedulerConfig) -> Map<String, Value> {
-    // Each kind of scheduler has a key that the other has not, and either may be chosen.
-    let keys = |config: &SchedulerConfig| {
-        let mut all = Map::new();
-        for kind in [SchedulerKind::Ddim, SchedulerKind::Ddpm] {
-            let config = SchedulerConfig { kind, ..config.clone() };
-            if let Ok(Value::Object(map)) = serde_json::from_str(&config.to_json()) {
-                all.extend(map);
-            }
-        }
-        all
-    };
-    let before = keys(from);
-    keys(to).into_iter().filter(|(key, value)| before.get(key) != Some(value)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use unnoise::config::scheduler::VarianceType;
 
     #[test]
     fn tells_all_that_matters() {
         let request = Request { class: Some(3), ..Request::default() };
-        let before = SchedulerConfig::default();
-        let after = SchedulerConfig { clip_sample: false, ..before.clone() };
         let mut recipe = Recipe {
             model: "cats, and dogs".to_owned(),
             kind: SchedulerKind::Ddim,
             request: &request,
             size: [8, 12],
-            overrides: overrides(&before, &after),
+            overrides: Map::from_iter([("clip_sample".to_owned(), json!(false))]),
             noise: None,
+            class_vectors: None,
         };
         assert_eq!(
             recipe.parameters(None),
@@ -157,13 +142,5 @@ mod tests {
         recipe.kind = SchedulerKind::Ddpm;
         assert!(!recipe.parameters(None).contains("Eta"));
         assert!(recipe.parameters(Some(0)).contains("Image: 1"));
-        assert!(overrides(&before, &before).is_empty());
-        for (set_alpha_to_one, variance_type) in
-            [(false, VarianceType::FixedSmall), (true, VarianceType::FixedLarge)]
-        {
-            let after = SchedulerConfig { set_alpha_to_one, variance_type, ..before.clone() };
-            assert_eq!(overrides(&before, &after).len(), 1, "{after:?}");
-            assert_eq!(overrides(&after, &before).len(), 1, "{after:?}");
-        }
     }
 }

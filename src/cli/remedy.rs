@@ -1,4 +1,4 @@
-//! What to do about an error, where the error itself does not say.
+//! What to do about an error that does not say so itself.
 
 use unnoise::error::Error;
 use unnoise::gpu::GpuError;

@@ -11,33 +11,41 @@ use std::time::{Duration, Instant};
 use unnoise::generate::{Model, Noise, Request};
 use unnoise::picture::Pictures;
 
-/// x_0 that is held at a time before it is written or made 8-bit.
+/// How much x_0 is held before it is written or converted to 8 bits.
 const ROUND_BYTES: usize = 64 << 20;
 /// Pixels between the pictures of a grid.
 const GAP: usize = 2;
 
 /// Runs the command.
 pub async fn run(args: &Sample, global: &Global, talk: Talk) -> Result<()> {
-    let checkpoint = super::open_model(&args.model, talk)?;
+    let overrides = args.scheduler.overrides();
+    let folder = super::find_model(&args.model, talk)?;
+    let checkpoint = super::open_found(&args.model, &folder, &overrides, talk)?;
     let name = checkpoint.name.clone().unwrap_or_else(|| "model".to_owned());
-    let mut scheduler = checkpoint.scheduler.clone();
-    args.scheduler.apply(&mut scheduler);
+    let kind = args.sampler.unwrap_or(checkpoint.scheduler.kind);
+    let sized = checkpoint.unet.sample_size.is_some();
     let channels = checkpoint.unet.in_channels;
     let mut request = request(args, channels)?;
     let outputs = Outputs::new(args, &name, channels)?;
     let gpu = super::open_gpu(global, talk).await?;
     let mut spinner = Progress::spinner(talk, "Loading the model");
-    let original = checkpoint.scheduler.clone();
     let model = Model::load(&gpu, checkpoint)?;
-    model.set_scheduler(scheduler.clone());
+    let assumed = request.size.is_none() && !sized;
     let [height, width] = *request.size.get_or_insert_with(|| model.default_size());
+    if assumed {
+        spinner.clear();
+        talk.say(format_args!(
+            "note: config.json has no sample_size, so pictures of {height}x{width} are assumed (to change this: --size)"
+        ));
+    }
     let recipe = Recipe {
         model: name.clone(),
-        kind: request.sampler.unwrap_or(scheduler.kind),
+        kind,
         request: &request,
         size: [height, width],
-        overrides: super::recipe::overrides(&original, &scheduler),
+        overrides,
         noise: args.noise.as_deref().map(file_name),
+        class_vectors: args.class_vectors.as_deref().map(file_name),
     };
 
     // From here on Ctrl-C waits for a whole file, or a submission.
@@ -93,7 +101,7 @@ pub async fn run(args: &Sample, global: &Global, talk: Talk) -> Result<()> {
     written.iter().try_for_each(|path| super::print(path.display()))
 }
 
-/// What the flags ask for, with the noise file's shape where there is one.
+/// What the flags ask for, with the shape of the noise file if there is one.
 fn request(args: &Sample, channels: usize) -> Result<Request> {
     let mut request = Request {
         sampler: args.sampler,
@@ -108,6 +116,12 @@ fn request(args: &Sample, channels: usize) -> Result<Request> {
         previous_timestep: args.scheduler.previous_timestep,
         ..Request::default()
     };
+    if let Some(path) = &args.class_vectors {
+        request.class_vectors = tensors::read_vectors(path)?;
+        if args.count.is_none() && request.class_vectors.len() > 1 {
+            request.count = request.class_vectors.len();
+        }
+    }
     if let Some(path) = &args.noise {
         let (noise, [n, c, h, w]) = tensors::read_noise(path)?;
         let shown = path.display();
@@ -121,7 +135,7 @@ fn request(args: &Sample, channels: usize) -> Result<Request> {
     Ok(request)
 }
 
-/// Pictures per run: few enough that what is held at a time stays small, in whole batches.
+/// Pictures per run: whole batches, and few enough to bound the memory.
 fn round(request: &Request, values: usize) -> usize {
     let most = (ROUND_BYTES / (values * 4).max(1)).max(1);
     match request.batch {
@@ -141,7 +155,11 @@ fn part(request: &Request, first: usize, count: usize) -> Request {
         });
         Noise { x_t: noise.x_t[range.clone()].to_vec(), variance }
     });
-    Request { first_image: first as u32, count, noise, ..request.clone() }
+    let class_vectors = match &request.class_vectors[..] {
+        each if each.len() == request.count => each[first..first + count].to_vec(),
+        one => one.to_vec(),
+    };
+    Request { first_image: first as u32, count, noise, class_vectors, ..request.clone() }
 }
 
 /// Where results go, checked before any work is done.
@@ -178,7 +196,7 @@ impl Outputs {
     }
 }
 
-/// What has been computed and is not in a file yet.
+/// Results that are not in a file yet.
 struct Results<'a> {
     outputs: &'a Outputs,
     /// `[c, h, w]`.
@@ -219,7 +237,7 @@ impl<'a> Results<'a> {
         Ok(())
     }
 
-    /// Writes all; the paths.
+    /// Writes everything and returns the paths.
     fn finish(self, recipe: &Recipe) -> Result<Vec<PathBuf>> {
         let [c, h, w] = self.shape;
         for (path, format) in &self.outputs.files {
@@ -272,13 +290,17 @@ mod tests {
         let x_t: Vec<f32> = (0..6).map(|v| v as f32).collect();
         let variance: Vec<f32> = (0..12).map(|v| v as f32).collect();
         let noise = Some(Noise { x_t, variance: Some(variance) });
-        let request = Request { count: 3, noise, ..Request::default() };
+        let class_vectors = vec![vec![0.0], vec![1.0], vec![2.0]];
+        let request = Request { count: 3, noise, class_vectors, ..Request::default() };
         let last = part(&request, 2, 1);
+        assert_eq!(last.class_vectors, [[2.0]]);
         assert_eq!((last.first_image, last.count), (2, 1));
         let noise = last.noise.expect("noise");
         assert_eq!(noise.x_t, [4.0, 5.0]);
         assert_eq!(noise.variance.expect("variance"), [4.0, 5.0, 10.0, 11.0]);
         assert_eq!(part(&request, 0, 3), request);
+        let one = Request { count: 3, class_vectors: vec![vec![5.0]], ..Request::default() };
+        assert_eq!(part(&one, 2, 1).class_vectors, [[5.0]]);
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! The flags that take the place of keys of scheduler_config.json.
+//! The flags that override keys of scheduler_config.json.
 
 use super::args::positive;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use unnoise::config::scheduler::{
-    BetaSchedule, PredictionType, SchedulerConfig, TimestepSpacing, VarianceType,
-};
+use serde_json::{Value, json};
+use unnoise::config::Overrides;
+use unnoise::config::scheduler::{BetaSchedule, PredictionType, TimestepSpacing, VarianceType};
 use unnoise::diffusion::PreviousTimestep;
 
 /// Named as the keys of scheduler_config.json (`_` and `-` are the same here).
@@ -38,9 +38,9 @@ pub struct SchedulerFlags {
     /// … its cap
     #[arg(long, value_name = "X")]
     pub sample_max_value: Option<f64>,
-    /// Shape of the betas; a list of them in the checkpoint no longer counts
+    /// Shape of the betas; overrides a list of betas in the checkpoint
     #[arg(long, value_parser = beta_schedule(),
-          value_name = "linear|scaled_linear|squaredcos_cap_v2|sigmoid", hide_possible_values = true)]
+          value_name = "linear|scaled_linear|squaredcos_cap_v2|sigmoid|laplace|exp", hide_possible_values = true)]
     pub beta_schedule: Option<BetaSchedule>,
     /// First beta
     #[arg(long, value_name = "X")]
@@ -74,37 +74,38 @@ pub struct SchedulerFlags {
 }
 
 impl SchedulerFlags {
-    /// Puts every flag that was given over the checkpoint's value.
-    pub fn apply(&self, config: &mut SchedulerConfig) {
-        fn set<T: Clone>(to: &mut T, flag: &Option<T>) {
-            if let Some(value) = flag {
-                *to = value.clone();
-            }
-        }
-        set(&mut config.timestep_spacing, &self.spacing);
-        set(&mut config.prediction_type, &self.prediction_type);
-        set(&mut config.variance_type, &self.variance_type);
-        set(&mut config.clip_sample, &self.clip_sample);
-        set(&mut config.clip_sample_range, &self.clip_sample_range);
-        set(&mut config.thresholding, &self.thresholding);
-        set(&mut config.dynamic_thresholding_ratio, &self.dynamic_thresholding_ratio);
-        set(&mut config.sample_max_value, &self.sample_max_value);
-        set(&mut config.beta_schedule, &self.beta_schedule);
-        set(&mut config.beta_start, &self.beta_start);
-        set(&mut config.beta_end, &self.beta_end);
-        set(&mut config.num_train_timesteps, &self.num_train_timesteps);
-        set(&mut config.steps_offset, &self.steps_offset);
-        set(&mut config.rescale_betas_zero_snr, &self.rescale_betas_zero_snr);
-        set(&mut config.set_alpha_to_one, &self.set_alpha_to_one);
+    /// The flags that were given, by the keys that they override.
+    pub fn overrides(&self) -> Overrides {
         let shaped =
             self.beta_schedule.is_some() || self.beta_start.is_some() || self.beta_end.is_some();
-        if shaped || self.trained_betas.is_some() {
-            config.trained_betas.clone_from(&self.trained_betas);
-        }
+        // A shape of the betas overrides a list of them.
+        let trained_betas = match &self.trained_betas {
+            Some(betas) => Some(json!(betas)),
+            None => shaped.then_some(Value::Null),
+        };
+        let given = [
+            ("timestep_spacing", self.spacing.map(|v| json!(v.name()))),
+            ("prediction_type", self.prediction_type.map(|v| json!(v.name()))),
+            ("variance_type", self.variance_type.map(|v| json!(v.name()))),
+            ("clip_sample", self.clip_sample.map(|v| json!(v))),
+            ("clip_sample_range", self.clip_sample_range.map(|v| json!(v))),
+            ("thresholding", self.thresholding.map(|v| json!(v))),
+            ("dynamic_thresholding_ratio", self.dynamic_thresholding_ratio.map(|v| json!(v))),
+            ("sample_max_value", self.sample_max_value.map(|v| json!(v))),
+            ("beta_schedule", self.beta_schedule.map(|v| json!(v.name()))),
+            ("beta_start", self.beta_start.map(|v| json!(v))),
+            ("beta_end", self.beta_end.map(|v| json!(v))),
+            ("trained_betas", trained_betas),
+            ("num_train_timesteps", self.num_train_timesteps.map(|v| json!(v))),
+            ("steps_offset", self.steps_offset.map(|v| json!(v))),
+            ("rescale_betas_zero_snr", self.rescale_betas_zero_snr.map(|v| json!(v))),
+            ("set_alpha_to_one", self.set_alpha_to_one.map(|v| json!(v))),
+        ];
+        given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
     }
 }
 
-/// One of the names, as the value it stands for.
+/// Parses one of the names to its value.
 pub fn named<T: Clone + Send + Sync + 'static>(
     values: &'static [(&'static str, T)],
 ) -> impl TypedValueParser<Value = T> {
@@ -148,6 +149,8 @@ fn beta_schedule() -> impl TypedValueParser<Value = BetaSchedule> {
         ("scaled_linear", BetaSchedule::ScaledLinear),
         ("squaredcos_cap_v2", BetaSchedule::SquaredcosCapV2),
         ("sigmoid", BetaSchedule::Sigmoid),
+        ("laplace", BetaSchedule::Laplace),
+        ("exp", BetaSchedule::Exp),
     ])
 }
 
@@ -164,6 +167,7 @@ mod tests {
     use super::*;
     use clap::Parser;
     use std::ffi::OsString;
+    use unnoise::config::SchedulerConfig;
     use unnoise::config::scheduler::SchedulerKind;
 
     fn flags(line: &str) -> SchedulerFlags {
@@ -184,9 +188,10 @@ mod tests {
              --beta_start=0.5 --beta-end 0.6 --num-train-timesteps 7 --steps-offset 1 \
              --rescale-betas-zero-snr true --set-alpha-to-one false",
         );
-        let mut config =
-            SchedulerConfig { trained_betas: Some(vec![0.5]), ..SchedulerConfig::default() };
-        given.apply(&mut config);
+        let file = r#"{"num_train_timesteps": 1, "trained_betas": [0.5]}"#;
+        let read = |flags: &SchedulerFlags| {
+            SchedulerConfig::from_json_with(file, "f", &flags.overrides()).map(|(config, _)| config)
+        };
         let want = SchedulerConfig {
             kind: SchedulerKind::Ddpm,
             num_train_timesteps: 7,
@@ -206,11 +211,11 @@ mod tests {
             rescale_betas_zero_snr: true,
             set_alpha_to_one: false,
         };
-        assert_eq!(config, want);
-        flags("--trained-betas 0.1,0.2").apply(&mut config);
-        assert_eq!(config.trained_betas, Some(vec![0.1, 0.2]));
-        let before = config.clone();
-        flags("").apply(&mut config);
-        assert_eq!(config, before);
+        assert_eq!(read(&given), Ok(want));
+        let betas = flags("--num-train-timesteps 2 --trained-betas 0.1,0.2");
+        assert_eq!(read(&betas).expect("a scheduler").trained_betas, Some(vec![0.1, 0.2]));
+        assert_eq!(read(&flags("")), SchedulerConfig::from_json(file, "f"));
+        let error = read(&flags("--beta-end 2")).expect_err("no variance").to_string();
+        assert!(error.starts_with("`--beta-end`: `beta_end` is 2"), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use unnoise::generate::{Labels, Noise};
 use unnoise::weights::{Weights, safetensors};
 
-/// A safetensors file, whole.
+/// Reads a safetensors file.
 pub fn read(path: &Path) -> Result<Weights> {
     let failed = || format!("cannot read {}", path.display());
     let bytes = std::fs::read(path).with_context(failed)?;
@@ -19,14 +19,14 @@ pub fn write(path: &Path, tensors: &[(&str, &[usize], &[f32])]) -> Result<()> {
     output::write(path, &bytes.with_context(|| format!("cannot make {}", path.display()))?)
 }
 
-/// `x_T` [N,C,H,W] and, where there is one, `variance_noise` [steps,N,C,H,W]; and x_T's shape.
+/// `x_T` [N,C,H,W] and, if present, `variance_noise` [steps,N,C,H,W]; also x_T's shape.
 pub fn read_noise(path: &Path) -> Result<(Noise, [usize; 4])> {
     let file = read(path)?;
     let shape = shape4(&file, "x_T")?;
     let variance = match file.shape("variance_noise") {
         None => None,
         Some(found) => {
-            // How many steps there are, spacing says: quadratic ones may fall together.
+            // The number of steps is checked later: quadratic spacing may merge some.
             ensure!(
                 found.len() == 5 && found[1..] == shape,
                 "variance_noise in {} is {found:?}; with x_T {shape:?} it is [steps,N,C,H,W]",
@@ -38,12 +38,16 @@ pub fn read_noise(path: &Path) -> Result<(Noise, [usize; 4])> {
     Ok((Noise { x_t: file.read("x_T")?, variance }, shape))
 }
 
+/// The first few names of tensors.
+fn some_names(file: &Weights) -> String {
+    let names: Vec<&str> = file.names().take(12).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
 /// The shape of a batch of images.
 pub fn shape4(file: &Weights, name: &str) -> Result<[usize; 4]> {
     let Some(shape) = file.shape(name) else {
-        let names: Vec<&str> = file.names().take(12).collect();
-        let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-        bail!("{} has no tensor `{name}`; it holds {names}", file.file());
+        bail!("{} has no tensor `{name}`; it holds {}", file.file(), some_names(file));
     };
     let error = || format!("`{name}` in {} is {shape:?}, not [N,C,H,W]", file.file());
     let shape: [usize; 4] = shape.try_into().ok().with_context(error)?;
@@ -51,7 +55,18 @@ pub fn shape4(file: &Weights, name: &str) -> Result<[usize; 4]> {
     Ok(shape)
 }
 
-/// Class labels: numbers [N], or vectors [N,D]. None where the file has none.
+/// `class_labels` as vectors: [D], or [N,D].
+pub fn read_vectors(path: &Path) -> Result<Vec<Vec<f32>>> {
+    let (file, name) = (read(path)?, "class_labels");
+    let width = match file.shape(name) {
+        Some([width] | [_, width]) if *width > 0 => *width,
+        Some(shape) => bail!("`{name}` in {} is {shape:?}, not [D] or [N,D]", path.display()),
+        None => bail!("{} has no tensor `{name}`; it holds {}", path.display(), some_names(&file)),
+    };
+    Ok(file.read(name)?.chunks_exact(width).map(<[f32]>::to_vec).collect())
+}
+
+/// Class labels: numbers [N], or vectors [N,D]. `None` if the file has none.
 pub fn read_labels(file: &Weights, name: &str) -> Result<Option<Labels>> {
     Ok(match file.shape(name) {
         None => None,

@@ -1,7 +1,7 @@
 //! What can be wrong with a checkpoint's JSON files.
 
-/// A configuration that cannot be used, with everything a message needs: which file, which key,
-/// what is there and what should be.
+/// A configuration that cannot be used. Each variant has everything a message needs: the file, the key, what was found
+/// and what was expected.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -13,7 +13,15 @@ pub enum ConfigError {
         /// The parser's words, with line and column.
         detail: String,
     },
-    /// A key has the wrong type, or a value that has no meaning.
+    /// Another format where JSON should be.
+    #[error("`{file}` is not JSON but {looks_like}.")]
+    NotJson {
+        /// File.
+        file: String,
+        /// What its first bytes are, and what to do about it.
+        looks_like: &'static str,
+    },
+    /// A value of the wrong type, or one that has no meaning.
     #[error("`{file}`: `{key}` is {found}; it should be {expected}.")]
     Value {
         /// File with the key.
@@ -22,10 +30,10 @@ pub enum ConfigError {
         key: String,
         /// The JSON found, shortened.
         found: String,
-        /// What would do.
+        /// What is accepted.
         expected: String,
     },
-    /// Something diffusers has and this crate has not.
+    /// Something that diffusers supports and this crate does not.
     #[error("`{file}`: `{key}` is {found}, which is not supported. {remedy}")]
     Unsupported {
         /// File with the key.
@@ -37,8 +45,8 @@ pub enum ConfigError {
         /// What to do instead.
         remedy: &'static str,
     },
-    /// Two keys that exclude each other: diffusers fails on them too, when building or running.
-    #[error("`{file}`: `{key}` is {found}, but {other}. The file may have been edited or damaged.")]
+    /// Two keys that exclude each other: diffusers fails on them too, when it builds the network or runs it.
+    #[error("`{file}`: `{key}` is {found}, but {other}. {}", contradicted(.file))]
     Contradiction {
         /// File with the keys.
         file: String,
@@ -49,7 +57,7 @@ pub enum ConfigError {
         /// The other side, as a clause: "`norm_num_groups` is 3, which does not divide it".
         other: String,
     },
-    /// A number nobody can mean, refused before anything is allocated for it.
+    /// A number so large that it must be a mistake. It is refused before anything is allocated.
     #[error("`{file}`: `{key}` asks for {need}; the limit is {max}.")]
     TooLarge {
         /// File with the key.
@@ -61,19 +69,36 @@ pub enum ConfigError {
         /// The largest number accepted.
         max: u64,
     },
-    /// A picture size that does not halve evenly down to the lowest level.
+    /// Keys that are valid on their own but describe no network together.
+    #[error("`{file}` describes a network that cannot be built: {detail}.")]
+    Network {
+        /// File with the keys.
+        file: String,
+        /// What does not fit.
+        detail: String,
+    },
+    /// A picture size that cannot be halved evenly down to the lowest level.
     #[error(
         "This network cannot make pictures of {height}x{width} (height x width): with {levels} levels, both \
          must be multiples of {multiple}."
     )]
     Size {
-        /// Rows asked for.
+        /// Height in pixels.
         height: usize,
-        /// Columns asked for.
+        /// Width in pixels.
         width: usize,
         /// Levels of the network.
         levels: usize,
         /// `2^(levels - 1)`.
         multiple: usize,
     },
+}
+
+/// What to do about keys that exclude each other: files come from elsewhere, settings and flags from the user.
+fn contradicted(file: &str) -> &'static str {
+    if file.ends_with(".json") {
+        "The file may have been edited or damaged."
+    } else {
+        "Change one of the two."
+    }
 }

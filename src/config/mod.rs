@@ -5,6 +5,7 @@ mod json;
 pub mod pipeline;
 pub mod scheduler;
 mod scheduler_json;
+mod shards;
 pub mod unet;
 mod unet_json;
 mod unet_size;
@@ -14,17 +15,21 @@ pub use error::ConfigError;
 pub(crate) use json::shorten;
 pub use pipeline::PipelineConfig;
 pub use scheduler::SchedulerConfig;
+pub(crate) use shards::shards;
 pub use unet::UNetConfig;
 pub use unet_size::{MAX_PARAMETERS, MAX_SIDE};
 
-use crate::json::Value;
+use serde_json::{Map, Value};
+
+/// Values that take the place of a file's keys.
+pub type Overrides = Map<String, Value>;
 
 /// The diffusers release whose files we read and write alike.
 const DIFFUSERS_VERSION: &str = "0.42.1";
 
 /// JSON as diffusers lays it out: two spaces, keys in the order given (sorted).
-fn pretty(entries: &[(&str, Value)]) -> String {
-    crate::json::object(entries, true) + "\n"
+fn pretty(object: &Value) -> String {
+    format!("{object:#}\n")
 }
 
 /// A number, written without a fraction where it has none: diffusers' defaults are integers.

@@ -1,22 +1,22 @@
-//! `model_index.json`: which pipeline a folder is, and of which parts.
+//! `model_index.json`: which pipeline a folder holds, and its parts.
 
 use super::ConfigError;
-use super::json::{Keys, named};
+use super::json::Keys;
 use super::scheduler::SchedulerKind;
-use super::scheduler_json::SCHEDULERS;
-use crate::json::Value;
+use super::scheduler_json::kind_of;
+use serde_json::{Value, json};
 
-/// What `model_index.json` settles.
+/// What `model_index.json` decides.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PipelineConfig {
-    /// The sampler the pipeline runs, whatever wrote its scheduler's file.
+    /// The sampler that the pipeline runs, whichever class wrote the scheduler's file.
     pub sampler: SchedulerKind,
 }
 
 const UNCONDITIONAL: &str =
     "unnoise runs the unconditional pixel pipelines: DDPMPipeline and DDIMPipeline.";
-const RESAVE: &str = "Its network may still do: with diffusers, \
-     DDIMPipeline(pipe.unet, DDIMScheduler.from_config(pipe.scheduler.config)).save_pretrained(...).";
+const EXPLODING: &str = "Its networks are trained on another process (variance exploding), which DDPM and DDIM do not have.";
+const NO_BETAS: &str = "It has no betas that DDPM or DDIM could sample with.";
 
 impl PipelineConfig {
     /// Reads `model_index.json`. `file` is the name used in errors.
@@ -25,42 +25,36 @@ impl PipelineConfig {
     /// [`ConfigError`]; other pipelines are refused by name.
     pub fn from_json(text: &str, file: &str) -> Result<Self, ConfigError> {
         let k = Keys::parse(text, file)?;
-        let ddim = match k.text("_class_name", "missing") {
-            "DDIMPipeline" => true,
+        let ddim = match k.text("_class_name", "missing")? {
+            "DDIMPipeline" | "PNDMPipeline" => true,
             "DDPMPipeline" => false,
-            other => {
-                match other {
-                    "missing" => k.wrong("_class_name", "\"DDPMPipeline\" or \"DDIMPipeline\""),
-                    "PNDMPipeline" | "ScoreSdeVePipeline" | "KarrasVePipeline" => {
-                        k.unsupported("_class_name", other, RESAVE);
-                    }
-                    _ => k.unsupported("_class_name", other, UNCONDITIONAL),
-                }
-                false
+            "missing" => {
+                return Err(k.wrong("_class_name", "\"DDPMPipeline\" or \"DDIMPipeline\""));
             }
+            other @ ("ScoreSdeVePipeline" | "KarrasVePipeline") => {
+                return Err(k.unsupported("_class_name", other, EXPLODING));
+            }
+            other => return Err(k.unsupported("_class_name", other, UNCONDITIONAL)),
         };
-        match class(&k, "unet") {
+        match class(&k, "unet")? {
             Some("UNet2DModel" | "UNetUnconditionalModel" | "UNetModel") => {}
-            Some(other) => k.unsupported("unet", other, UNCONDITIONAL),
-            None => k.wrong("unet", "[\"diffusers\", \"UNet2DModel\"]"),
+            Some(other) => return Err(k.unsupported("unet", other, UNCONDITIONAL)),
+            None => return Err(k.wrong("unet", "[\"diffusers\", \"UNet2DModel\"]")),
         }
-        let scheduler = class(&k, "scheduler").unwrap_or("DDPMScheduler");
-        let scheduler = named(SCHEDULERS, scheduler).unwrap_or_else(|| {
-            k.unsupported("scheduler", scheduler, RESAVE);
-            SchedulerKind::Ddpm
-        });
-        // Parts beside these two would be left out: say so rather than draw something else.
-        let part = |(key, value): &(&String, &Value)| {
+        let scheduler = class(&k, "scheduler")?.unwrap_or("DDPMScheduler");
+        let scheduler =
+            kind_of(scheduler).ok_or_else(|| k.unsupported("scheduler", scheduler, NO_BETAS))?;
+        // Any other part would be left out, and the pictures would be wrong without a word.
+        for (key, value) in k.iter() {
             let known = matches!(key.as_str(), "unet" | "scheduler") || key.starts_with('_');
-            !known && value.as_array().is_some_and(|pair| pair.iter().any(|v| !v.is_null()))
-        };
-        if let Some((key, value)) = k.iter().find(part) {
-            let class =
-                value.as_array().and_then(|pair| pair.get(1)?.as_str()).unwrap_or("another part");
-            k.unsupported(key, class, UNCONDITIONAL);
+            if let Some(pair) = value.as_array().filter(|_| !known)
+                && pair.iter().any(|v| !v.is_null())
+            {
+                let class = pair.get(1).and_then(Value::as_str).unwrap_or("another part");
+                return Err(k.unsupported(key, class, UNCONDITIONAL));
+            }
         }
-        k.check()?;
-        // DDIMPipeline turns any scheduler it is given into a DDIMScheduler.
+        // DDIMPipeline turns any scheduler into a DDIMScheduler. PNDM is one of those that we replace by DDIM.
         Ok(Self { sampler: if ddim { SchedulerKind::Ddim } else { scheduler } })
     }
 
@@ -70,27 +64,21 @@ impl PipelineConfig {
             SchedulerKind::Ddpm => ("DDPMPipeline", "DDPMScheduler"),
             SchedulerKind::Ddim => ("DDIMPipeline", "DDIMScheduler"),
         };
-        super::pretty(&[
-            ("_class_name", pipeline.into()),
-            ("_diffusers_version", super::DIFFUSERS_VERSION.into()),
-            ("scheduler", vec!["diffusers", scheduler].into()),
-            ("unet", vec!["diffusers", "UNet2DModel"].into()),
-        ])
+        super::pretty(&json!({
+            "_class_name": pipeline,
+            "_diffusers_version": super::DIFFUSERS_VERSION,
+            "scheduler": ["diffusers", scheduler],
+            "unet": ["diffusers", "UNet2DModel"],
+        }))
     }
 }
 
 /// The class of a part: `["diffusers", class]`, or `[null, null]` for none.
-fn class<'k>(k: &'k Keys, key: &str) -> Option<&'k str> {
+fn class<'k>(k: &'k Keys, key: &str) -> Result<Option<&'k str>, ConfigError> {
     match k.get(key) {
-        None | Some(Value::Null) => return None,
-        Some(Value::Array(pair)) if pair.iter().all(Value::is_null) => return None,
-        Some(Value::Array(pair)) => {
-            if let [_, Value::String(class)] = pair.as_slice() {
-                return Some(class);
-            }
-        }
-        Some(_) => {}
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Array(pair)) if pair.iter().all(Value::is_null) => Ok(None),
+        Some(Value::Array(pair)) if pair.len() == 2 && pair[1].is_string() => Ok(pair[1].as_str()),
+        Some(_) => Err(k.wrong(key, "[library, class]")),
     }
-    k.wrong(key, "[library, class]");
-    None
 }

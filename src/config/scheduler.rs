@@ -20,6 +20,10 @@ pub enum BetaSchedule {
     SquaredcosCapV2,
     /// A sigmoid between the ends (DDPM only in diffusers).
     Sigmoid,
+    /// A Laplace distribution of the log signal-to-noise ratio (DDPM only in diffusers).
+    Laplace,
+    /// alpha-bar falls as e^(-12 t/T) (HeunDiscreteScheduler's in diffusers).
+    Exp,
 }
 
 /// `prediction_type`: what the network's output means.

@@ -14,7 +14,6 @@ use super::error::DiffusionError;
 use super::schedule::Schedule;
 use crate::config::SchedulerConfig;
 use crate::config::scheduler::VarianceType;
-use crate::lean::ln;
 
 /// The step from `t` to `previous` (`None`: to x_0, where alphas_cumprod is 1). There is no noise at
 /// t = 0; a list that ends at another timestep has noise in its last step too, as in diffusers.
@@ -58,8 +57,8 @@ pub fn coefficients(
             VarianceType::FixedLargeLog => return Err(DiffusionError::FixedLargeLog),
             VarianceType::Learned => 1.0,
             VarianceType::LearnedRange => {
-                row.half_log_min = 0.5 * ln(posterior);
-                row.half_log_max = 0.5 * ln(beta);
+                row.half_log_min = 0.5 * posterior.ln();
+                row.half_log_max = 0.5 * beta.ln();
                 1.0
             }
         };

@@ -1,7 +1,5 @@
 //! What can be wrong with a sampling request.
 
-use crate::lean::{float, float32};
-
 /// Why a schedule or a list of steps cannot be made. Nothing here depends on the network.
 #[derive(Debug, thiserror::Error, Clone, PartialEq)]
 pub enum DiffusionError {
@@ -22,7 +20,7 @@ pub enum DiffusionError {
         have: usize,
     },
     /// A beta outside [0, 1], which is no variance.
-    #[error("beta[{t}] is {}; a variance schedule stays between 0 and 1", float32(*.beta))]
+    #[error("beta[{t}] is {beta}; a variance schedule stays between 0 and 1")]
     Beta {
         /// Its timestep.
         t: usize,
@@ -64,13 +62,13 @@ pub enum DiffusionError {
     #[error("DDIM inversion takes any timestep_spacing but linspace")]
     InverseSpacing,
     /// eta below zero or not a number.
-    #[error("eta is {}; it must be 0 (DDIM) or more, 1 gives DDPM's variance", float(*.eta))]
+    #[error("eta is {eta}; it must be 0 (DDIM) or more, 1 gives DDPM's variance")]
     Eta {
         /// What was asked for.
         eta: f64,
     },
     /// eta so large that the noise has more variance than x_prev may have.
-    #[error("eta {} is too large at timestep {t}: 1 - alpha_cumprod_prev - sigma^2 is negative", float(*.eta))]
+    #[error("eta {eta} is too large at timestep {t}: 1 - alpha_cumprod_prev - sigma^2 is negative")]
     EtaTooLarge {
         /// What was asked for.
         eta: f64,
@@ -110,7 +108,7 @@ pub enum DiffusionError {
         t: usize,
     },
     /// clip or threshold settings that are no positive numbers.
-    #[error("{key} is {}; it must be {need}", float(*.have))]
+    #[error("{key} is {have}; it must be {need}")]
     Setting {
         /// Key of `scheduler_config.json`.
         key: &'static str,

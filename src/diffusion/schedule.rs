@@ -7,7 +7,6 @@ use std::f64::consts::FRAC_PI_2;
 use super::error::DiffusionError;
 use crate::config::SchedulerConfig;
 use crate::config::scheduler::BetaSchedule;
-use crate::lean::{exp, sin_cos};
 
 /// More training timesteps than any model has; a limit on what a hostile configuration can make us
 /// allocate.
@@ -60,7 +59,7 @@ impl Schedule {
                 return Err(DiffusionError::TrainedBetas { need: count, have: given.len() });
             }
             Some(given) => given.clone(),
-            None => betas(config.beta_schedule, config.beta_start, config.beta_end, count),
+            None => betas(config),
         };
         if config.rescale_betas_zero_snr {
             betas = rescale_zero_terminal_snr(&betas);
@@ -93,37 +92,47 @@ impl Schedule {
     }
 }
 
-fn betas(schedule: BetaSchedule, start: f64, end: f64, count: usize) -> Vec<f32> {
-    match schedule {
+/// The betas of a configuration's `beta_schedule`, whatever `trained_betas` and `rescale_betas_zero_snr` say.
+pub(crate) fn betas(config: &SchedulerConfig) -> Vec<f32> {
+    let (start, end, count) = (config.beta_start, config.beta_end, config.num_train_timesteps);
+    match config.beta_schedule {
         BetaSchedule::Linear => linspace(start as f32, end as f32, count),
         BetaSchedule::ScaledLinear => {
-            let mut roots = linspace(start.sqrt() as f32, end.sqrt() as f32, count);
-            roots.iter_mut().for_each(|root| *root *= *root);
-            roots
-        }
-        BetaSchedule::SquaredcosCapV2 => {
-            let mut betas = vec![0.0; count];
-            betas.iter_mut().enumerate().for_each(|(i, beta)| *beta = cosine_beta(i, count));
-            betas
+            let roots = linspace(start.sqrt() as f32, end.sqrt() as f32, count);
+            roots.into_iter().map(|root| root * root).collect()
         }
         BetaSchedule::Sigmoid => {
             // torch's scalar operands take part in f32 arithmetic rounded to f32.
             let (start, range) = (start as f32, (end - start) as f32);
-            let sigmoid = |x: f32| 1.0 / (1.0 + exp(-f64::from(x)) as f32);
-            let mut betas = linspace(-6.0, 6.0, count);
-            betas.iter_mut().for_each(|x| *x = sigmoid(*x) * range + start);
-            betas
+            let sigmoid = |x: f32| 1.0 / (1.0 + (-f64::from(x)).exp() as f32);
+            linspace(-6.0, 6.0, count).into_iter().map(|x| sigmoid(x) * range + start).collect()
         }
+        BetaSchedule::SquaredcosCapV2 => betas_for_alpha_bar(count, cosine),
+        BetaSchedule::Laplace => betas_for_alpha_bar(count, laplace),
+        BetaSchedule::Exp => betas_for_alpha_bar(count, |t| (-12.0 * t).exp()),
     }
 }
 
-/// Improved DDPM, eq. 17: a(t) = cos^2((t/T + s) / (1 + s) pi/2), s = 0.008; beta capped at 0.999.
-fn cosine_beta(i: usize, count: usize) -> f32 {
-    let alpha_bar = |t: usize| {
-        let (_, cos) = sin_cos((t as f64 / count as f64 + 0.008) / 1.008 * FRAC_PI_2);
-        cos * cos
-    };
-    (1.0 - alpha_bar(i + 1) / alpha_bar(i)).min(0.999) as f32
+/// The betas whose running product follows `alpha_bar(t / T)`, each at most 0.999.
+fn betas_for_alpha_bar(count: usize, alpha_bar: fn(f64) -> f64) -> Vec<f32> {
+    let alpha_bar = |t: usize| alpha_bar(t as f64 / count as f64);
+    let beta = |t| (1.0 - alpha_bar(t + 1) / alpha_bar(t)).min(0.999) as f32;
+    (0..count).map(beta).collect()
+}
+
+/// Improved DDPM, eq. 17: cos^2((t + s) / (1 + s) pi/2), s = 0.008.
+fn cosine(t: f64) -> f64 {
+    let cos = ((t + 0.008) / 1.008 * FRAC_PI_2).cos();
+    cos * cos
+}
+
+/// diffusers' `laplace`: the square root of a sigmoid of lambda, which follows a Laplace distribution (Hang et al. 2024,
+/// "Improved Noise Schedule for Diffusion Training", table 1).
+fn laplace(t: f64) -> f64 {
+    let side = if t > 0.5 { -1.0 } else { 1.0 };
+    let lambda = -0.5 * side * (1.0 - 2.0 * (0.5 - t).abs() + 1e-6).ln();
+    let snr = lambda.exp();
+    (snr / (1.0 + snr)).sqrt()
 }
 
 /// `torch.linspace` in f32: the step is f32, and each half counts from its own end with a fused
@@ -140,20 +149,17 @@ fn linspace(start: f32, end: f32, count: usize) -> Vec<f32> {
             (f64::from(end) - step * (count - 1 - i) as f64) as f32
         }
     };
-    let mut values = vec![0.0; count];
-    values.iter_mut().enumerate().for_each(|(i, value)| *value = at(i));
-    values
+    (0..count).map(at).collect()
 }
 
 /// `torch.cumprod` of the f32 values 1 - beta: accumulated in f64, each result rounded to f32.
 fn running_product(betas: &[f32]) -> Vec<f32> {
     let mut product = 1.0_f64;
-    let mut products = betas.to_vec();
-    for value in &mut products {
-        product *= f64::from(1.0 - *value);
-        *value = product as f32;
-    }
-    products
+    let next = |&beta: &f32| {
+        product *= f64::from(1.0 - beta);
+        product as f32
+    };
+    betas.iter().map(next).collect()
 }
 
 /// Lin et al. 2023, algorithm 1: shifts and scales sqrt(a_t) so that the last is 0 and the first

@@ -95,10 +95,8 @@ impl Steps {
         let schedule = Schedule::new(config)?;
         check_settings(config, options)?;
         let timesteps = list(config, options)?;
-        let mut rows = Vec::with_capacity(timesteps.len());
-        for i in 0..timesteps.len() {
-            rows.push(row(&schedule, config, options, &timesteps, i)?);
-        }
+        let row = |i| row(&schedule, config, options, &timesteps, i);
+        let rows = (0..timesteps.len()).map(row).collect::<Result<Vec<_>, _>>()?;
         let deviation = match options.kind {
             SamplerKind::Ddpm => ddpm::deviation(config.variance_type),
             SamplerKind::Ddim | SamplerKind::DdimInverse => Deviation::Fixed,
@@ -128,9 +126,7 @@ impl Steps {
 
     /// All rows, for the GPU: [`StepCoefficients::VEC4`] `vec4<f32>`s a step.
     pub fn table(&self) -> Vec<f32> {
-        let mut table = Vec::with_capacity(self.rows.len() * StepCoefficients::VEC4 * 4);
-        self.rows.iter().for_each(|row| table.extend_from_slice(&row.to_words()));
-        table
+        self.rows.iter().flat_map(|row| row.to_words()).collect()
     }
 
     /// Checks that a network with `out_channels` can drive these steps on images of `channels`.

@@ -1,14 +1,15 @@
 //! From a checkpoint and a request to pictures: the step loop.
 //!
-//! One step is always the same list of dispatches. Which timestep it is comes from a counter on the
-//! GPU that the last of them advances, so nothing crosses to the CPU between steps: the loop only
-//! submits, as fast as the device takes it.
+//! Every step is the same list of dispatches. A counter on the GPU says which timestep it is, and the last dispatch
+//! advances it. So nothing returns to the CPU between steps: the loop only submits work, as fast as the device takes it.
 
+mod error;
 mod model;
 mod request;
 mod run;
 mod session;
 
+pub use error::RequestError;
 #[cfg(feature = "train")]
 pub(crate) use model::inv_t_rows;
 pub use model::{Labels, Model};

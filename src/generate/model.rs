@@ -1,19 +1,19 @@
 //! A checkpoint on a GPU.
 
+use super::error::RequestError;
 use super::request::Request;
 use super::run::{self, Run};
 use super::session::{self, Key, Session};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Note};
 use crate::config::unet::{ClassEmbedding, TimeEmbedding};
 use crate::config::{SchedulerConfig, UNetConfig};
 use crate::error::Error;
 use crate::gpu::Gpu;
-use crate::lean::float;
-use crate::model::embedding;
+use crate::model::{self, embedding};
 use crate::plan::Plan;
 use crate::plan::graph::Param;
 use crate::shape::{Shape, nchw_to_nhwc4, nhwc4_to_nchw};
-use crate::weights::{ParamSpec, Weights};
+use crate::weights::Weights;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -29,19 +29,17 @@ pub(crate) struct Inner {
     pub(crate) unet: UNetConfig,
     pub(crate) weights: Weights,
     pub(super) scheduler: RefCell<SchedulerConfig>,
-    /// The buffers and bind groups of the last run, kept because the next one often has its shape.
+    /// The buffers and bind groups of the last run, kept because the next run often has the same shape.
     pub(super) idle: RefCell<Option<Session>>,
     parameters: u64,
+    notes: Vec<Note>,
 }
 
 impl Inner {
-    /// A weight of the checkpoint as a plan wants it.
+    /// A weight of the checkpoint in the layout that a plan needs.
     pub(crate) fn packed(&self, weight: &crate::plan::PackedWeight) -> Result<Vec<f32>, Error> {
-        let mut parts = Vec::with_capacity(weight.names.len());
-        for name in &weight.names {
-            parts.push(self.weights.read(name)?);
-        }
-        Ok(weight.packing.pack(&parts))
+        let parts = weight.names.iter().map(|name| self.weights.read(name));
+        Ok(weight.packing.pack(&parts.collect::<Result<Vec<_>, _>>()?))
     }
 }
 
@@ -61,17 +59,9 @@ impl Model {
     /// # Errors
     /// Missing, extra or wrongly shaped tensors; a configuration that contradicts itself.
     pub fn load(gpu: &Gpu, checkpoint: Checkpoint) -> Result<Self, Error> {
-        let Checkpoint { unet, scheduler, weights, .. } = checkpoint;
-        // Parameters do not depend on the size: the smallest picture that halves evenly will do.
-        let side = 1 << (unet.block_out_channels.len() - 1);
-        let graph = crate::model::build(&unet, 1, side, side)?.graph;
-        let mut expected = Vec::with_capacity(graph.params.len());
-        let mut parameters = 0;
-        for Param { name, shape } in graph.params {
-            parameters += shape.iter().product::<usize>() as u64;
-            expected.push(ParamSpec { name, shape });
-        }
-        weights.check(&expected)?;
+        let Checkpoint { unet, scheduler, weights, notes, .. } = checkpoint;
+        let params = model::params(&unet)?;
+        weights.check(&params)?;
         Ok(Self {
             inner: Rc::new(Inner {
                 gpu: gpu.clone(),
@@ -79,7 +69,8 @@ impl Model {
                 weights,
                 scheduler: RefCell::new(scheduler),
                 idle: RefCell::new(None),
-                parameters,
+                parameters: params.iter().map(Param::len).sum(),
+                notes,
             }),
         })
     }
@@ -89,14 +80,19 @@ impl Model {
         &self.inner.unet
     }
 
-    /// The scheduler that runs will use.
+    /// The scheduler that future runs use.
     pub fn scheduler(&self) -> SchedulerConfig {
         self.inner.scheduler.borrow().clone()
     }
 
-    /// Replaces the scheduler, for overrides of the checkpoint's.
+    /// Replaces the checkpoint's scheduler.
     pub fn set_scheduler(&self, scheduler: SchedulerConfig) {
         *self.inner.scheduler.borrow_mut() = scheduler;
+    }
+
+    /// What was assumed when the checkpoint was read.
+    pub fn notes(&self) -> &[Note] {
+        &self.inner.notes
     }
 
     /// Number of parameters.
@@ -122,7 +118,7 @@ impl Model {
     /// or one for all; returns `[n, out_channels, h, w]`.
     ///
     /// # Errors
-    /// Lengths that do not match, labels that the model does not take or misses, GPU errors.
+    /// Lengths that do not match, labels that the model does not take or that are missing, GPU errors.
     pub async fn predict(
         &self,
         sample: &[f32],
@@ -133,17 +129,14 @@ impl Model {
         let [n, c, h, w] = shape;
         let inner = &self.inner;
         if n == 0 || c != inner.unet.in_channels || sample.len() != n * c * h * w {
-            let have = inner.unet.in_channels;
-            return Err(Error::Request(format!(
-                "the sample has shape [{n}, {c}, {h}, {w}] and {} values; the model takes {have} channels",
-                sample.len()
-            )));
+            let (values, channels) = (sample.len(), inner.unet.in_channels);
+            return Err(RequestError::Images { name: "sample", shape, values, channels }.into());
         }
         let timesteps: Vec<f64> = match timesteps {
             [t] => vec![*t; n],
             many if many.len() == n => many.to_vec(),
             many => {
-                return Err(Error::Request(format!("{} timesteps for {n} images", many.len())));
+                return Err(RequestError::Timesteps { have: many.len(), images: n }.into());
             }
         };
         let session = self.session(Key::network(n, h, w), &|_, _| ()).await?;
@@ -164,8 +157,8 @@ impl Model {
         outcome
     }
 
-    /// Makes buffers, uploads weights and compiles shaders for such a run, so that starting it is
-    /// immediate. `progress(done, total)` counts shaders.
+    /// Makes buffers, uploads weights and compiles shaders for such a run, so that it starts at once.
+    /// `progress(done, total)` counts shaders.
     ///
     /// # Errors
     /// As [`Model::start`].
@@ -180,17 +173,21 @@ impl Model {
         Ok(())
     }
 
-    /// Labels for `n` images from plain numbers, as this model takes them.
-    pub fn labels(&self, values: Vec<f32>, n: usize) -> Labels {
-        match self.inner.unet.class_embedding {
-            Some(ClassEmbedding::Identity) => Labels::Vector(values),
-            _ if values.len() == n => Labels::Index(values.into_iter().map(f64::from).collect()),
-            _ => Labels::Index(vec![f64::from(values.first().copied().unwrap_or(0.0)); n]),
+    /// Labels for `n` images from plain numbers, as this model takes them: vectors, or one number for each image or
+    /// for all.
+    ///
+    /// # Errors
+    /// [`RequestError::LabelCount`].
+    pub fn labels(&self, values: &[f32], n: usize) -> Result<Labels, RequestError> {
+        match (self.inner.unet.class_embedding, values) {
+            (Some(ClassEmbedding::Identity), _) => Ok(Labels::Vector(values.to_vec())),
+            (_, [label]) => Ok(Labels::Index(vec![f64::from(*label); n])),
+            _ if values.len() == n => Ok(Labels::Index(wide(values))),
+            _ => Err(RequestError::LabelCount { have: values.len(), images: n }),
         }
     }
 
-    /// Starts a run. Buffers are made, weights uploaded and shaders compiled here, unless the last
-    /// run had the same shape.
+    /// Starts a run. This makes buffers, uploads weights and compiles shaders, unless the last run had the same shape.
     ///
     /// # Errors
     /// Settings that contradict each other or the model; a model that does not fit the device.
@@ -227,12 +224,10 @@ impl Model {
         for &t in timesteps {
             match unet.time_embedding_type {
                 TimeEmbedding::Positional => push_row(&mut rows, &embedding::positional(unet, t)),
-                // Its logarithm feeds the embedding, and the output is divided by it.
+                // The embedding takes its logarithm, and the output is divided by it.
                 TimeEmbedding::Fourier if t <= 0.0 => {
-                    return Err(Error::Request(format!(
-                        "timestep {}: this model's fourier time embedding takes timesteps above 0 only",
-                        float(t)
-                    )));
+                    let (kind, expected) = ("fourier", "timesteps above 0".to_owned());
+                    return Err(RequestError::Timestep { t, kind, expected }.into());
                 }
                 TimeEmbedding::Fourier => {
                     push_row(&mut rows, &embedding::fourier(&frequencies, t));
@@ -240,11 +235,10 @@ impl Model {
                 TimeEmbedding::Learned => {
                     let count = unet.num_train_timesteps.unwrap_or(0);
                     if t < 0.0 || t >= count as f64 || t.fract() != 0.0 {
-                        return Err(Error::Request(format!(
-                            "timestep {}: this model's learned time embedding has rows 0 to {}",
-                            float(t),
-                            count.saturating_sub(1)
-                        )));
+                        let last = count.saturating_sub(1);
+                        let (kind, expected) =
+                            ("learned", format!("whole numbers from 0 to {last}"));
+                        return Err(RequestError::Timestep { t, kind, expected }.into());
                     }
                     push_row(&mut rows, &[t as f32]);
                 }
@@ -263,59 +257,66 @@ impl Model {
         let Some(kind) = unet.class_embedding else {
             return match labels {
                 None => Ok(None),
-                Some(_) => {
-                    Err(Error::Request("this model takes no class labels; leave them out".into()))
-                }
+                Some(_) => Err(RequestError::NoClasses.into()),
             };
         };
         let Some(labels) = labels else {
-            let what = match kind {
-                ClassEmbedding::Table(rows) => format!("a class label from 0 to {}", rows - 1),
-                ClassEmbedding::Timestep => "a class label".into(),
-                ClassEmbedding::Identity => "class label vectors".into(),
-            };
-            return Err(Error::Request(format!("this model is class-conditional: give {what}")));
+            return Err(RequestError::LabelsMissing { expected: self.label_kind(kind) }.into());
         };
         let mut rows = Vec::new();
         match (kind, labels) {
-            (ClassEmbedding::Table(count), Labels::Index(index)) if index.len() == n => {
-                for &i in index {
-                    if i < 0.0 || i >= count as f64 || i.fract() != 0.0 {
-                        return Err(Error::Request(format!(
-                            "class label {}: this model has classes 0 to {}",
-                            float(i),
-                            count - 1
-                        )));
+            (ClassEmbedding::Table(_) | ClassEmbedding::Timestep, Labels::Index(index))
+                if index.len() != n =>
+            {
+                return Err(RequestError::LabelCount { have: index.len(), images: n }.into());
+            }
+            (ClassEmbedding::Table(count), Labels::Index(index)) => {
+                for &label in index {
+                    if label < 0.0 || label >= count as f64 || label.fract() != 0.0 {
+                        return Err(RequestError::Label { label, last: count - 1 }.into());
                     }
-                    push_row(&mut rows, &[i as f32]);
+                    push_row(&mut rows, &[label as f32]);
                 }
             }
-            (ClassEmbedding::Timestep, Labels::Index(index)) if index.len() == n => {
+            (ClassEmbedding::Timestep, Labels::Index(index)) => {
                 rows = self.label_projection(index)?;
             }
             (ClassEmbedding::Identity, Labels::Vector(values)) => {
                 let width = unet.time_embed_dim();
                 if values.len() != n * width {
-                    return Err(Error::Request(format!(
-                        "{} values of class labels; {n} images need {width} each",
-                        values.len()
-                    )));
+                    let (have, need) = (values.len(), n * width);
+                    let need_for = format!("{n} vectors of {width}, one for each image,");
+                    let name = "class_labels";
+                    return Err(RequestError::Values { name, have, need, need_for }.into());
                 }
                 values.chunks_exact(width).for_each(|row| push_row(&mut rows, row));
             }
-            (ClassEmbedding::Identity, Labels::Index(_)) => {
-                return Err(Error::Request(
-                    "this model's class labels are vectors (class_embed_type identity)".into(),
-                ));
-            }
-            _ => {
-                return Err(Error::Request(format!("class labels do not match {n} images")));
+            (_, labels) => {
+                let found = match labels {
+                    Labels::Index(_) => "numbers",
+                    Labels::Vector(_) => "vectors",
+                };
+                return Err(
+                    RequestError::LabelKind { expected: self.label_kind(kind), found }.into()
+                );
             }
         }
         Ok(Some(rows))
     }
 
-    /// `time_proj(labels)`, by the same projection as the timesteps'.
+    /// What the class labels of this model are.
+    fn label_kind(&self, kind: ClassEmbedding) -> String {
+        match kind {
+            ClassEmbedding::Table(rows) => format!("whole numbers from 0 to {}", rows - 1),
+            ClassEmbedding::Timestep => "numbers".to_owned(),
+            ClassEmbedding::Identity => {
+                let width = self.inner.unet.time_embed_dim();
+                format!("vectors of {width} numbers (class_embed_type identity)")
+            }
+        }
+    }
+
+    /// `time_proj(labels)`: the same projection as for timesteps.
     fn label_projection(&self, labels: &[f64]) -> Result<Vec<f32>, Error> {
         if self.inner.unet.time_embedding_type != TimeEmbedding::Learned {
             return self.time_rows(labels);
@@ -324,26 +325,25 @@ impl Model {
         let table = self.inner.weights.read("time_proj.weight")?;
         let mut rows = Vec::new();
         for &label in labels {
+            let last = (table.len() / width).saturating_sub(1);
+            if !(0.0..=last as f64).contains(&label) || label.fract() != 0.0 {
+                return Err(RequestError::Label { label, last }.into());
+            }
             let at = label as usize * width;
-            let Some(row) = table.get(at..at + width) else {
-                let label = float(label);
-                return Err(Error::Request(format!(
-                    "class label {label} is outside the embedding's table"
-                )));
-            };
-            push_row(&mut rows, row);
+            push_row(&mut rows, &table[at..at + width]);
         }
         Ok(rows)
     }
 }
 
+/// The same numbers as f64.
+pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().copied().map(f64::from).collect()
+}
+
 /// The input `inv_t` of fourier models, a row per timestep.
 pub(crate) fn inv_t_rows(timesteps: &[f64]) -> Vec<f32> {
-    let mut rows = Vec::new();
-    for t in timesteps {
-        push_row(&mut rows, &[(1.0 / t) as f32]);
-    }
-    rows
+    timesteps.iter().flat_map(|t| [(1.0 / t) as f32, 0.0, 0.0, 0.0]).collect()
 }
 
 /// Appends a row, padded to whole vec4s.

@@ -3,27 +3,29 @@
 use crate::config::scheduler::{SchedulerKind, TimestepSpacing};
 use crate::diffusion::PreviousTimestep;
 
-/// One run of a sampler. [`Request::default`] is 16 pictures by the checkpoint's own sampler.
+/// One run of a sampler. [`Request::default`] asks for 16 pictures by the checkpoint's own sampler.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Request {
-    /// DDPM or DDIM; none is the checkpoint's own.
+    /// DDPM or DDIM; `None` is the checkpoint's own.
     pub sampler: Option<SchedulerKind>,
     /// num_inference_steps (S).
     pub steps: usize,
     /// DDIM: 0 is deterministic, 1 as noisy as DDPM.
     pub eta: f64,
-    /// Of the noise; image i of a run is the same whatever the count.
+    /// Seed of the noise. Image i is the same for any count.
     pub seed: u64,
     /// Index of the first image under this seed.
     pub first_image: u32,
     /// How many pictures.
     pub count: usize,
-    /// Pictures computed side by side; none lets the device's memory decide.
+    /// Pictures computed side by side; `None` lets the device's memory decide.
     pub batch: Option<usize>,
-    /// `[height, width]`; none is the config's sample_size.
+    /// `[height, width]`; `None` is the config's sample_size.
     pub size: Option<[usize; 2]>,
     /// Class label for class-conditional models with a table or timestep embedding.
     pub class: Option<usize>,
+    /// Class vectors for models with `class_embed_type: "identity"`: one for all pictures, or one for each.
+    pub class_vectors: Vec<Vec<f32>>,
     /// Overrides timestep_spacing.
     pub spacing: Option<TimestepSpacing>,
     /// DDIM: recompute eps from the clipped pred_x0.
@@ -34,15 +36,12 @@ pub struct Request {
     pub noise: Option<Noise>,
 }
 
-/// Noise from outside, so that any other implementation's run can be reproduced exactly.
+/// Noise from outside, to reproduce a run of any other implementation exactly.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Noise {
-    /// There is none in a page, and no code for it.
-    #[cfg(target_arch = "wasm32")]
-    _never: std::convert::Infallible,
     /// `[count, c, h, w]`.
     pub x_t: Vec<f32>,
-    /// `[steps, count, c, h, w]`; none draws it from the seed.
+    /// `[steps, count, c, h, w]`; `None` draws it from the seed.
     pub variance: Option<Vec<f32>>,
 }
 
@@ -58,6 +57,7 @@ impl Default for Request {
             batch: None,
             size: None,
             class: None,
+            class_vectors: Vec::new(),
             spacing: None,
             use_clipped_model_output: false,
             previous_timestep: PreviousTimestep::Diffusers,

@@ -1,5 +1,6 @@
 //! A run of the step loop, batch after batch.
 
+use super::error::RequestError;
 use super::model::{Labels, Model, inv_t_rows};
 use super::request::Request;
 use super::session::{self, Key, Sampling, Session};
@@ -18,7 +19,7 @@ use std::cell::RefCell;
 pub enum View {
     /// The noisy image itself.
     XT,
-    /// The network's current idea of the finished one.
+    /// The network's current prediction of the finished image.
     PredX0,
 }
 
@@ -29,7 +30,7 @@ pub struct Progress {
     pub step: usize,
     /// Steps of a batch.
     pub steps: usize,
-    /// Timestep of the step under way (the last one when done).
+    /// Timestep of the current step (the last one when done).
     pub t: usize,
     /// First image of the current batch.
     pub image: usize,
@@ -39,10 +40,10 @@ pub struct Progress {
     pub done: bool,
 }
 
-/// GPU memory for activations that a batch may take when nobody says how large it is to be.
+/// GPU memory that a batch's activations may take when no batch size is given.
 const BATCH_BYTES: u64 = if cfg!(target_arch = "wasm32") { 256 << 20 } else { 2 << 30 };
 
-/// A run under way. Its methods may be interleaved: none holds on to anything while it waits.
+/// A run. Its methods may be interleaved: none keeps anything borrowed while it waits.
 pub struct Run {
     model: Model,
     request: Request,
@@ -70,10 +71,10 @@ impl Run {
     pub(super) async fn start(model: Model, request: Request) -> Result<Self, Error> {
         let (steps, shape, key) = prepare(&model, &request)?;
         check_noise(&request, shape, steps.len())?;
-        let labels = request.class.map(|class| Labels::Index(vec![class as f64; shape.n]));
-        let class_rows = model.class_rows(labels.as_ref(), shape.n)?;
-        let mut as_f64 = Vec::with_capacity(steps.len());
-        steps.timesteps.iter().for_each(|&t| as_f64.push(t as f64));
+        // Labels that do not suit the model are refused before anything is made for the run.
+        let labels = labels(&request, 0, shape.n)?;
+        model.class_rows(labels.as_ref(), shape.n)?;
+        let as_f64: Vec<f64> = steps.timesteps.iter().map(|&t| t as f64).collect();
         let time_rows = model.time_rows(&as_f64)?;
 
         let session = model.session(key, &|_, _| ()).await?;
@@ -81,9 +82,6 @@ impl Run {
         session.write("time per step", &time_rows)?;
         if session.executor.plan().tensor("inv_t per step").is_some() {
             session.write("inv_t per step", &inv_t_rows(&as_f64))?;
-        }
-        if let Some(rows) = class_rows {
-            session.write("class", &rows)?;
         }
         let state = RefCell::new(State {
             image: 0,
@@ -113,7 +111,7 @@ impl Run {
 
     fn session(&self) -> Result<&Session, Error> {
         // Only a run that is being dropped has none.
-        self.session.as_ref().ok_or_else(|| Error::Request("the run has ended".into()))
+        self.session.as_ref().ok_or_else(|| Error::Internal("the run has ended".to_owned()))
     }
 
     fn progress(&self) -> Progress {
@@ -124,8 +122,8 @@ impl Run {
         Progress { step, steps, t, image: state.image, batch, done: state.done }
     }
 
-    /// Submits the next slice of work, sized so that the desktop stays alive, and returns once at
-    /// most two slices are under way. The last call of a batch waits for its pictures.
+    /// Submits the next slice of work, small enough to keep the desktop responsive, and returns once at most two slices
+    /// are pending. The last call of a batch waits for its pictures.
     ///
     /// # Errors
     /// A lost device, memory that ran out. The run can be started again from its request.
@@ -139,8 +137,9 @@ impl Run {
         }
         // Out of its cell while this waits, so that pictures can be taken meanwhile.
         let taken = self.state.borrow_mut().replay.take();
-        let mut replay = taken
-            .ok_or_else(|| Error::Request("the run is already advancing, or has failed".into()))?;
+        let mut replay = taken.ok_or_else(|| {
+            Error::Internal("the run is already advancing, or has failed".to_owned())
+        })?;
         match replay.advance(&session.executor).await? {
             Some(progress) => {
                 let mut state = self.state.borrow_mut();
@@ -167,13 +166,18 @@ impl Run {
             x_t.extend_from_slice(&self.x_t_of(state.image + i, one));
         }
         session.write("sample", &x_t)?;
+        let labels = labels(&self.request, state.image, self.shape.n)?;
+        if let Some(rows) = self.model.class_rows(labels.as_ref(), self.shape.n)? {
+            session.write("class", &rows)?;
+        }
         if let Some(variance) = self.request.noise.as_ref().and_then(|n| n.variance.as_ref()) {
             session.write("variance noise", &self.given_noise(variance, state.image))?;
         }
-        let pacer =
-            session.pacer.borrow_mut().take().ok_or_else(|| {
-                Error::Request("this run's buffers are in use by another one".into())
-            })?;
+        let pacer = session
+            .pacer
+            .borrow_mut()
+            .take()
+            .ok_or_else(|| Error::Internal("another run uses this run's buffers".to_owned()))?;
         state.replay = Some(Replay::new(session.body.clone(), self.steps.len(), pacer)?);
         state.step = 0;
         state.running = true;
@@ -218,10 +222,7 @@ impl Run {
         let mut x_0 = nhwc4_to_nchw(&x_0, self.shape);
         if let Some(bad) = x_0.iter().position(|v| !v.is_finite()) {
             let image = bad / (self.shape.c * self.shape.pixels());
-            return Err(Error::Request(format!(
-                "picture {image} of the batch has values that are not numbers: these sampler \
-                 settings do not suit this model"
-            )));
+            return Err(Error::NotFinite { image: self.state.borrow().image + image });
         }
         let mut state = self.state.borrow_mut();
         let left = self.request.count - state.image;
@@ -236,8 +237,8 @@ impl Run {
         Ok(())
     }
 
-    /// All pictures as they are now, RGBA8, one after another: finished ones, those under way as
-    /// `view` shows them, and the noise of those to come.
+    /// All pictures as they are now, RGBA8, one after another: the finished ones, the current batch as `view` shows it,
+    /// and the initial noise of the rest.
     ///
     /// # Errors
     /// See [`Run::advance`].
@@ -254,7 +255,7 @@ impl Run {
             // pred_x0 exists from the first step on.
             let (dispatch, slice) = previews[usize::from(view == View::PredX0 && step > 0)];
             session.executor.submit(dispatch..dispatch + 1)?;
-            // Also of a batch that ends meanwhile: its pictures were not among the finished ones yet.
+            // This includes a batch that ends meanwhile: its pictures were not among the finished ones yet.
             rgba.extend_from_slice(&self.read_pixels(session, slice).await?);
         }
         rgba.truncate(self.request.count * one.pixels() * 4);
@@ -264,7 +265,7 @@ impl Run {
         Ok(rgba)
     }
 
-    /// Reads pixels through the staging buffer made for that, or a fresh one while it is taken.
+    /// Reads pixels through the session's staging buffer, or a fresh one while that is in use.
     async fn read_pixels(&self, session: &Session, slice: Slice) -> Result<Vec<u8>, Error> {
         let ring = session.ring.borrow_mut().take();
         let Some(mut ring) = ring else {
@@ -275,10 +276,10 @@ impl Run {
         *session.ring.borrow_mut() = Some(ring);
         pixels
             .map(|(_, pixels)| pixels)
-            .ok_or_else(|| Error::Request("a picture was asked for and none came".into()))
+            .ok_or_else(|| Error::Internal("a picture was asked for and none came".to_owned()))
     }
 
-    /// x_t of the current batch as it is after everything submitted so far, `[n, c, h, w]`.
+    /// x_t of the current batch after everything submitted so far, `[n, c, h, w]`.
     ///
     /// # Errors
     /// See [`Run::advance`].
@@ -294,7 +295,7 @@ impl Run {
     pub fn x_0(&self) -> Result<Vec<f32>, Error> {
         let state = self.state.borrow();
         if !state.done {
-            return Err(Error::Request("x_0 is there when the run is done".into()));
+            return Err(RequestError::NotDone.into());
         }
         Ok(state.x_0.clone())
     }
@@ -317,6 +318,10 @@ impl Drop for Run {
 /// Resolves a request against the model: its steps, the shape of a batch, and the session's key.
 pub(super) fn prepare(model: &Model, request: &Request) -> Result<(Steps, Shape, Key), Error> {
     let unet = model.config();
+    let (in_channels, out_channels) = (unet.in_channels, unet.out_channels);
+    if out_channels != in_channels && out_channels != 2 * in_channels {
+        return Err(RequestError::Concatenated { in_channels, out_channels }.into());
+    }
     let mut scheduler = model.scheduler();
     if let Some(spacing) = request.spacing {
         scheduler.timestep_spacing = spacing;
@@ -339,7 +344,7 @@ pub(super) fn prepare(model: &Model, request: &Request) -> Result<(Steps, Shape,
     let [h, w] = request.size.unwrap_or_else(|| model.default_size());
     unet.check_size(h, w)?;
     if request.count == 0 {
-        return Err(Error::Request("the number of pictures must be at least 1".into()));
+        return Err(RequestError::Zero { what: "the number of pictures" }.into());
     }
     let given_noise = request.noise.as_ref().is_some_and(|n| n.variance.is_some());
     let sampling = Sampling {
@@ -351,7 +356,7 @@ pub(super) fn prepare(model: &Model, request: &Request) -> Result<(Steps, Shape,
     };
     let key = |n| Key { n, h, w, sampling: Some(sampling) };
     let n = match request.batch {
-        Some(0) => return Err(Error::Request("the batch must hold at least 1 picture".into())),
+        Some(0) => return Err(RequestError::Zero { what: "the batch" }.into()),
         Some(n) => n.min(request.count),
         None => {
             let mut n = request.count;
@@ -367,25 +372,35 @@ pub(super) fn prepare(model: &Model, request: &Request) -> Result<(Steps, Shape,
     Ok((steps, Shape::new(n, h, w, unet.in_channels), key(n)))
 }
 
-fn check_noise(request: &Request, shape: Shape, steps: usize) -> Result<(), Error> {
+/// The labels of `n` images from number `first` on. Images past the count fill up the last batch.
+fn labels(request: &Request, first: usize, n: usize) -> Result<Option<Labels>, RequestError> {
+    match (&request.class_vectors[..], request.class) {
+        ([], class) => Ok(class.map(|class| Labels::Index(vec![class as f64; n]))),
+        (_, Some(class)) => {
+            let expected = "left out where class vectors are given".to_owned();
+            Err(RequestError::Setting { key: "class", found: class.to_string(), expected })
+        }
+        ([one], None) => Ok(Some(Labels::Vector(one.repeat(n)))),
+        (each, None) if each.len() == request.count => {
+            let images = (first..first + n).map(|i| &each[i.min(each.len() - 1)]);
+            Ok(Some(Labels::Vector(images.flatten().copied().collect())))
+        }
+        (each, None) => Err(RequestError::LabelCount { have: each.len(), images: request.count }),
+    }
+}
+
+fn check_noise(request: &Request, shape: Shape, steps: usize) -> Result<(), RequestError> {
     let Some(noise) = &request.noise else { return Ok(()) };
     let need = request.count * shape.c * shape.pixels();
-    if noise.x_t.len() != need {
-        return Err(Error::Request(format!(
-            "x_T holds {} values; {} pictures of {} channels, {} x {} need {need}",
-            noise.x_t.len(),
-            request.count,
-            shape.c,
-            shape.h,
-            shape.w
-        )));
+    let pictures =
+        format!("{} pictures of {} channels, {}x{}", request.count, shape.c, shape.h, shape.w);
+    let check = |name, values: &[f32], need, need_for| match values.len() {
+        have if have == need => Ok(()),
+        have => Err(RequestError::Values { name, have, need, need_for }),
+    };
+    if let Some(variance) = &noise.variance {
+        let need_for = format!("{steps} steps of {pictures}");
+        check("variance_noise", variance, steps * need, need_for)?;
     }
-    match &noise.variance {
-        Some(variance) if variance.len() != steps * need => Err(Error::Request(format!(
-            "variance_noise holds {} values; {steps} steps of {need} values need {}",
-            variance.len(),
-            steps * need
-        ))),
-        _ => Ok(()),
-    }
+    check("x_T", &noise.x_t, need, pictures)
 }

@@ -19,7 +19,7 @@ pub(super) struct Key {
     pub n: usize,
     pub h: usize,
     pub w: usize,
-    /// None: the network alone.
+    /// `None` for the network alone.
     pub sampling: Option<Sampling>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Sampling {
     pub capacity: usize,
     pub deviation: Deviation,
     pub thresholding: Option<Thresholding>,
-    /// The noise of every step is given.
+    /// Whether the noise of every step is given.
     pub given_noise: bool,
 }
 
@@ -40,21 +40,21 @@ impl Key {
     }
 }
 
-/// See the module.
+/// See the module's documentation.
 pub(super) struct Session {
     pub key: Key,
     pub executor: Executor,
     /// Dispatches of one step (or of one evaluation of the network).
     pub body: Range<usize>,
-    /// One dispatch each, after the body: what a picture shows.
+    /// The dispatches after the body that turn x_t and pred_x0 into pixels.
     pub rgba: Option<[(usize, Slice); 2]>,
-    /// Staging for those; out while a picture is on its way.
+    /// Staging buffers for pixels; `None` while a picture is being read.
     pub ring: RefCell<Option<ReadRing>>,
-    /// How fast this device runs the body; out while a run uses it.
+    /// How fast this device runs the body; `None` while a run uses it.
     pub pacer: RefCell<Option<Pacer>>,
 }
 
-/// GPU time of one submission: under a frame in a page, unnoticed on a desktop.
+/// GPU time of one submission: less than a frame in a page, unnoticeable on a desktop.
 const SUBMISSION_MS: f64 =
     if cfg!(target_arch = "wasm32") { WEB_TARGET_MS } else { NATIVE_TARGET_MS };
 
@@ -73,12 +73,10 @@ pub fn network_plan(
     let UNet { mut graph, sample, output } = crate::model::build(unet, n, h, w)?;
     graph.tensors[output.0 as usize].name = "output".to_owned();
     // In a step loop x_t is updated in place, so it is state.
-    let mut externals = Vec::with_capacity(graph.inputs.len() + 1);
-    for &tensor in &graph.inputs {
-        let role = if tensor == sample { Role::State } else { Role::Input };
-        externals.push(External { tensor, role });
-    }
-    externals.push(External { tensor: output, role: Role::State });
+    let role = |tensor| if tensor == sample { Role::State } else { Role::Input };
+    let inputs = graph.inputs.iter().map(|&tensor| External { tensor, role: role(tensor) });
+    let externals: Vec<_> =
+        inputs.chain([External { tensor: output, role: Role::State }]).collect();
     Ok(plan::compile(graph, class, &externals))
 }
 
@@ -112,7 +110,7 @@ fn sampling_plan(
     let (Some((shape, x_t)), Some((output_shape, output))) =
         (plan.tensor("sample"), plan.tensor("output"))
     else {
-        return Err(Error::Request("the network has no sample or no output".into()));
+        return Err(Error::Internal("the network has no sample or no output".to_owned()));
     };
     let pred_x0 = loops.tensor(&mut plan, "pred_x0", shape.bytes(), Role::State);
     let mut step = vec![read(loops.state), read(loops.table), read(output)];
@@ -204,7 +202,7 @@ pub(super) fn fits(inner: &Inner, key: Key) -> Result<u64, Error> {
 }
 
 impl Session {
-    /// Makes one; `previous` gives up all but the weights, which stay on the GPU.
+    /// Makes a session. Of `previous`, the weights stay on the GPU and the rest is freed.
     pub(super) async fn new(
         inner: &Inner,
         key: Key,
@@ -248,7 +246,7 @@ impl Session {
         let found = self.executor.plan().tensor(tensor);
         found
             .map(|(_, slice)| slice)
-            .ok_or_else(|| Error::Request(format!("this run has no tensor `{tensor}`")))
+            .ok_or_else(|| Error::Internal(format!("this run has no tensor `{tensor}`")))
     }
 
     /// Overwrites the beginning of a tensor.

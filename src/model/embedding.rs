@@ -3,7 +3,6 @@
 
 use crate::config::UNetConfig;
 use crate::config::unet::{Activation, ClassEmbedding, TimeEmbedding};
-use crate::lean::{exp, ln, sin_cos};
 use crate::plan::graph::{Graph, GraphError, Op, TensorId};
 use crate::shape::Shape;
 
@@ -26,14 +25,14 @@ pub fn positional(config: &UNetConfig, t: f64) -> Vec<f32> {
     let width = config.block_out_channels[0];
     let half = width / 2;
     let angle = |i: usize| {
-        let exponent = -ln(10000.0) as f32 * i as f32;
+        let exponent = -f64::ln(10000.0) as f32 * i as f32;
         let exponent = exponent / (half as f64 - config.freq_shift) as f32;
-        f64::from(t as f32 * exp(f64::from(exponent)) as f32)
+        f64::from(t as f32 * f64::from(exponent).exp() as f32)
     };
     let mut row = vec![0.0; width];
     let (sin_at, cos_at) = if config.flip_sin_to_cos { (half, 0) } else { (0, half) };
     for i in 0..half {
-        let (sin, cos) = sin_cos(angle(i));
+        let (sin, cos) = angle(i).sin_cos();
         (row[sin_at + i], row[cos_at + i]) = (sin as f32, cos as f32);
     }
     row
@@ -44,7 +43,7 @@ pub fn positional(config: &UNetConfig, t: f64) -> Vec<f32> {
 pub fn fourier(weight: &[f32], t: f64) -> Vec<f32> {
     let mut row = vec![0.0; 2 * weight.len()];
     for (i, &w) in weight.iter().enumerate() {
-        let (sin, cos) = sin_cos(ln(t) * f64::from(w) * std::f64::consts::TAU);
+        let (sin, cos) = (t.ln() * f64::from(w) * std::f64::consts::TAU).sin_cos();
         (row[i], row[weight.len() + i]) = (sin as f32, cos as f32);
     }
     row

@@ -6,4 +6,15 @@ pub mod embedding;
 mod resnet;
 mod unet;
 
-pub use unet::{UNet, build};
+pub use unet::{UNet, build, params};
+
+use crate::config::UNetConfig;
+use crate::plan::graph::GraphError;
+
+/// How many numbers all parameters of the network hold together.
+///
+/// # Errors
+/// As [`build`].
+pub fn parameters(config: &UNetConfig) -> Result<u64, GraphError> {
+    Ok(params(config)?.iter().map(|param| param.len()).sum())
+}

@@ -3,7 +3,7 @@
 use super::{blocks, embedding};
 use crate::config::UNetConfig;
 use crate::config::unet::{Activation, TimeEmbedding};
-use crate::plan::graph::{Graph, GraphError, Op, TensorId};
+use crate::plan::graph::{Graph, GraphError, Op, Param, TensorId};
 use crate::shape::Shape;
 
 /// A network's graph and its outside tensors.
@@ -57,4 +57,14 @@ pub fn build(config: &UNetConfig, n: usize, h: usize, w: usize) -> Result<UNet, 
     }
     g.outputs.push(x);
     Ok(UNet { graph, sample, output: x })
+}
+
+/// The parameters of the network: what its weights must hold.
+///
+/// # Errors
+/// As [`build`].
+pub fn params(config: &UNetConfig) -> Result<Vec<Param>, GraphError> {
+    // They do not depend on the size: the smallest picture that halves evenly will do.
+    let side = 1 << config.block_out_channels.len().saturating_sub(1);
+    Ok(build(config, 1, side, side)?.graph.params)
 }

@@ -31,6 +31,18 @@ pub struct Param {
     pub shape: Vec<usize>,
 }
 
+impl Param {
+    /// How many numbers it holds.
+    pub fn len(&self) -> u64 {
+        self.shape.iter().map(|&size| size as u64).product()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// A tensor as an operation reads it: from channel `offset` on (a multiple of 4; only vectors and
 /// attention operands are ever sliced).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

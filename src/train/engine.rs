@@ -120,7 +120,7 @@ impl Engine {
         }
         match rest.len() {
             0 => Ok(()),
-            more => Err(Error::Request(format!("{more} bytes more than there are pictures"))),
+            more => Err(Error::Internal(format!("{more} bytes more than there are pictures"))),
         }
     }
 
@@ -185,7 +185,7 @@ impl Engine {
         let o = &self.options;
         let (rows, micro) = (updates.rows.len(), updates.rows.len() * o.accumulation);
         if rows > o.capacity || updates.items.len() != micro * o.n {
-            return Err(Error::Request(format!(
+            return Err(Error::Internal(format!(
                 "{rows} updates with {} items; the tables hold {} updates of {} items",
                 updates.items.len(),
                 o.capacity,
@@ -207,7 +207,7 @@ impl Engine {
 
         let pacer = self.pacer.take();
         let Some(pacer) = pacer else {
-            return Err(Error::Request("a training loop is already under way".into()));
+            return Err(Error::Internal("a training loop is already under way".to_owned()));
         };
         let mut replay = Replay::new(self.step.body.clone(), rows, pacer)?;
         let mut submitted = 0;
@@ -336,7 +336,7 @@ fn pack(
     values: &HashMap<&str, &Tensor>,
 ) -> Result<Vec<f32>, Error> {
     let missing =
-        |name: &String| Error::Request(format!("there is no value for the parameter {name}"));
+        |name: &String| Error::Internal(format!("there is no value for the parameter {name}"));
     let part = |name: &String| values.get(name.as_str()).ok_or_else(|| missing(name));
     let parts: Vec<&[f32]> = weight
         .names
@@ -346,12 +346,14 @@ fn pack(
     let lens: Vec<usize> = parts.iter().map(|p| p.len()).collect();
     if lens != weight.packing.part_lens() {
         let names = weight.names.join(" + ");
-        return Err(Error::Request(format!("{names}: values of another shape than the network's")));
+        return Err(Error::Internal(format!(
+            "{names}: values of another shape than the network's"
+        )));
     }
     Ok(weight.packing.pack(&parts))
 }
 
 fn slice(executor: &Executor, name: &str) -> Result<Slice, Error> {
     let found = executor.plan().tensor(name).map(|(_, slice)| slice);
-    found.ok_or_else(|| Error::Request(format!("the training plan has no tensor `{name}`")))
+    found.ok_or_else(|| Error::Internal(format!("the training plan has no tensor `{name}`")))
 }

@@ -3,6 +3,7 @@
 use crate::config::UNetConfig;
 use crate::config::unet::TimeEmbedding;
 use crate::error::Error;
+use crate::generate::RequestError;
 use crate::generate::{Labels, Model, inv_t_rows};
 use crate::gpu::Executor;
 use crate::kernels::Class;
@@ -56,7 +57,7 @@ pub fn gradient_graph(
         output: d_output,
     });
     autodiff::differentiate(&mut graph, (output, d_output))
-        .map_err(|error| Error::Request(error.to_string()))?;
+        .map_err(|error| Error::Internal(error.to_string()))?;
 
     if recompute {
         plan::recompute::recompute(&mut graph, forward);
@@ -167,16 +168,17 @@ fn check(model: &Model, batch: &Batch) -> Result<(), Error> {
     let unet = model.config();
     let [n, c, h, w] = batch.shape;
     let values = n * c * h * w;
-    let wrong = if n == 0 || batch.noisy.len() != values {
-        Some(format!("noisy has {} values for the shape {:?}", batch.noisy.len(), batch.shape))
-    } else if c != unet.in_channels {
-        Some(format!("noisy has {c} channels; the model takes {}", unet.in_channels))
-    } else if batch.target.len() != values {
-        Some(format!("target has {} values; noisy has {values}", batch.target.len()))
-    } else if batch.timesteps.len() != n {
-        Some(format!("{} timesteps for {n} images", batch.timesteps.len()))
-    } else {
-        None
-    };
-    wrong.map_or(Ok(()), |what| Err(Error::Request(what)))
+    if n == 0 || c != unet.in_channels || batch.noisy.len() != values {
+        let (shape, values, channels) = (batch.shape, batch.noisy.len(), unet.in_channels);
+        return Err(RequestError::Images { name: "noisy", shape, values, channels }.into());
+    }
+    if batch.target.len() != values {
+        let (name, have, need) = ("target", batch.target.len(), values);
+        let need_for = "values as many as noisy has".to_owned();
+        return Err(RequestError::Values { name, have, need, need_for }.into());
+    }
+    if batch.timesteps.len() != n {
+        return Err(RequestError::Timesteps { have: batch.timesteps.len(), images: n }.into());
+    }
+    Ok(())
 }

@@ -16,8 +16,7 @@ const FOURIER_SCALE: f32 = 16.0;
 /// # Errors
 /// A configuration that contradicts itself.
 pub fn parameters(unet: &UNetConfig, seed: u64) -> Result<Vec<Tensor>, Error> {
-    let side = 1 << (unet.block_out_channels.len() - 1);
-    let params = crate::model::build(unet, 1, side, side)?.graph.params;
+    let params = crate::model::params(unet)?;
     let fan_in = |module: &str| {
         let weight = format!("{module}.weight");
         let weight = params.iter().find(|p| p.name == weight);

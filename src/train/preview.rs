@@ -42,7 +42,8 @@ pub fn grid(
     let weights = bytes.and_then(|bytes| Weights::from_bytes(bytes, "the weights in training"));
     let weights = weights.map_err(Error::from)?;
     let (unet, scheduler) = (unet.clone(), scheduler.clone());
-    let model = Model::load(gpu, Checkpoint { unet, scheduler, weights, name: None })?;
+    let checkpoint = Checkpoint { unet, scheduler, weights, name: None, notes: Vec::new() };
+    let model = Model::load(gpu, checkpoint)?;
 
     let s = &config.sampling;
     let sampler = match s.sampler {

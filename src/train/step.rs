@@ -95,7 +95,7 @@ impl StepPlan {
     pub fn new(unet: &UNetConfig, class: Class, options: &StepOptions) -> Result<Self, Error> {
         let o = options;
         if o.emas > MAX_EMAS {
-            return Err(Error::Request(format!(
+            return Err(Error::Internal(format!(
                 "{} moving averages; at most {MAX_EMAS} can be kept",
                 o.emas
             )));
@@ -307,7 +307,7 @@ fn whole_buffers(plan: &Plan, role: Role) -> Vec<Slice> {
 
 fn found(plan: &Plan, name: &str) -> Result<Slice, Error> {
     let tensor = plan.tensor(name).map(|(_, slice)| slice);
-    tensor.ok_or_else(|| Error::Request(format!("the training plan has no tensor `{name}`")))
+    tensor.ok_or_else(|| Error::Internal(format!("the training plan has no tensor `{name}`")))
 }
 
 /// Adds an outside tensor without further structure.

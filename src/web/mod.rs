@@ -11,11 +11,12 @@ mod json;
 use crate::checkpoint::Checkpoint;
 use crate::config::scheduler::SchedulerKind;
 use crate::error::Error;
-use crate::generate::{self, View};
+use crate::generate::{self, RequestError, View};
 use crate::gpu::GpuOptions;
 use crate::shape::Shape;
 use crate::{diffusion, picture};
 use js_sys::{Function, Reflect, Uint8Array};
+use std::fmt::Display;
 use wasm_bindgen::prelude::*;
 
 /// An `Error` with a `code`.
@@ -32,8 +33,9 @@ impl From<Error> for JsValue {
     }
 }
 
-fn bad_request(what: &str) -> Error {
-    Error::Request(what.to_owned())
+fn bad_request(key: &'static str, found: &dyn Display, expected: &str) -> Error {
+    let (found, expected) = (found.to_string(), expected.to_owned());
+    RequestError::Setting { key, found, expected }.into()
 }
 
 /// Runs when the module is loaded. A panic is thrown as an error with its text and the code `internal`, where the bare trap
@@ -155,8 +157,8 @@ impl Model {
     ) -> Result<Vec<f32>, Error> {
         let c = self.0.config().in_channels;
         let n = sample.len().checked_div(c * height * width).unwrap_or(0);
-        let timesteps: Vec<f64> = timesteps.into_iter().map(f64::from).collect();
-        let labels = labels.map(|values| self.0.labels(values, n));
+        let timesteps = generate::wide(&timesteps);
+        let labels = labels.map(|values| self.0.labels(&values, n)).transpose()?;
         self.0.predict(&sample, [n, c, height, width], &timesteps, labels.as_ref()).await
     }
 
@@ -192,7 +194,7 @@ impl Run {
         let view = match what.as_str() {
             "x_t" => View::XT,
             "pred_x0" => View::PredX0,
-            _ => return Err(bad_request("a picture shows \"x_t\" or \"pred_x0\"")),
+            _ => return Err(bad_request("picture", &what, "\"x_t\" or \"pred_x0\"")),
         };
         self.0.picture(view).await
     }

@@ -1,21 +1,20 @@
 //! What can be wrong with a safetensors file.
 
 use crate::config::shorten;
-use crate::lean::{join, list};
 
 /// A weights file that cannot be used: which file, which tensor, what was expected and found.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// Fewer bytes than the header's length takes.
+    /// Too short to hold even the header's length.
     #[error("`{file}` is {have} bytes long: empty, or cut off while it was copied.")]
     TooShort {
         /// File.
         file: String,
-        /// Bytes there are.
+        /// The file's length in bytes.
         have: usize,
     },
-    /// Not safetensors at all, but something recognisable.
+    /// Another format, which is recognised.
     #[error("`{file}` is not a safetensors file but {looks_like}.")]
     NotSafetensors {
         /// File.
@@ -31,9 +30,9 @@ pub enum WeightsError {
     HeaderLength {
         /// File.
         file: String,
-        /// Bytes the file says its header has.
+        /// The header's length according to the file.
         need: u64,
-        /// Bytes it can have.
+        /// The largest possible length.
         limit: u64,
     },
     /// The header is not UTF-8, not JSON, or not an object.
@@ -45,7 +44,7 @@ pub enum WeightsError {
         detail: String,
     },
     /// Two tensors of one name.
-    #[error("`{file}`: tensor `{name}` is there twice.")]
+    #[error("`{file}`: tensor `{name}` appears twice.")]
     Duplicate {
         /// File.
         file: String,
@@ -63,11 +62,11 @@ pub enum WeightsError {
         key: &'static str,
         /// The JSON found, shortened.
         found: String,
-        /// What would do.
+        /// What is accepted.
         expected: &'static str,
     },
     /// A shape whose number of values overflows.
-    #[error("`{file}`: tensor `{name}` has the absurd shape {}.", wide(.shape))]
+    #[error("`{file}`: tensor `{name}` has the absurd shape {shape:?}.")]
     Absurd {
         /// File.
         file: String,
@@ -110,7 +109,7 @@ pub enum WeightsError {
         /// Bytes there are.
         have: u64,
     },
-    /// A tensor that is not there.
+    /// A tensor that the file does not have.
     #[error("`{file}` has no tensor `{name}`.")]
     NoTensor {
         /// File.
@@ -118,7 +117,7 @@ pub enum WeightsError {
         /// Tensor.
         name: String,
     },
-    /// A tensor of numbers that cannot be used here.
+    /// A tensor whose type cannot be used here.
     #[error("`{file}`: tensor `{name}` is {found}; it should be {expected}.")]
     Dtype {
         /// File.
@@ -127,13 +126,13 @@ pub enum WeightsError {
         name: String,
         /// Its type.
         found: String,
-        /// Types that would do.
+        /// Types that are accepted.
         expected: &'static str,
     },
     /// NaN or infinity.
     #[error(
-        "`{file}`: tensor `{name}` holds {value} at {}. The file is damaged, or was saved \
-         after its training had diverged.", list(.position)
+        "`{file}`: tensor `{name}` holds {value} at {position:?}. The file is damaged, or was saved \
+         after its training had diverged."
     )]
     NonFinite {
         /// File.
@@ -158,7 +157,7 @@ pub enum WeightsError {
         extra: Vec<String>,
     },
     /// Values given to be written do not fill their shape.
-    #[error("tensor `{name}` of shape {} cannot be written from {values} values.", list(.shape))]
+    #[error("tensor `{name}` of shape {shape:?} cannot be written from {values} values.")]
     Write {
         /// Tensor.
         name: String,
@@ -189,13 +188,6 @@ pub struct WrongShape {
     pub found: Vec<usize>,
 }
 
-/// The sizes of a shape that memory may not hold.
-fn wide(shape: &[u64]) -> String {
-    let mut sizes = Vec::with_capacity(shape.len());
-    shape.iter().for_each(|size| sizes.push(size.to_string()));
-    format!("[{}]", join(&sizes, ", "))
-}
-
 /// How many tensors a message names before it says "and more".
 const FEW: usize = 3;
 
@@ -203,20 +195,21 @@ const FEW: usize = 3;
 fn differences(wrong: &[WrongShape], missing: &[String], extra: &[String]) -> String {
     let mut text = String::new();
     for w in wrong.iter().take(FEW) {
-        let (name, found, expected) = (&w.name, list(&w.found), list(&w.expected));
-        text += &format!("tensor `{name}` has shape {found}; config.json says {expected}. ");
+        let WrongShape { name, expected, found } = w;
+        text += &format!("tensor `{name}` has shape {found:?}; config.json says {expected:?}. ");
     }
     if wrong.len() > FEW {
         text += &format!("{} more tensors have another shape. ", wrong.len() - FEW);
     }
     for (kind, names) in [("missing", missing), ("not part of the network", extra)] {
-        let Some(first) = names.first() else { continue };
+        if names.is_empty() {
+            continue;
+        }
         let count = names.len();
         let tensors = if count == 1 { "tensor is" } else { "tensors are" };
-        text += &format!("{count} {tensors} {kind}: `{}`", shorten(first));
-        for name in names.iter().take(FEW).skip(1) {
-            text += &format!(", `{}`", shorten(name));
-        }
+        let few: Vec<String> =
+            names.iter().take(FEW).map(|name| format!("`{}`", shorten(name))).collect();
+        text += &format!("{count} {tensors} {kind}: {}", few.join(", "));
         text += if count > FEW { " and more. " } else { ". " };
     }
     text.truncate(text.trim_end().len());

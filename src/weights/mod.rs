@@ -2,10 +2,9 @@
 
 mod diagnose;
 pub mod error;
-pub mod names;
+mod names;
 pub mod pack;
 pub mod safetensors;
 
 pub use error::{WeightsError, WrongShape};
-pub use names::ParamSpec;
 pub use safetensors::Weights;

@@ -1,60 +1,48 @@
-//! Names of tensors: the list a network wants, and the old names of attention's.
+//! Names of tensors: comparison with those of a network, and the old names of attention layers.
 
 use super::{Weights, WeightsError, WrongShape};
-use crate::lean;
-
-/// A parameter as diffusers names and shapes it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ParamSpec {
-    /// For example `down_blocks.1.attentions.0.to_q.weight`.
-    pub name: String,
-    /// Dimensions, outermost first.
-    pub shape: Vec<usize>,
-}
+use crate::plan::graph::Param;
+use std::collections::HashSet;
 
 impl Weights {
-    /// Compares the file with what a network wants: every tensor, no other, each of its shape and of
-    /// floats. Values are looked at when they are [read](Weights::read).
+    /// Checks that the file has exactly the parameters of a network: every tensor and no other, with the right shape,
+    /// and of floats. Values are checked when they are [read](Weights::read).
     ///
     /// # Errors
     /// [`WeightsError::Mismatch`] with all differences, or [`WeightsError::Dtype`].
-    pub fn check(&self, expected: &[ParamSpec]) -> Result<(), WeightsError> {
+    pub fn check(&self, expected: &[Param]) -> Result<(), WeightsError> {
         let (mut wrong, mut missing) = (Vec::new(), Vec::new());
-        for spec in expected {
-            match self.shape(&spec.name) {
-                None => missing.push(spec.name.clone()),
-                Some(found) if found != spec.shape => wrong.push(WrongShape {
-                    name: spec.name.clone(),
-                    expected: spec.shape.clone(),
+        for param in expected {
+            match self.shape(&param.name) {
+                None => missing.push(param.name.clone()),
+                Some(found) if found != param.shape => wrong.push(WrongShape {
+                    name: param.name.clone(),
+                    expected: param.shape.clone(),
                     found: found.to_vec(),
                 }),
                 Some(_) => {}
             }
         }
-        let wanted = lean::order(expected.len(), &|a, b| expected[a].name.cmp(&expected[b].name));
-        let mut extra = Vec::new();
-        for name in self.names() {
-            if wanted.binary_search_by(|&i| expected[i].name.as_str().cmp(name)).is_err() {
-                extra.push(name.to_owned());
-            }
-        }
+        let wanted: HashSet<&str> = expected.iter().map(|param| param.name.as_str()).collect();
+        let extra: Vec<String> =
+            self.names().filter(|name| !wanted.contains(name)).map(str::to_owned).collect();
         if !(wrong.is_empty() && missing.is_empty() && extra.is_empty()) {
             let file = self.file().to_owned();
             return Err(WeightsError::Mismatch { file, wrong, missing, extra });
         }
-        expected.iter().try_for_each(|spec| self.check_float(&spec.name))
+        expected.iter().try_for_each(|param| self.check_float(&param.name))
     }
 }
 
-/// Today's name of a tensor of an attention saved before diffusers 0.13, or `None` for any other.
+/// The current name of an attention's tensor that was saved before diffusers 0.13; `None` for any other tensor.
 ///
 /// As in diffusers, only directly under an attention: `….attentions.<n>.query.weight`.
 pub(super) fn todays(name: &str) -> Option<String> {
-    let (path, kind) = lean::split_last(name, b'.')?;
+    let (path, kind) = name.rsplit_once('.')?;
     if kind != "weight" && kind != "bias" {
         return None;
     }
-    let (attention, old) = lean::split_last(path, b'.')?;
+    let (attention, old) = path.rsplit_once('.')?;
     let new = match old {
         "query" => "to_q",
         "key" => "to_k",
@@ -62,7 +50,7 @@ pub(super) fn todays(name: &str) -> Option<String> {
         "proj_attn" => "to_out.0",
         _ => return None,
     };
-    let (parent, index) = lean::split_last(attention, b'.')?;
+    let (parent, index) = attention.rsplit_once('.')?;
     let numbered = !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit());
     let listed = parent == "attentions" || parent.ends_with(".attentions");
     (numbered && listed).then(|| format!("{attention}.{new}.{kind}"))

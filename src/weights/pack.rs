@@ -1,4 +1,4 @@
-//! From diffusers' tensors to the layout the kernels read, and back.
+//! From diffusers' tensors to the layout that the kernels read, and back.
 
 /// Layout of a packed weight. Padded means rounded up to a multiple of 4, with zeros.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,63 +1,95 @@
 //! safetensors files: F32, F16 and BF16 (and F64) tensors as f32.
 //!
-//! The header is bounded and checked here, so that an error names the tensor to blame: no duplicate
-//! names, holes, overlaps or overflows. Natively the `safetensors` crate has to agree. Values are
-//! checked to be finite.
+//! The `safetensors` crate parses the format. Our own checks come first ([`super::diagnose`]): the header is bounded,
+//! names are unique, and an error names the tensor to blame. Values are checked to be finite.
 
-use super::diagnose::{self, Tensor};
-use super::{WeightsError, names};
-use crate::lean;
-use ::safetensors::tensor::TensorView;
+use super::{WeightsError, diagnose, names};
+use crate::config::shorten;
+use ::safetensors::tensor::{TensorInfo, TensorView};
 use bytemuck::cast_slice;
 use half::{bf16, f16};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 pub use ::safetensors::{Dtype, SafeTensors};
 
-/// Largest header: eight times that of a network with 1,000 tensors. A hostile one takes some sixty
-/// times its size while it is parsed.
+/// The largest header: eight times that of a network with 1,000 tensors. Parsing a hostile one takes up to sixty times
+/// its size in memory.
 pub const MAX_HEADER: u64 = 1 << 20;
 
-/// A safetensors file in memory.
+/// A safetensors file in memory, or several that hold the parts of one model.
 pub struct Weights {
     file: String,
+    shards: Vec<Shard>,
+    tensors: BTreeMap<String, Place>,
+}
+
+/// One file.
+struct Shard {
+    file: String,
     bytes: Vec<u8>,
-    /// Sorted by name.
-    tensors: Vec<Tensor>,
+    /// Where the data begins: offsets count from here.
+    data: usize,
+}
+
+/// Where a tensor is.
+struct Place {
+    shard: usize,
+    info: TensorInfo,
 }
 
 impl Weights {
-    /// Takes over a file's bytes and reads its header. `file` is the name used in errors. Memory beyond
-    /// `bytes` is proportional to the header, which is at most [`MAX_HEADER`].
+    /// Takes over a file's bytes and reads its header. `file` is the name used in errors. Memory beyond `bytes` is
+    /// proportional to the header, which is at most [`MAX_HEADER`].
     ///
     /// # Errors
     /// [`WeightsError`], naming the tensor where one is to blame.
     pub fn from_bytes(bytes: Vec<u8>, file: &str) -> Result<Self, WeightsError> {
-        let header = diagnose::header(&bytes, file)?;
-        let data = 8 + header.len();
-        let mut entries = diagnose::entries(header, bytes.len(), file)?;
-        // The page goes without the second opinion, which would be a tenth of its module.
-        #[cfg(not(target_arch = "wasm32"))]
-        SafeTensors::read_metadata(&bytes)
-            .map_err(|e| WeightsError::Header { file: file.to_owned(), detail: e.to_string() })?;
-        let mut old = vec![false; entries.len()];
-        for (entry, old) in entries.iter_mut().zip(&mut old) {
-            entry.start += data;
-            entry.end += data;
-            if let Some(today) = names::todays(&entry.name) {
-                (entry.name, *old) = (today, true);
+        Self::from_shards(vec![(file.to_owned(), bytes)], file)
+    }
+
+    /// The same for several files, each with its name; `file` is the name of all of them together.
+    ///
+    /// # Errors
+    /// As [`Self::from_bytes`]; [`WeightsError::Duplicate`] also for a tensor that two files have.
+    pub fn from_shards(files: Vec<(String, Vec<u8>)>, file: &str) -> Result<Self, WeightsError> {
+        let (mut tensors, mut old) = (BTreeMap::new(), BTreeMap::new());
+        let mut shards = Vec::new();
+        for (file, bytes) in files {
+            let header = diagnose::header(&bytes, &file)?;
+            diagnose::check(header, bytes.len(), &file)?;
+            let (length, metadata) = SafeTensors::read_metadata(&bytes)
+                .map_err(|e| WeightsError::Header { file: file.clone(), detail: e.to_string() })?;
+            for (name, info) in metadata.tensors() {
+                let place = Place { shard: shards.len(), info: info.clone() };
+                let twice = match names::todays(&name) {
+                    Some(today) => old.insert(today, place),
+                    None => tensors.insert(name.clone(), place),
+                };
+                if twice.is_some() {
+                    return Err(WeightsError::Duplicate { file, name: shorten(&name) });
+                }
             }
+            shards.push(Shard { file, bytes, data: 8 + length });
         }
-        // As diffusers does, an old name wins over today's where a file has both.
-        let order = lean::order(entries.len(), &|a, b| {
-            entries[a].name.cmp(&entries[b].name).then(old[b].cmp(&old[a]))
-        });
-        let mut tensors: Vec<Tensor> = Vec::with_capacity(entries.len());
-        for i in order {
-            if tensors.last().is_none_or(|last| last.name != entries[i].name) {
-                tensors.push(std::mem::take(&mut entries[i]));
-            }
+        // As in diffusers, an old name wins over today's where a file has both.
+        tensors.append(&mut old);
+        Ok(Self { file: file.to_owned(), shards, tensors })
+    }
+
+    /// Where `PREFIX.anchor` is a tensor and the names of all tensors begin with `PREFIX.`, leaves that out and returns
+    /// it: wrappers such as DataParallel's `module.` put it there.
+    pub fn strip_prefix(&mut self, anchor: &str) -> Option<String> {
+        let found = self.names().filter_map(|name| name.strip_suffix(anchor));
+        let prefix =
+            found.filter(|prefix| prefix.ends_with('.')).min_by_key(|p| p.len())?.to_owned();
+        if !self.names().all(|name| name.starts_with(&prefix)) {
+            return None;
         }
-        Ok(Self { file: file.to_owned(), bytes, tensors })
+        let tensors = std::mem::take(&mut self.tensors).into_iter();
+        self.tensors =
+            tensors.map(|(name, place)| (name[prefix.len()..].to_owned(), place)).collect();
+        Some(prefix)
     }
 
     /// The file's name, for errors.
@@ -67,17 +99,17 @@ impl Weights {
 
     /// Names of all tensors, sorted, with today's names for old ones.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.iter().map(|t| t.name.as_str())
+        self.tensors.keys().map(String::as_str)
     }
 
     /// Dimensions of a tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.find(name).map(|t| t.shape.as_slice())
+        self.tensors.get(name).map(|t| t.info.shape.as_slice())
     }
 
     /// Element type of a tensor.
     pub fn dtype(&self, name: &str) -> Option<Dtype> {
-        self.find(name).map(|t| t.dtype)
+        self.tensors.get(name).map(|t| t.info.dtype)
     }
 
     /// Values of a tensor of floats, in C order.
@@ -86,7 +118,7 @@ impl Weights {
     /// [`WeightsError::NoTensor`], [`WeightsError::Dtype`] for integers, [`WeightsError::NonFinite`].
     pub fn read(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
         self.check_float(name)?;
-        let (tensor, bytes) = self.locate(name)?;
+        let (tensor, bytes, file) = self.locate(name)?;
         let values: Vec<f32> = match tensor.dtype {
             Dtype::F16 => chunks(bytes, |b| f16::from_le_bytes(b).to_f32()),
             Dtype::BF16 => chunks(bytes, |b| bf16::from_le_bytes(b).to_f32()),
@@ -96,16 +128,9 @@ impl Weights {
         match values.iter().position(|v| !v.is_finite()) {
             None => Ok(values),
             Some(index) => Err(WeightsError::NonFinite {
-                file: self.file.clone(),
+                file: file.to_owned(),
                 name: name.to_owned(),
-                value: if values[index].is_nan() {
-                    "NaN"
-                } else if values[index] > 0.0 {
-                    "inf"
-                } else {
-                    "-inf"
-                }
-                .to_owned(),
+                value: values[index].to_string(),
                 position: unravel(index, &tensor.shape),
             }),
         }
@@ -116,7 +141,7 @@ impl Weights {
     /// # Errors
     /// As [`Weights::read`].
     pub fn read_numbers(&self, name: &str) -> Result<Vec<f64>, WeightsError> {
-        let (tensor, bytes) = self.locate(name)?;
+        let (tensor, bytes, _) = self.locate(name)?;
         Ok(match tensor.dtype {
             Dtype::I32 => chunks(bytes, |b| f64::from(i32::from_le_bytes(b))),
             Dtype::I64 => chunks(bytes, |b| i64::from_le_bytes(b) as f64),
@@ -127,11 +152,11 @@ impl Weights {
 
     /// An error unless `name` is a tensor of floats.
     pub(super) fn check_float(&self, name: &str) -> Result<(), WeightsError> {
-        let (tensor, _) = self.locate(name)?;
+        let (tensor, _, file) = self.locate(name)?;
         match tensor.dtype {
             Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64 => Ok(()),
             other => Err(WeightsError::Dtype {
-                file: self.file.clone(),
+                file: file.to_owned(),
                 name: name.to_owned(),
                 found: other.to_string(),
                 expected: "F32, F16 or BF16",
@@ -139,27 +164,22 @@ impl Weights {
         }
     }
 
-    fn find(&self, name: &str) -> Option<&Tensor> {
-        let index = self.tensors.binary_search_by(|t| t.name.as_str().cmp(name)).ok()?;
-        self.tensors.get(index)
-    }
-
-    fn locate(&self, name: &str) -> Result<(&Tensor, &[u8]), WeightsError> {
-        let found = self.find(name).and_then(|t| Some((t, self.bytes.get(t.start..t.end)?)));
-        let missing = || WeightsError::NoTensor { file: self.file.clone(), name: name.to_owned() };
-        found.ok_or_else(missing)
+    /// A tensor, its bytes, and the file it is in.
+    fn locate(&self, name: &str) -> Result<(&TensorInfo, &[u8], &str), WeightsError> {
+        let no_tensor =
+            || WeightsError::NoTensor { file: self.file.clone(), name: name.to_owned() };
+        let Place { shard, info } = self.tensors.get(name).ok_or_else(no_tensor)?;
+        let Shard { file, bytes, data } = &self.shards[*shard];
+        let (start, end) = info.data_offsets;
+        let bytes = bytes.get(data + start..data + end).ok_or_else(no_tensor)?;
+        Ok((info, bytes, file))
     }
 }
 
-impl std::fmt::Debug for Weights {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Weights({}, {} tensors, {} bytes)",
-            self.file,
-            self.tensors.len(),
-            self.bytes.len()
-        )
+impl fmt::Debug for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes: usize = self.shards.iter().map(|shard| shard.bytes.len()).sum();
+        write!(f, "Weights({}, {} tensors, {bytes} bytes)", self.file, self.tensors.len())
     }
 }
 
@@ -168,12 +188,11 @@ impl std::fmt::Debug for Weights {
 ///
 /// # Errors
 /// [`WeightsError::Write`] where values do not fill their shape.
-pub fn write(tensors: &[(&str, &[usize], &[f32])]) -> Result<Vec<u8>, WeightsError> {
-    let mut views = Vec::with_capacity(tensors.len());
-    for &(name, shape, values) in tensors {
-        views.push((name, view(name, shape, values.len(), Dtype::F32, cast_slice(values))?));
-    }
-    serialize(views)
+pub fn write<'t>(tensors: &[(&'t str, &[usize], &'t [f32])]) -> Result<Vec<u8>, WeightsError> {
+    let view = |&(name, shape, values): &(&'t str, &[usize], &'t [f32])| {
+        Ok((name, view(name, shape, values.len(), Dtype::F32, cast_slice(values))?))
+    };
+    serialize(tensors.iter().map(view).collect::<Result<_, _>>()?)
 }
 
 /// The same, rounded to f16.
@@ -221,26 +240,22 @@ fn view<'d>(
 }
 
 fn serialize(views: Vec<(&str, TensorView)>) -> Result<Vec<u8>, WeightsError> {
-    let format = [("format".to_owned(), "pt".to_owned())].into_iter().collect();
+    let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     ::safetensors::serialize(views, Some(format))
         .map_err(|e| WeightsError::Header { file: "output".to_owned(), detail: e.to_string() })
 }
 
 /// Little-endian elements of `N` bytes each.
 fn chunks<const N: usize, T>(bytes: &[u8], element: fn([u8; N]) -> T) -> Vec<T> {
-    let chunks = bytes.as_chunks::<N>().0;
-    let mut values = Vec::with_capacity(chunks.len());
-    chunks.iter().for_each(|&chunk| values.push(element(chunk)));
-    values
+    bytes.as_chunks::<N>().0.iter().map(|&chunk| element(chunk)).collect()
 }
 
 /// Position of a flat index.
 fn unravel(mut index: usize, shape: &[usize]) -> Vec<usize> {
-    let mut position: Vec<usize> = Vec::with_capacity(shape.len());
-    for &size in shape.iter().rev() {
-        position.push(index % size.max(1));
+    let mut position = vec![0; shape.len()];
+    for (at, &size) in position.iter_mut().zip(shape).rev() {
+        *at = index % size.max(1);
         index /= size.max(1);
     }
-    position.reverse();
     position
 }

@@ -347,6 +347,94 @@ fn scheduler_flags_reach_the_sampler() {
     }
 }
 
+/// `tiny` with three more input channels that its first convolution multiplies by zero: its outputs are diffusers'.
+#[test]
+fn a_network_with_more_inputs_predicts_and_does_not_sample() {
+    let Some(_) = crate::common::gpu() else { return };
+    let folder = Folder::new("condition");
+    let file = "diffusion_pytorch_model.safetensors";
+    let config = fs::read_to_string(fixture("tiny/config.json")).expect("a config");
+    let mut config: serde_json::Value = serde_json::from_str(&config).expect("JSON");
+    config["in_channels"] = 6.into();
+    fs::write(folder.file("config.json"), config.to_string()).expect("a file");
+    let weights = tensors(fixture(&format!("tiny/{file}")));
+    // [n, 3, rest] to [n, 6, rest].
+    let widen = |values: &[f32], rest: usize, with: f32| -> Vec<f32> {
+        let wide = |row: &[f32]| [row, &vec![with; row.len()]].concat();
+        values.chunks_exact(3 * rest).flat_map(wide).collect()
+    };
+    let mut all = Vec::new();
+    for name in weights.names() {
+        let mut shape = weights.shape(name).expect("a shape").to_vec();
+        let mut values = weights.read(name).expect("values");
+        if name == "conv_in.weight" {
+            (shape[1], values) = (6, widen(&values, 9, 0.0));
+        }
+        all.push((name, shape, values));
+    }
+    let views: Vec<_> = all.iter().map(|(name, shape, v)| (*name, &shape[..], &v[..])).collect();
+    fs::write(folder.file(file), safetensors::write(&views).expect("tensors")).expect("a file");
+
+    let io = tensors(fixture("tiny/io.safetensors"));
+    let read = |name: &str| io.read(name).expect("a tensor");
+    let t: Vec<f32> =
+        io.read_numbers("b1.timesteps").expect("t").iter().map(|&t| t as f32).collect();
+    let sample = widen(&read("b1.sample"), 64, 0.7);
+    let input = [("sample", &[1, 6, 8, 8][..], &sample[..]), ("timesteps", &[1][..], &t[..])];
+    let (input_file, out) = (folder.file("in.safetensors"), folder.file("out.safetensors"));
+    fs::write(&input_file, safetensors::write(&input).expect("tensors")).expect("a file");
+    let model = folder.to_str().expect("UTF-8");
+    run(&["predict", model, "--input", &input_file, "--out", &out]);
+    let have = tensors(&out);
+    assert_eq!(have.shape("output"), Some(&[1, 3, 8, 8][..]));
+    let error = max_difference(&have.read("output").expect("output"), &read("b1.output_f64"));
+    assert!(error <= 1e-4, "{error:e}");
+
+    let text = fail(1, &["sample", model, "--out", &folder.file("x.png")]);
+    assert!(text.contains("takes 6 channels and gives 3") && text.contains("predict"), "{text}");
+}
+
+#[test]
+fn class_vectors_come_from_a_file() {
+    let Some(_) = crate::common::gpu() else { return };
+    let folder = Folder::new("vectors");
+    let model = fixture("class-identity");
+    let labels = tensors(fixture("class-identity/io.safetensors"));
+    let shape = labels.shape("b3.class_labels").expect("labels").to_vec();
+    let values = labels.read("b3.class_labels").expect("labels");
+    let out = folder.file("x.safetensors");
+    let sample = |shape: &[usize], values: &[f32], flags: &[&str]| {
+        let file = folder.file("vectors.safetensors");
+        let bytes = safetensors::write(&[("class_labels", shape, values)]).expect("tensors");
+        fs::write(&file, bytes).expect("a file");
+        let args = ["sample", &model, "--steps", "3", "--out", &out, "--class-vectors", &file];
+        run(&[&args[..], flags].concat());
+        let x_0 = tensors(&out);
+        (x_0.shape("x_0").expect("x_0")[0], x_0.read("x_0").expect("x_0"))
+    };
+    let (count, all) = sample(&shape, &values, &[]);
+    assert_eq!(count, 3, "a picture for each vector");
+    assert_eq!(sample(&shape, &values, &["--batch", "2"]), (3, all.clone()));
+    let per_picture = all.len() / 3;
+    for (i, vector) in values.chunks_exact(shape[1]).enumerate() {
+        let (_, one) = sample(&[shape[1]], vector, &["-n", "3"]);
+        let range = i * per_picture..(i + 1) * per_picture;
+        assert_eq!(one[range.clone()], all[range], "picture {i}");
+    }
+    let text = fail(1, &["sample", &model, "--out", &out]);
+    assert!(text.contains("vectors of"), "{text}");
+}
+
+#[test]
+fn what_is_assumed_is_said_and_can_be_changed() {
+    let text = stderr(&unnoise(&["info", &fixture("tiny")]));
+    assert!(text.contains("note: the model has no scheduler_config.json"), "{text}");
+    for flag in ["--beta-schedule", "--prediction-type"] {
+        assert!(text.contains(flag) && run(&["sample", "--help"]).contains(flag), "{flag}: {text}");
+    }
+    assert_eq!(stderr(&unnoise(&["info", &fixture("cifar10-like")])), "");
+}
+
 #[test]
 fn bench_reports_numbers_that_agree() {
     let Some(_) = crate::common::gpu() else { return };

@@ -1,12 +1,13 @@
 //! The step loop on the bundled model: the same seed is the same picture, whatever the batch; a run
 //! can be stopped; a large model fits a device with WebGPU's default limits.
 
-use crate::common::files::repository;
+use crate::common::files::{fixture, repository};
 use pollster::block_on;
 use unnoise::checkpoint::Checkpoint;
 use unnoise::config::scheduler::{PredictionType, SchedulerKind, TimestepSpacing};
 use unnoise::config::{SchedulerConfig, UNetConfig};
-use unnoise::generate::{Model, Noise, Request, Run, View};
+use unnoise::error::Error;
+use unnoise::generate::{Labels, Model, Noise, Request, RequestError, Run, View};
 use unnoise::gpu::{Gpu, GpuOptions};
 use unnoise::plan::Role;
 use unnoise::weights::{Weights, safetensors};
@@ -151,6 +152,58 @@ fn dynamic_thresholding_runs_on_the_gpu() {
     assert_ne!(bits(&plain), bits(&thresholded));
 }
 
+/// Values beyond f32 are an error of their own: other settings seldom help, and a page must not say that they do.
+#[test]
+fn pictures_that_overflow_are_not_a_wrong_request() {
+    let Some(gpu) = crate::common::gpu() else { return };
+    let path = fixture("unets/tiny");
+    let checkpoint = Checkpoint::open(&path).unwrap();
+    let read = |name: &str| match name {
+        "conv_out.bias" => vec![1e38; 3],
+        name => checkpoint.weights.read(name).unwrap(),
+    };
+    let names: Vec<&str> = checkpoint.weights.names().collect();
+    let values: Vec<_> = names.iter().map(|name| read(name)).collect();
+    let shape = |name| checkpoint.weights.shape(name).unwrap();
+    let views: Vec<_> = names.iter().zip(&values).map(|(n, v)| (*n, shape(n), &v[..])).collect();
+    let bytes = safetensors::write(&views).unwrap();
+    let weights = Weights::from_bytes(bytes, "huge").unwrap();
+    let scheduler = SchedulerConfig { clip_sample: false, ..SchedulerConfig::default() };
+    let model = Model::load(&gpu, Checkpoint { weights, scheduler, ..checkpoint }).unwrap();
+    let run = block_on(model.start(short())).unwrap();
+    let error = loop {
+        match block_on(run.advance()) {
+            Ok(progress) => assert!(!progress.done, "infinities were accepted"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, Error::NotFinite { image: 0 }), "{error}");
+    assert_eq!(error.code(), "not-finite");
+}
+
+/// Neither one label nor one for each image: the first is not repeated.
+#[test]
+fn labels_are_one_or_one_for_each() {
+    let Some(gpu) = crate::common::gpu() else { return };
+    let open = |name: &str| Checkpoint::open(&fixture("unets").join(name)).unwrap();
+    let table = Model::load(&gpu, open("class-cond")).unwrap();
+    assert_eq!(table.labels(&[3.0], 2), Ok(Labels::Index(vec![3.0, 3.0])));
+    assert_eq!(table.labels(&[3.0, 1.0], 2), Ok(Labels::Index(vec![3.0, 1.0])));
+    let wrong = Err(RequestError::LabelCount { have: 2, images: 3 });
+    assert_eq!(table.labels(&[3.0, 1.0], 3), wrong);
+    assert_eq!(table.labels(&[], 3), Err(RequestError::LabelCount { have: 0, images: 3 }));
+    let vectors = Model::load(&gpu, open("class-identity")).unwrap();
+    let values = vec![0.5; 64];
+    assert_eq!(vectors.labels(&values, 2), Ok(Labels::Vector(values.clone())));
+    // A label beyond what a number can index is refused, not computed with.
+    for label in [1e30, -1.0, 0.5, f32::NAN] {
+        let labels = table.labels(&[label], 1).unwrap();
+        let sample = vec![0.0; 28 * 28];
+        let error = block_on(table.predict(&sample, [1, 1, 28, 28], &[1.0], Some(&labels)));
+        assert!(error.unwrap_err().to_string().contains("class label"), "{label}");
+    }
+}
+
 #[test]
 fn requests_that_cannot_be_met_say_why() {
     let Some(gpu) = crate::common::gpu() else { return };
@@ -204,7 +257,13 @@ fn cifar10_32() -> Checkpoint {
     let bytes = safetensors::write(&tensors).unwrap();
     assert!(bytes.len() > 142_000_000);
     let weights = Weights::from_bytes(bytes, "random").unwrap();
-    Checkpoint { unet, scheduler: SchedulerConfig::default(), weights, name: None }
+    Checkpoint {
+        unet,
+        scheduler: SchedulerConfig::default(),
+        weights,
+        name: None,
+        notes: Vec::new(),
+    }
 }
 
 #[test]

@@ -47,6 +47,42 @@ fn tables_are_bit_exact() {
     check("scaled_linear.sd", &given);
 }
 
+/// `fixtures/schedulers/make_schedules.py` made them with the two classes of diffusers that have these schedules.
+#[test]
+fn laplace_and_exp_are_diffusers_to_the_bit() {
+    let file = Tensors::open("schedules.safetensors");
+    for name in ["laplace", "exp"] {
+        for count in [1000, 100] {
+            let given = config(&json!({"beta_schedule": name, "num_train_timesteps": count}));
+            let schedule = Schedule::new(&given).unwrap();
+            let key = format!("{name}.T{count}");
+            assert_bits(&key, &schedule.betas, &file.need(&format!("{key}.betas")));
+            let want = file.need(&format!("{key}.alphas_cumprod"));
+            assert_bits(&key, &schedule.alphas_cumprod, &want);
+        }
+    }
+}
+
+/// A class of diffusers refuses a schedule that it does not know, so the betas themselves are written.
+#[test]
+fn schedules_that_a_class_does_not_know_are_written_as_betas() {
+    for (class, name, listed) in [
+        ("DDPMScheduler", "laplace", false),
+        ("DDIMScheduler", "laplace", true),
+        ("DDIMScheduler", "sigmoid", true),
+        ("DDPMScheduler", "exp", true),
+        ("DDIMScheduler", "squaredcos_cap_v2", false),
+    ] {
+        let before = config(&json!({"_class_name": class, "beta_schedule": name}));
+        let text = before.to_json();
+        let after = SchedulerConfig::from_json(&text, "written").unwrap();
+        assert_eq!(after.trained_betas.is_some(), listed, "{class} {name}");
+        let written: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(written["beta_schedule"], if listed { "linear" } else { name });
+        assert_eq!(Schedule::new(&after), Schedule::new(&before), "{class} {name}");
+    }
+}
+
 /// torch's vectorised f32 exponential differs from a correctly rounded one in some last bits.
 #[test]
 fn sigmoid_tables_agree_to_two_ulps() {

@@ -6,8 +6,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use unnoise::checkpoint::{Checkpoint, CheckpointError};
+use unnoise::checkpoint::{Checkpoint, CheckpointError, Note};
 use unnoise::config::scheduler::{SchedulerConfig, SchedulerKind, VarianceType};
+use unnoise::weights::Weights;
+use unnoise::weights::safetensors::write;
 
 fn unets() -> PathBuf {
     files::fixture("unets")
@@ -49,7 +51,7 @@ fn pipelines_and_bare_models_open_from_disk() {
         assert_eq!(checkpoint.name.as_deref(), Some(name.as_str()));
         let count: usize =
             checkpoint.weights.names().map(|n| checkpoint.weights.read(n).unwrap().len()).sum();
-        assert_eq!(checkpoint.unet.parameters(), count as u64, "{name}");
+        assert_eq!(unnoise::model::parameters(&checkpoint.unet).unwrap(), count as u64, "{name}");
         let expected = match name.as_str() {
             "celebahq-like" => (SchedulerKind::Ddim, VarianceType::FixedSmall),
             "cifar10-like" => (SchedulerKind::Ddpm, VarianceType::FixedLarge),
@@ -70,18 +72,18 @@ fn paths_that_are_no_folder_are_explained() {
     assert!(matches!(error, CheckpointError::NotAFolder { .. }), "{error}");
     assert!(error.to_string().contains("config.json"), "{error}");
     let scratch = Folder::new("empty");
-    let error = Checkpoint::open(&scratch.0).unwrap_err();
-    let shown = scratch.0.display().to_string();
+    let error = Checkpoint::open(&scratch).unwrap_err();
+    let shown = scratch.display().to_string();
     assert_eq!(error, CheckpointError::NotAModel { folder: shown, found: "nothing".into() });
 }
 
 #[test]
 fn a_huge_file_is_refused_before_it_is_read() {
     let scratch = Folder::new("huge");
-    let config = fs::File::create(scratch.0.join("config.json")).unwrap();
+    let config = fs::File::create(scratch.join("config.json")).unwrap();
     // Sparse: a terabyte that takes no room.
     config.set_len(1 << 40).unwrap();
-    let error = Checkpoint::open(&scratch.0).unwrap_err();
+    let error = Checkpoint::open(&scratch).unwrap_err();
     let file = "config.json".to_owned();
     assert_eq!(error, CheckpointError::TooLarge { file, have: 1 << 40, limit: 1 << 20 });
 }
@@ -177,14 +179,123 @@ fn folders_without_usable_weights_are_explained() {
 
     let index = format!("{WEIGHTS}.index.json");
     let shard = "diffusion_pytorch_model-00001-of-00002.safetensors";
-    for files in [vec![text(&index, "{}"), weights(shard)], vec![weights(shard)]] {
-        let first = files[0].0.clone();
-        let error = from([vec![config("config.json")], files].concat()).unwrap_err();
-        assert!(
-            matches!(&error, CheckpointError::Sharded { file, .. } if *file == first),
-            "{error}"
-        );
+    let error = from(vec![config("config.json"), text(&index, "{}"), weights(shard)]).unwrap_err();
+    assert!(error.to_string().contains("`weight_map` is missing"), "{error}");
+    let error = from(vec![config("config.json"), weights(shard)]).unwrap_err();
+    let CheckpointError::MissingFile { file, .. } = &error else { panic!("{error}") };
+    assert_eq!(file, "diffusion_pytorch_model-00002-of-00002.safetensors");
+}
+
+/// The `tiny` fixture's weights in two files, as `save_pretrained(max_shard_size=…)` names them.
+#[test]
+fn weights_in_several_files_are_read() {
+    let whole = Weights::from_bytes(weights("").1, WEIGHTS).unwrap();
+    let names: Vec<&str> = whole.names().collect();
+    let part = |names: &[&str]| {
+        let values: Vec<_> = names.iter().map(|name| whole.read(name).unwrap()).collect();
+        let tensors = names.iter().zip(&values);
+        let tensors: Vec<_> =
+            tensors.map(|(n, v)| (*n, whole.shape(n).unwrap(), &v[..])).collect();
+        write(&tensors).unwrap()
+    };
+    let (first, second) = names.split_at(50);
+    let shard = |i| format!("diffusion_pytorch_model-0000{i}-of-00002.safetensors");
+    let of =
+        |names: &[&str], i| names.iter().map(|n| (n.to_string(), shard(i))).collect::<Vec<_>>();
+    let map: serde_json::Map<_, _> =
+        [of(first, 1), of(second, 2)].concat().into_iter().map(|(n, f)| (n, f.into())).collect();
+    let index = serde_json::json!({"metadata": {"total_size": 1}, "weight_map": map}).to_string();
+    for folder in ["", "unet/"] {
+        let parts = vec![
+            config(&format!("{folder}config.json")),
+            (format!("{folder}{}", shard(1)), part(first)),
+            (format!("{folder}{}", shard(2)), part(second)),
+        ];
+        let index = text(&format!("{folder}{WEIGHTS}.index.json"), &index);
+        // With its index, and where that was not downloaded.
+        for files in [[parts.clone(), vec![index]].concat(), parts] {
+            let checkpoint = from(files).unwrap();
+            let params = unnoise::model::params(&checkpoint.unet).unwrap();
+            assert_eq!(checkpoint.weights.check(&params), Ok(()));
+            assert_eq!(checkpoint.weights.read(names[0]), whole.read(names[0]));
+            assert_eq!(checkpoint.weights.read(names[143]), whole.read(names[143]));
+        }
     }
+}
+
+/// Each assumption is told, and what it says to do changes it.
+#[test]
+fn what_is_assumed_is_noted() {
+    let bare = vec![config("unet/config.json"), weights(&format!("unet/{WEIGHTS}"))];
+    let with = |more: Vec<(String, Vec<u8>)>| from([bare.clone(), more].concat()).unwrap();
+    let noted = |checkpoint: &Checkpoint| checkpoint.notes.clone();
+    assert_eq!(noted(&with(vec![])), [Note::NoScheduler]);
+    assert!(Note::NoScheduler.to_string().contains("epsilon"));
+    assert!(Note::NoScheduler.flag().unwrap().contains("--prediction-type"));
+    let path = "scheduler/scheduler_config.json";
+    assert!(noted(&with(vec![text(path, "{}")])).is_empty());
+    let pndm = with(vec![text(path, r#"{"_class_name": "PNDMScheduler", "beta_end": 0.5}"#)]);
+    assert_eq!(noted(&pndm), [Note::OtherScheduler { class: "PNDMScheduler".into() }]);
+    assert_eq!((pndm.scheduler.kind, pndm.scheduler.beta_end), (SchedulerKind::Ddim, 0.5));
+    let ema = with(vec![text(path, "{}"), config("unet_ema/config.json")]);
+    assert_eq!(noted(&ema), [Note::Averaged { folder: "unet_ema".into() }]);
+    let variant = |name: &str| format!("diffusion_pytorch_model.{name}.safetensors");
+    let two = vec![weights(&variant("ema")), weights(&variant("non_ema")), config("config.json")];
+    let (used, other) = (variant("ema"), variant("non_ema"));
+    let notes = from([two, vec![text("scheduler_config.json", "{}")]].concat()).unwrap().notes;
+    assert_eq!(notes, [Note::OneOfSeveral { used, other }]);
+}
+
+#[test]
+fn averaged_weights_open_by_their_own_path() {
+    let scratch = Folder::new("averaged");
+    let put = |(path, bytes): (String, Vec<u8>)| drop(scratch.write(&path, &bytes));
+    for unet in ["unet", "unet_ema"] {
+        put(config(&format!("{unet}/config.json")));
+        put(weights(&format!("{unet}/{WEIGHTS}")));
+    }
+    put(text("scheduler/scheduler_config.json", r#"{"beta_end": 0.5}"#));
+    let [note] = &Checkpoint::open(&scratch).unwrap().notes[..] else { panic!("one note") };
+    // What the note says to do.
+    let path = note.flag().unwrap();
+    let folder = path.strip_prefix("the path MODEL/").unwrap();
+    let averaged = Checkpoint::open(&scratch.join(folder)).unwrap();
+    assert!(averaged.scheduler.beta_end == 0.5 && averaged.notes.is_empty(), "{averaged:?}");
+}
+
+/// As `huggingface_hub` lays it out, but for links, which a folder without them stands for.
+#[test]
+fn the_hubs_cache_leads_to_a_snapshot() {
+    let scratch = Folder::new("hub");
+    let model = scratch.join("models--google--ddpm-tiny");
+    let put = |revision: &str| {
+        let folder = format!("models--google--ddpm-tiny/snapshots/{revision}");
+        scratch.write(&format!("{folder}/config.json"), &config("").1);
+        scratch.write(&format!("{folder}/{WEIGHTS}"), &weights("").1);
+        scratch.join(folder)
+    };
+    fs::create_dir_all(model.join("blobs")).unwrap();
+    let first = put("aaa");
+    let opened = Checkpoint::open(&model).unwrap();
+    assert_eq!(opened.name.as_deref(), Some("ddpm-tiny"));
+    let folder = first.display().to_string();
+    assert_eq!(opened.notes, [Note::NoScheduler, Note::Snapshot { folder }]);
+
+    let second = put("bbb");
+    let error = Checkpoint::open(&model).unwrap_err().to_string();
+    assert!(error.contains(&first.display().to_string()), "{error}");
+    assert_eq!(Checkpoint::open(&second).unwrap().name.as_deref(), Some("ddpm-tiny"));
+    scratch.write("models--google--ddpm-tiny/refs/main", b"bbb\n");
+    let folder = second.display().to_string();
+    assert!(Checkpoint::open(&model).unwrap().notes.contains(&Note::Snapshot { folder }));
+    // A name that leads out of the folder is none of its snapshots.
+    fs::write(model.join("refs/main"), "../snapshots/bbb").unwrap();
+    assert!(matches!(Checkpoint::open(&model), Err(CheckpointError::Snapshots { .. })));
+
+    let error = Checkpoint::open(&scratch).unwrap_err();
+    assert!(
+        matches!(&error, CheckpointError::Cache { models, .. } if models.contains("ddpm-tiny"))
+    );
 }
 
 #[test]
@@ -199,8 +310,10 @@ fn folders_that_are_no_model_are_explained() {
         file("model_index.json", "cifar10-like/model_index.json"),
     ]);
     assert!(matches!(error, Err(CheckpointError::MissingFile { .. })), "{error:?}");
-    let error = from(vec![("config.json".into(), vec![0xff, 0xfe, b'{']), weights(WEIGHTS)]);
+    let error = from(vec![("config.json".into(), vec![b'{', 0xff, 0xfe]), weights(WEIGHTS)]);
     assert_eq!(error.unwrap_err(), CheckpointError::NotText { file: "config.json".into() });
+    let utf16 = from(vec![("config.json".into(), vec![0xff, 0xfe, b'{', 0]), weights(WEIGHTS)]);
+    assert!(utf16.unwrap_err().to_string().contains("UTF-16: save it as UTF-8"));
 }
 
 /// A network that is named by its own folder is still the pipeline's: with another scheduler its pictures would be noise.

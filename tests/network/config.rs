@@ -9,7 +9,8 @@ use unnoise::config::scheduler::{
 use unnoise::config::unet::{
     Activation, ClassEmbedding, DownBlock, Resample, TimeEmbedding, UpBlock,
 };
-use unnoise::config::{ConfigError, PipelineConfig, SchedulerConfig, UNetConfig};
+use unnoise::config::{ConfigError, Overrides, PipelineConfig, SchedulerConfig, UNetConfig};
+use unnoise::model::parameters;
 
 fn unets() -> PathBuf {
     files::fixture("unets")
@@ -71,7 +72,7 @@ fn every_fixture_is_read_with_diffusers_parameter_count() {
         }
         let meta: Value = serde_json::from_str(&read(&format!("{name}/meta.json"))).unwrap();
         let config = config.unwrap_or_else(|e| panic!("{name}: {e}"));
-        assert_eq!(Some(config.parameters()), meta["params"].as_u64(), "{name}");
+        assert_eq!(parameters(&config).ok(), meta["params"].as_u64(), "{name}");
     }
 }
 
@@ -314,7 +315,7 @@ fn acceptance_is_diffusers_own() {
         } else if let Some((_, params)) = outcome.split_once(", params ") {
             assert!(outcome.starts_with("ok"), "{name}: {outcome}");
             let ours = ours.unwrap_or_else(|e| panic!("{name}: diffusers accepts this: {e}"));
-            assert_eq!(ours.parameters().to_string(), params, "{name}");
+            assert_eq!(parameters(&ours).unwrap().to_string(), params, "{name}");
         } else {
             assert!(ours.is_err(), "{name}: diffusers says {outcome}");
         }
@@ -364,6 +365,64 @@ fn schedulers_are_read_and_written_as_diffusers_does() {
         assert_eq!((config.kind, config.variance_type), (kind, variance), "{name}");
     }
     assert_eq!(seen, 3);
+}
+
+/// `fixtures/schedulers/make_schedules.py`: the file of each other class, and the DDIMScheduler that diffusers makes of it.
+#[test]
+fn other_samplers_run_as_ddim_with_their_betas() {
+    let path = files::fixture("schedulers/others.json");
+    let all: Map<String, Value> = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    assert_eq!(all.len(), 17);
+    assert!(all["DPMSolverMultistepScheduler"][0].as_str().unwrap().contains("-Infinity"));
+    for (class, texts) in &all {
+        let read = |i: usize| {
+            let text = texts[i].as_str().unwrap();
+            SchedulerConfig::from_json_with(text, "f", &Overrides::new()).unwrap()
+        };
+        let ((ours, replaced), (theirs, none)) = (read(0), read(1));
+        assert_eq!(ours, theirs, "{class}");
+        assert_eq!((replaced.as_deref(), none), (Some(class.as_str()), None));
+        assert_eq!(ours.kind, SchedulerKind::Ddim, "{class}");
+    }
+}
+
+#[test]
+fn what_is_replaced_is_not_judged() {
+    let read = |file: Value, overrides: Value| {
+        let overrides = overrides.as_object().unwrap();
+        let read = SchedulerConfig::from_json_with(&file.to_string(), "f", overrides);
+        read.map(|(config, _)| config)
+    };
+    let unknown = json!({"beta_schedule": "quartic", "num_train_timesteps": 2});
+    let error = read(unknown.clone(), json!({})).unwrap_err().to_string();
+    assert!(error.contains("\"quartic\"") && error.contains("trained_betas"), "{error}");
+    // As the error says; by a flag, and in the file.
+    let betas = json!([0.1, 0.2]);
+    let config = read(unknown.clone(), json!({"trained_betas": betas})).unwrap();
+    assert_eq!(config.trained_betas, Some(vec![0.1, 0.2]));
+    let mut given = unknown.clone();
+    given["trained_betas"] = betas;
+    assert_eq!(read(given, json!({})).unwrap(), config);
+    let config = read(unknown, json!({"beta_schedule": "laplace"})).unwrap();
+    assert_eq!(config.beta_schedule, BetaSchedule::Laplace);
+    // A value that stays is judged, and the error names who gave it.
+    let error = read(json!({"beta_start": 3}), json!({"beta_end": 0.5})).unwrap_err().to_string();
+    assert!(error.starts_with("`f`: `beta_start` is 3"), "{error}");
+    let error = read(json!({}), json!({"steps_offset": -1})).unwrap_err().to_string();
+    assert!(error.starts_with("`--steps-offset`: `steps_offset` is -1"), "{error}");
+}
+
+#[test]
+fn numbers_that_python_writes_are_read() {
+    let text = r#"{"sample_max_value": Infinity, "lambda_min_clipped": -Infinity,
+        "clip_sample_range": Infinity, "note": "NaN, \"Infinity\" and so on", "loss": NaN}"#;
+    let config = SchedulerConfig::from_json(text, "f").unwrap();
+    let no_limit = f64::from(f32::MAX);
+    assert_eq!((config.sample_max_value, config.clip_sample_range), (no_limit, no_limit));
+    let error = SchedulerConfig::from_json(r#"{"beta_end": NaN}"#, "f").unwrap_err().to_string();
+    assert_eq!(error, "`f`: `beta_end` is NaN; it should be a number from 0 to 1.");
+    // The byte-order mark of Windows' editors.
+    assert!(SchedulerConfig::from_json("\u{feff}{}", "f").is_ok());
 }
 
 #[test]
@@ -422,7 +481,12 @@ fn pipelines_are_recognised() {
         let path = format!("{name}/model_index.json");
         assert!(PipelineConfig::from_json(&read(&path), &path).is_ok(), "{name}");
     }
-    for class in ["StableDiffusionPipeline", "LDMPipeline", "PNDMPipeline", "ScoreSdeVePipeline"] {
+    // Another way to step, by the same betas.
+    assert_eq!(index("PNDMPipeline", "PNDMScheduler"), Ok(SchedulerKind::Ddim));
+    assert_eq!(index("DDPMPipeline", "EulerDiscreteScheduler"), Ok(SchedulerKind::Ddim));
+    for class in
+        ["StableDiffusionPipeline", "LDMPipeline", "KarrasVePipeline", "ScoreSdeVePipeline"]
+    {
         let error = index(class, "DDPMScheduler").unwrap_err();
         assert!(matches!(error, ConfigError::Unsupported { .. }), "{error}");
         assert!(error.to_string().contains(class), "{error}");

@@ -3,8 +3,9 @@
 use crate::common::files;
 use serde_json::{Value, json};
 use std::fs;
+use unnoise::plan::graph::Param;
 use unnoise::weights::safetensors::{Dtype, write};
-use unnoise::weights::{ParamSpec, Weights, WeightsError};
+use unnoise::weights::{Weights, WeightsError};
 
 fn fixture(path: &str) -> Vec<u8> {
     let path = files::fixture("unets").join(path);
@@ -23,11 +24,9 @@ fn raw(header: &Value, data: &[u8]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
 }
 
-fn specs(weights: &Weights) -> Vec<ParamSpec> {
-    let spec = |name: &str| ParamSpec {
-        name: name.to_owned(),
-        shape: weights.shape(name).unwrap().to_vec(),
-    };
+fn specs(weights: &Weights) -> Vec<Param> {
+    let spec =
+        |name: &str| Param { name: name.to_owned(), shape: weights.shape(name).unwrap().to_vec() };
     weights.names().map(spec).collect()
 }
 
@@ -153,7 +152,7 @@ fn differences_from_the_network_are_reported_together() {
     let conv = expected.iter_mut().find(|s| s.name == "conv_in.weight").unwrap();
     conv.shape = vec![8, 4, 3, 3];
     expected.retain(|s| !s.name.starts_with("mid_block.resnets.0."));
-    expected.push(ParamSpec { name: "class_embedding.weight".into(), shape: vec![10, 32] });
+    expected.push(Param { name: "class_embedding.weight".into(), shape: vec![10, 32] });
     let error = weights.check(&expected).unwrap_err();
     let WeightsError::Mismatch { wrong, missing, extra, .. } = &error else { panic!("{error}") };
     assert_eq!((wrong.len(), missing.len(), extra.len()), (1, 1, 10));
@@ -167,12 +166,56 @@ fn differences_from_the_network_are_reported_together() {
 }
 
 #[test]
+fn a_prefix_of_all_names_is_stripped() {
+    let bytes = fixture(&format!("tiny/{FILE}"));
+    let plain = load("tiny");
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let renamed = |rename: &dyn Fn(&str) -> String| {
+        let entries = header.as_object().unwrap().iter();
+        let entries = entries.filter(|(name, _)| *name != "__metadata__");
+        let header = entries.map(|(name, entry)| (rename(name), entry.clone())).collect();
+        Weights::from_bytes(raw(&Value::Object(header), &bytes[8 + length..]), "f").unwrap()
+    };
+    for prefix in ["module.", "model.", "unet.", "module.unet."] {
+        let mut weights = renamed(&|name| format!("{prefix}{name}"));
+        assert_eq!(weights.strip_prefix("conv_in.weight").as_deref(), Some(prefix));
+        assert_eq!(weights.check(&specs(&plain)), Ok(()), "{prefix}");
+        assert_eq!(weights.read("conv_out.bias"), plain.read("conv_out.bias"));
+    }
+    // Not where some names go without it, and nothing where there is none.
+    let mut mixed = renamed(&|name| match name.starts_with("conv_in") {
+        true => format!("module.{name}"),
+        false => name.to_owned(),
+    });
+    assert_eq!(mixed.strip_prefix("conv_in.weight"), None);
+    assert_eq!(load("tiny").strip_prefix("conv_in.weight"), None);
+}
+
+#[test]
+fn parts_of_a_model_are_read_as_one() {
+    let part = |name: &str, value: f32| write(&[(name, &[1], &[value])]).unwrap();
+    let files = |second: &str| {
+        vec![("a-1".to_owned(), part("x", 1.0)), ("a-2".to_owned(), part(second, 2.0))]
+    };
+    let both = Weights::from_shards(files("y"), "a.index.json").unwrap();
+    assert_eq!(both.names().collect::<Vec<_>>(), ["x", "y"]);
+    assert_eq!((both.read("x"), both.read("y")), (Ok(vec![1.0]), Ok(vec![2.0])));
+    let error = Weights::from_shards(files("x"), "a.index.json").unwrap_err();
+    assert_eq!(error, WeightsError::Duplicate { file: "a-2".into(), name: "x".into() });
+    // An error names the file that the tensor is in.
+    let nan = vec![("a-1".to_owned(), part("x", 1.0)), ("a-2".to_owned(), part("y", f32::NAN))];
+    let error = Weights::from_shards(nan, "a.index.json").unwrap().read("y").unwrap_err();
+    assert!(error.to_string().starts_with("`a-2`: tensor `y` holds NaN"), "{error}");
+}
+
+#[test]
 fn attention_weights_of_four_dimensions_are_not_squeezed() {
     let header = json!({"mid_block.attentions.0.query.weight":
         {"dtype": "F32", "shape": [1, 1, 1, 1], "data_offsets": [0, 4]}});
     let weights = Weights::from_bytes(raw(&header, &[0; 4]), "f").unwrap();
     let name = "mid_block.attentions.0.to_q.weight".to_owned();
-    let error = weights.check(&[ParamSpec { name, shape: vec![1, 1] }]).unwrap_err();
+    let error = weights.check(&[Param { name, shape: vec![1, 1] }]).unwrap_err();
     assert!(matches!(error, WeightsError::Mismatch { .. }), "{error}");
 }
 

@@ -197,6 +197,10 @@ fn networks_that_cannot_be_built_are_refused_by_diffusers_names() {
         assert!(matches!(error, SettingError::Network(_)), "{error:?}");
         assert!(error.to_string().contains(part), "{assignment}: {error}");
     }
+    // Settings are the user's own: no file was damaged.
+    let error = set(&["model.norm_num_groups=3"]).expect_err("no multiple").to_string();
+    assert!(error.contains("`norm_num_groups` is 3"), "{error}");
+    assert!(error.contains("Change one of the two") && !error.contains("damaged"), "{error}");
 }
 
 #[test]
@@ -308,12 +312,7 @@ fn presets_are_the_papers_networks() {
         }
         assert_eq!(file(&config.to_toml()), Ok(config.clone()), "{name} is within its own ranges");
         let unet = config.unet(config.data.channels, config.data.resolution.0, None).expect(name);
-        // What the builder makes is what is counted.
-        let [h, w] = config.data.resolution.0.expect("papers say sizes");
-        let params = unnoise::model::build(&unet, 1, h, w).expect(name).graph.params;
-        let built: usize = params.iter().map(|p| p.shape.iter().product::<usize>()).sum();
-        assert_eq!(unet.parameters(), built as u64, "{name}");
-        seen.push((*name, built));
+        seen.push((*name, unnoise::model::parameters(&unet).expect(name)));
     }
     let of = |name| seen.iter().find(|(n, _)| *n == name).map(|(_, count)| *count);
     assert_eq!(of("ddpm-cifar10"), Some(35_746_307));

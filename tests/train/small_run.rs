@@ -20,7 +20,7 @@ pub fn tiny() -> UNetConfig {
 /// and the ends of f32 among them.
 pub fn snapshot(step: u64, rates: &[f64]) -> Snapshot {
     let unet = tiny();
-    let params = unnoise::model::build(&unet, 1, 4, 4).expect("a graph").graph.params;
+    let params = unnoise::model::params(&unet).expect("a graph");
     let tensors = |of: u32| -> Vec<Tensor> {
         let mut tensors: Vec<Tensor> = params
             .iter()

@@ -3,7 +3,7 @@
 use super::*;
 use crate::checkpoint::Checkpoint;
 use crate::config::PipelineConfig;
-use crate::weights::{ParamSpec, safetensors};
+use crate::weights::safetensors;
 use crate::words;
 use std::fmt::Write;
 use std::fs;
@@ -30,17 +30,14 @@ pub struct Exported {
 pub fn export(from: &Path, out: &Path, half: bool) -> Result<Exported, RunError> {
     let (folder, skipped) = model_folder(from)?;
     let Checkpoint { unet, scheduler, weights, .. } = Checkpoint::open(&folder)?;
-    let side = 1 << (unet.block_out_channels.len() - 1);
-    let params = crate::model::build(&unet, 1, side, side)?.graph.params;
-    let specs: Vec<ParamSpec> =
-        params.into_iter().map(|p| ParamSpec { name: p.name, shape: p.shape }).collect();
-    weights.check(&specs)?;
+    let params = crate::model::params(&unet)?;
+    weights.check(&params)?;
     let values: Vec<Vec<f32>> =
-        specs.iter().map(|spec| weights.read(&spec.name)).collect::<Result<_, _>>()?;
-    let views: Vec<_> = specs
+        params.iter().map(|param| weights.read(&param.name)).collect::<Result<_, _>>()?;
+    let views: Vec<_> = params
         .iter()
         .zip(&values)
-        .map(|(spec, values)| (spec.name.as_str(), spec.shape.as_slice(), values.as_slice()))
+        .map(|(param, values)| (param.name.as_str(), param.shape.as_slice(), values.as_slice()))
         .collect();
     let bytes = if half { safetensors::write_half(&views)? } else { safetensors::write(&views)? };
     let parameters = values.iter().map(|v| v.len() as u64).sum();

@@ -8,7 +8,7 @@ fuzz_target!(|text: &str| {
     let _ = PipelineConfig::from_json(text, "f");
     match UNetConfig::from_json(text, "f") {
         Ok(config) => {
-            assert!(config.parameters() <= MAX_PARAMETERS);
+            assert!(unnoise::model::parameters(&config).expect("a network") <= MAX_PARAMETERS);
             assert_eq!(UNetConfig::from_json(&config.to_json(), "f"), Ok(config));
         }
         Err(error) => assert!(error.to_string().contains("`f`")),

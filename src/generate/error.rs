@@ -1,0 +1,121 @@
+//! What can be wrong with a request: settings that the model cannot take, or that contradict each other.
+
+/// A request that cannot be met as it is asked. Other settings can.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// No pictures, or none at a time.
+    #[error("{what} is 0; it must be at least 1")]
+    Zero {
+        /// The setting.
+        what: &'static str,
+    },
+    /// A setting of a kind or size that it cannot have.
+    #[error("{key} is {found}; it must be {expected}")]
+    Setting {
+        /// Its name in the request.
+        key: &'static str,
+        /// What was asked for.
+        found: String,
+        /// What would do.
+        expected: String,
+    },
+    /// A request that is not JSON (in the page).
+    #[error("a request must be JSON: {detail}")]
+    Json {
+        /// The parser's words.
+        detail: String,
+    },
+    /// A network that takes more than x_t, which sampling cannot give it.
+    #[error(
+        "this network takes {in_channels} channels and gives {out_channels}; sampling needs as many out as in, or \
+         twice as many for learned variances. The other inputs are a condition that unnoise does not know. \
+         `unnoise predict` runs the network"
+    )]
+    Concatenated {
+        /// Channels of its input.
+        in_channels: usize,
+        /// Channels of its output.
+        out_channels: usize,
+    },
+    /// Images that are not shaped as the model takes them.
+    #[error(
+        "`{name}` has shape {shape:?} and {values} values; the model takes [N,{channels},H,W], N at least 1"
+    )]
+    Images {
+        /// The tensor.
+        name: &'static str,
+        /// The shape given, `[n, c, h, w]`.
+        shape: [usize; 4],
+        /// How many values were given.
+        values: usize,
+        /// Channels that the model takes.
+        channels: usize,
+    },
+    /// A tensor of another length than its shape needs.
+    #[error("`{name}` has {have} values; {need_for} need {need}")]
+    Values {
+        /// The tensor.
+        name: &'static str,
+        /// How many values were given.
+        have: usize,
+        /// How many there should be.
+        need: usize,
+        /// What they are for: "16 pictures of 3 channels, 32x32".
+        need_for: String,
+    },
+    /// Neither one timestep nor one per image.
+    #[error("{have} timesteps for {images} images; give one for all, or one for each")]
+    Timesteps {
+        /// Timesteps given.
+        have: usize,
+        /// Images given.
+        images: usize,
+    },
+    /// A timestep that the model's time embedding cannot take.
+    #[error("timestep {t}: this model's {kind} time embedding takes {expected}")]
+    Timestep {
+        /// The timestep.
+        t: f64,
+        /// `fourier` or `learned`.
+        kind: &'static str,
+        /// The timesteps it takes.
+        expected: String,
+    },
+    /// Class labels for a model that has no classes.
+    #[error("this model takes no class labels; leave them out")]
+    NoClasses,
+    /// No class labels for a model that needs them.
+    #[error("this model is class-conditional: give class labels, which are {expected}")]
+    LabelsMissing {
+        /// What they are.
+        expected: String,
+    },
+    /// Labels of the wrong kind for this model.
+    #[error("this model's class labels are {expected}, not {found}")]
+    LabelKind {
+        /// What they are.
+        expected: String,
+        /// What was given.
+        found: &'static str,
+    },
+    /// Neither one label nor one per image.
+    #[error("{have} class labels for {images} images; give one for all, or one for each")]
+    LabelCount {
+        /// Labels given.
+        have: usize,
+        /// Images asked for.
+        images: usize,
+    },
+    /// A class that does not exist.
+    #[error("class label {label}: this model has classes 0 to {last}")]
+    Label {
+        /// The label.
+        label: f64,
+        /// The last class.
+        last: usize,
+    },
+    /// Results asked for before they exist.
+    #[error("x_0 exists when the run is done")]
+    NotDone,
+}
