@@ -1,9 +1,23 @@
-// The operation of conv2d_direct.wgsl (same tensors, same bindings) as one matrix product: rows are the output
-// pixels of all images, columns the output channels, and the sum runs over (ky, kx, c).
+// The operation of conv2d_direct.wgsl (same tensors, same bindings) as one matrix product. Its rows are the output
+// pixels of all images, its columns the output channels, and its sum runs over (ky, kx, c) in steps of 16 channels
+// of one tap.
 //
-// A workgroup makes BM pixels x BN4 vec4s of channels; an invocation makes TM pixels (TY apart) x 1
-// vec4. Workgroup memory holds 16 channels of one tap at a time: BM x 4 vec4s of the input, 16 x BN4
-// of the weights. The next step's values are fetched into registers while this one's are multiplied.
+// A workgroup makes BM pixels x BN4 vec4s of channels, an invocation TM pixels (TY apart) x 1 vec4. Workgroup
+// memory holds one step: BM x 4 vec4s of the input and 16 x BN4 of the weights.
+//
+// The sum is made in parts of `part_steps` steps, each summed apart, because the error of f32 grows with the number
+// of terms. SUMS: a workgroup makes all parts and adds them up. PARTS: a workgroup makes one part of its tile and
+// writes it to out [parts][rows][co]; conv2d_sum.wgsl adds the parts in the same order and does the rest, so both
+// ways give the same bits. Neither flag: there is one part.
+//
+// What makes it fast on GPUs (docs/kernels-gpu.md):
+// * While a step is multiplied, the next one is loaded into registers. For these loads to run ahead they must be in
+//   the same basic block as the multiply-adds. So no load is inside an `if`: where there is nothing to read, the
+//   address is that of element 0, and the value is replaced by zero after the multiply-adds. Replacing it (or
+//   activating it) any earlier would wait for the load. `&` instead of `&&` for the same reason: `&&` is a branch.
+// * `params` is read once, before the loop. A uniform read inside a loop is read every time round.
+// * Workgroup arrays have two dimensions, the first indexed by a constant. Every dynamic index is clamped, and a
+//   clamp of `ty + i * TY` does not depend on the step, so it leaves the loop.
 #import lib/act
 
 struct Params {
@@ -20,7 +34,9 @@ struct Params {
     add_offset: u32,
     scale: f32,
     groups: u32, // of BN4 vec4s along the output channels
-    steps: u32, // of 16 channels: K * K * (ceil(c0 / 4) + ceil(c1 / 4))
+    tiles: u32, // groups * (groups of BM pixels)
+    steps: u32, // K * K * (ceil(c0 / 4) + ceil(c1 / 4))
+    part_steps: u32, // of a part; the last part may have fewer
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -43,152 +59,253 @@ struct Params {
 #endif
 @group(0) @binding(B_OUT) var<storage, read_write> out: array<vec4<f32>>;
 
-// Rows of the input tile are PITCH apart so that a row's four vec4s fall into different banks.
-const PITCH = BM + 2u;
 const TY = BM / TM;
 const THREADS = TY * BN4;
-var<workgroup> tile_x: array<vec4<f32>, 4u * PITCH>;
-var<workgroup> tile_w: array<vec4<f32>, RW * THREADS>;
+// Rows of the input tile are BM + 2 apart so that the four vec4s of a pixel fall into different banks.
+var<workgroup> tile_x: array<array<vec4<f32>, BM + 2u>, 4>;
+// 16 rows are used; where invocations outnumber the weights of a step, the rest catches what they store.
+var<workgroup> tile_w: array<array<vec4<f32>, BN4>, RW * THREADS / BN4>;
+
+// Where the sum is: tap (ky, kx), source, and the first vec4 of 16 channels.
+struct Step {
+    ky: u32,
+    kx: u32,
+    second: bool,
+    c: u32,
+}
+
+// An output pixel whose input this invocation loads.
+struct Pixel {
+    exists: bool,
+    image: u32,
+    // Top left corner of its window, padding included.
+    top: i32,
+    left: i32,
+}
+
+// A vec4 of the input on its way into workgroup memory.
+struct Fetched {
+    exists: bool,
+    x: vec4<f32>,
+#if PROLOGUE
+    a: vec4<f32>,
+    b: vec4<f32>,
+#endif
+}
+
+fn pixel_at(p: Params, row: u32) -> Pixel {
+    let pixels = p.h_out * p.w_out;
+    let rows = p.n * pixels;
+    let top = i32(row % pixels / p.w_out * STRIDE) - i32(p.pad);
+    let left = i32(row % p.w_out * STRIDE) - i32(p.pad);
+    return Pixel(row < rows, min(row, rows - 1u) / pixels, top, left);
+}
+
+// Channels of the source that a step reads, in vec4s.
+fn source_width(p: Params, step: Step) -> u32 {
+#if TWO
+    return select(p.c0, p.c1, step.second);
+#else
+    return p.c0;
+#endif
+}
+
+// The first channel of that source among those of all sources.
+fn skipped(p: Params, step: Step) -> u32 {
+#if TWO
+    return select(0u, p.c0, step.second);
+#else
+    return 0u;
+#endif
+}
+
+// Starts to load vec4 `lane` of the step's four at one tap of a pixel.
+fn fetch(p: Params, pixel: Pixel, step: Step, lane: u32) -> Fetched {
+    let width = source_width(p, step);
+    let c = min(step.c + lane, width - 1u);
+    // Negative coordinates become large ones.
+    let y = u32(pixel.top + i32(step.ky));
+    let x = u32(pixel.left + i32(step.kx));
+    var f: Fetched;
+    f.exists = pixel.exists & (step.c + lane < width) & (y < p.h_in) & (x < p.w_in);
+#if UPSAMPLE
+    let at = (pixel.image * (p.h_in / 2u) + y / 2u) * (p.w_in / 2u) + x / 2u;
+#else
+    let at = (pixel.image * p.h_in + y) * p.w_in + x;
+#endif
+    let index = select(0u, at * width + c, f.exists);
+#if TWO
+    if (step.second) {
+        f.x = x1[index];
+    } else {
+        f.x = x0[index];
+    }
+#else
+    f.x = x0[index];
+#endif
+#if PROLOGUE
+    let c_in = p.c0 + p.c1;
+    let row = pixel.image * 2u * c_in + skipped(p, step) + c;
+    f.a = affine[row];
+    f.b = affine[row + c_in];
+#endif
+    return f;
+}
+
+// What goes into workgroup memory. This waits for the loads.
+fn staged(f: Fetched) -> vec4<f32> {
+#if PROLOGUE
+    let x = pre_act(f.a * f.x + f.b);
+#else
+    let x = f.x;
+#endif
+    return select(vec4<f32>(0.0), x, f.exists);
+}
+
+// The first of the step's rows of weights.
+fn weight_row(p: Params, step: Step) -> u32 {
+    return ((step.ky * K + step.kx) * (p.c0 + p.c1) + skipped(p, step) + step.c) * 4u;
+}
+
+fn next(p: Params, step: Step) -> Step {
+    var s = step;
+    s.c += 4u;
+    if (s.c >= source_width(p, step)) {
+        s.c = 0u;
+#if TWO
+        s.second = !s.second;
+        s.kx += select(1u, 0u, s.second);
+#else
+        s.kx += 1u;
+#endif
+        if (s.kx == K) {
+            s.kx = 0u;
+            s.ky += 1u;
+        }
+    }
+    return s;
+}
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let p = params;
     let index = workgroup.y * FOLD + workgroup.x;
-    let pixels = params.h_out * params.w_out;
-    let rows = params.n * pixels;
-    let first_row = (index / params.groups) * BM;
-    let first_o = (index % params.groups) * BN4;
-    let co = params.co;
-    let c_in = params.c0 + params.c1;
+#if PARTS
+    // Tiles fastest: neighbours share the weights of a part.
+    let tile = index % p.tiles;
+    let part = index / p.tiles;
+#else
+    let tile = index;
+#endif
+    let co = p.co;
+    let pixels = p.h_out * p.w_out;
+    let rows = p.n * pixels;
+    let first_row = tile / p.groups * BM;
+    let first_o = tile % p.groups * BN4;
 
-    // What this invocation fetches of the input: RX rows, one vec4 of the 4 in each.
+    // What this invocation loads: RX pixels, one of the four vec4s of each; RW vec4s of the weights.
     let lane = local % 4u;
 #for r in 0..RX
     let slot$r = local / 4u + $ru * (THREADS / 4u);
-    let row$r = first_row + slot$r;
-    let in$r = row$r < rows;
-    let n$r = min(row$r, rows - 1u) / pixels;
-    let top$r = i32((row$r % pixels) / params.w_out * STRIDE) - i32(params.pad);
-    let left$r = i32(row$r % params.w_out * STRIDE) - i32(params.pad);
-    var fetched_x$r: vec4<f32>;
+    let pixel$r = pixel_at(p, first_row + slot$r);
 #end
-#for r in 0..RW
-    var fetched_w$r: vec4<f32>;
-#end
-#for i in 0..TM
-    var acc$i = vec4<f32>(0.0);
-    var sum$i = vec4<f32>(0.0);
-#end
-    let tx = local % BN4;
-    let ty = local / BN4;
+    let w_row = local / BN4;
+    let w_column = local % BN4;
+    // Columns past the last channel read the last one: nobody stores what they make. Rows past the step's channels
+    // read what follows, and meet zeros.
+    let w_first = w_row * co + min(first_o + w_column, co - 1u);
+    let w_stride = THREADS / BN4 * co;
+    let w_last = K * K * (p.c0 + p.c1) * 4u * co - 1u;
 
-    // The step: tap (ky, kx), source, first vec4 of its 16 channels.
-    var ky = 0u;
-    var kx = 0u;
-    var second = false;
-    var c = 0u;
-    // One round more than there are steps: round i multiplies what round i - 1 fetched.
-    for (var step = 0u; step <= params.steps; step++) {
-        if (step > 0u) {
-            // Into workgroup memory, once everybody is done with what was there.
-            workgroupBarrier();
-#for r in 0..RX
-            tile_x[lane * PITCH + slot$r] = fetched_x$r;
-#end
-#for r in 0..RW
-            tile_w[local + $ru * THREADS] = fetched_w$r;
-#end
-            workgroupBarrier();
-        }
-        if (step < params.steps) {
-            let width = select(params.c0, params.c1, second);
-            let skipped = select(0u, params.c0, second); // the source's first vec4 of channels in all
-            let channel = min(c + lane, width - 1u);
-#for r in 0..RX
-            {
-                let y = top$r + i32(ky);
-                let x = left$r + i32(kx);
-                let there = in$r && c + lane < width
-                    && y >= 0 && y < i32(params.h_in) && x >= 0 && x < i32(params.w_in);
-                var v = vec4<f32>(0.0);
-                if (there) {
-#if UPSAMPLE
-                    let pixel = (n$r * (params.h_in / 2u) + u32(y) / 2u) * (params.w_in / 2u)
-                        + u32(x) / 2u;
-#else
-                    let pixel = (n$r * params.h_in + u32(y)) * params.w_in + u32(x);
-#endif
-                    let at = pixel * width + channel;
-#if TWO
-                    if (second) {
-                        v = x1[at];
-                    } else {
-                        v = x0[at];
-                    }
-#else
-                    v = x0[at];
-#endif
-#if PROLOGUE
-                    let row_a = n$r * 2u * c_in + skipped + channel;
-                    v = pre_act(affine[row_a] * v + affine[row_a + c_in]);
-#endif
-                }
-                fetched_x$r = v;
-            }
-#end
-            let first_k = ((ky * K + kx) * c_in + skipped + c) * 4u;
-            let last_k = (width - c) * 4u;
-#for r in 0..RW
-            {
-                let k = (local + $ru * THREADS) / BN4;
-                let o = first_o + (local + $ru * THREADS) % BN4;
-                fetched_w$r = vec4<f32>(0.0);
-                if (k < last_k && o < co) {
-                    fetched_w$r = weights[(first_k + k) * co + o];
-                }
-            }
-#end
-            c += 4u;
-            if (c >= width) {
-                c = 0u;
-#if TWO
-                second = !second;
-                if (!second) {
-                    kx += 1u;
-                }
-#else
-                kx += 1u;
-#endif
-                if (kx == K) {
-                    kx = 0u;
-                    ky += 1u;
-                }
-            }
-        }
-        if (step > 0u) {
-#for k in 0..4
-            {
-                let w0 = tile_w[$k * 4u * BN4 + tx];
-                let w1 = tile_w[($k * 4u + 1u) * BN4 + tx];
-                let w2 = tile_w[($k * 4u + 2u) * BN4 + tx];
-                let w3 = tile_w[($k * 4u + 3u) * BN4 + tx];
+    // What it makes.
+    let ty = local / BN4;
+    let tx = local % BN4;
 #for i in 0..TM
-                let v$i = tile_x[$k * PITCH + ty + $i * TY];
-                acc$i = fma(vec4<f32>(v$i.x), w0, acc$i);
-                acc$i = fma(vec4<f32>(v$i.y), w1, acc$i);
-                acc$i = fma(vec4<f32>(v$i.z), w2, acc$i);
-                acc$i = fma(vec4<f32>(v$i.w), w3, acc$i);
+    let y$i = ty + $iu * TY;
+    var acc$i = vec4<f32>(0.0);
+#if SUMS
+    var sum$i = vec4<f32>(0.0);
+#endif
 #end
-            }
-#end
-            // Each row of taps is summed apart: the error of f32 grows with the number of terms.
-            if (step % (params.steps / K) == 0u) {
-#for i in 0..TM
-                sum$i += acc$i;
-                acc$i = vec4<f32>(0.0);
-#end
-            }
+
+    var step = Step(0u, 0u, false, 0u);
+    var count = p.steps;
+#if PARTS
+    {
+        let first = part * p.part_steps;
+        if (first >= p.steps) {
+            return;
         }
+        count = min(p.part_steps, p.steps - first);
+        let tap = first / (p.steps / (K * K));
+        let block = first % (p.steps / (K * K));
+        let blocks = (p.c0 + 3u) / 4u;
+        let second = block >= blocks;
+        step = Step(tap / K, tap % K, second, 4u * select(block, block - blocks, second));
     }
+#endif
+
+    let w_now = weight_row(p, step) * co + w_first;
+#for r in 0..RX
+    var value$r = staged(fetch(p, pixel$r, step, lane));
+#end
+#for r in 0..RW
+    var weight$r = weights[min(w_now + $ru * w_stride, w_last)];
+#end
+#if SUMS
+    for (var done = 0u; done < p.steps; done += p.part_steps) {
+    count = min(p.part_steps, p.steps - done);
+#endif
+    for (var i = 0u; i < count; i++) {
+        // Into workgroup memory, once everybody is done with what was there.
+        workgroupBarrier();
+#for r in 0..RX
+        tile_x[lane][slot$r] = value$r;
+#end
+#for r in 0..RW
+        tile_w[w_row + $ru * (THREADS / BN4)][w_column] = weight$r;
+#end
+        workgroupBarrier();
+
+        step = next(p, step);
+        let w_next = weight_row(p, step) * co + w_first;
+#for r in 0..RX
+        let fetched$r = fetch(p, pixel$r, step, lane);
+#end
+#for r in 0..RW
+        weight$r = weights[min(w_next + $ru * w_stride, w_last)];
+#end
+
+#for k in 0..4
+        {
+            let w0 = tile_w[4 * $k][tx];
+            let w1 = tile_w[4 * $k + 1][tx];
+            let w2 = tile_w[4 * $k + 2][tx];
+            let w3 = tile_w[4 * $k + 3][tx];
+#for i in 0..TM
+            let v$i = tile_x[$k][y$i];
+            acc$i = fma(vec4<f32>(v$i.x), w0, acc$i);
+            acc$i = fma(vec4<f32>(v$i.y), w1, acc$i);
+            acc$i = fma(vec4<f32>(v$i.z), w2, acc$i);
+            acc$i = fma(vec4<f32>(v$i.w), w3, acc$i);
+#end
+        }
+#end
+
+#for r in 0..RX
+        value$r = staged(fetched$r);
+#end
+    }
+#if SUMS
+#for i in 0..TM
+    sum$i += acc$i;
+    acc$i = vec4<f32>(0.0);
+#end
+    }
+#for i in 0..TM
+    acc$i = sum$i;
+#end
+#endif
 
     let o = first_o + tx;
     if (o < co) {
@@ -196,19 +313,25 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let b = bias[o];
 #endif
 #for i in 0..TM
-        let row$i = first_row + ty + $i * TY;
-        if (row$i < rows) {
-            var result = sum$i;
+        {
+            let row = first_row + y$i;
+            if (row < rows) {
+#if PARTS
+                out[(part * rows + row) * co + o] = acc$i;
+#else
+                var result = acc$i;
 #if BIAS
-            result += b;
+                result += b;
 #endif
 #if ADD
-            result += add[row$i / pixels * params.add_stride + params.add_offset + o];
+                result += add[row / pixels * p.add_stride + p.add_offset + o];
 #endif
 #if RESIDUAL
-            result += residual[row$i * co + o];
+                result += residual[row * co + o];
 #endif
-            out[row$i * co + o] = act(result * params.scale);
+                out[row * co + o] = act(result * p.scale);
+#endif
+            }
         }
 #end
     }

@@ -11,6 +11,8 @@
 //
 // The variance is taken around the mean K of every 16th pixel. By Cauchy-Schwarz (mean - K)^2 is at
 // most 15 var, so that subtracting it costs at most 4 of 24 bits, wherever the mean lies.
+#import lib/two_sources
+
 struct Params {
     count: u32,
     groups: u32,
@@ -34,15 +36,6 @@ struct Params {
 #endif
 @group(0) @binding(OUT) var<storage, read_write> affine: array<f32>;
 
-fn load(pixel: u32, q: u32) -> vec4<f32> {
-#if SECOND
-    if q >= params.first4 {
-        return x1[pixel * params.second4 + q - params.first4];
-    }
-#endif
-    return x0[pixel * params.first4 + q];
-}
-
 // 1 for the lanes of vec4 `q` that are channels of [begin, end).
 fn inside(q: u32, begin: u32, end: u32) -> vec4<f32> {
     let c = 4u * q + vec4<u32>(0u, 1u, 2u, 3u);
@@ -50,8 +43,8 @@ fn inside(q: u32, begin: u32, end: u32) -> vec4<f32> {
 }
 
 #if PARTIALS
-fn pixels_in(chunk: u32) -> f32 {
-    return f32(min(256u, params.pixels - 256u * chunk));
+fn pixels_in(p: Params, chunk: u32) -> f32 {
+    return f32(min(256u, p.pixels - 256u * chunk));
 }
 #endif
 
@@ -88,78 +81,103 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let lane = 0u;
     let i = id.y * 262144u + id.x;
 #endif
-    if i >= params.count {
+    let p = params;
+    if i >= p.count {
         return;
     }
-    let image = i / params.groups;
-    let group = i % params.groups;
-    let size = params.c / params.groups;
+    let image = i / p.groups;
+    let group = i % p.groups;
+    let size = p.c / p.groups;
     let begin = group * size;
     let end = begin + size;
     let q0 = begin / 4u;
     let width = (end + 3u) / 4u - q0;
 
+    // Lanes share out the columns of vec4s first, then the pixels, so that a lane keeps its column and divides no
+    // more. Those left over have no pixels.
+    let across = min(width, THREADS);
+    let down = THREADS / across;
+    let row = lane / across;
+
     var sum = vec4<f32>(0.0);
     var total = vec4<f32>(0.0);
     var squares = vec4<f32>(0.0);
 #if PARTIALS
-    let chunks = (params.pixels + 255u) / 256u;
+    let chunks = (p.pixels + 255u) / 256u;
+    let start = select(row, chunks, row >= down);
     let row0 = image * chunks * 2u;
-    for (var j = lane; j < chunks * width; j += THREADS) {
-        let q = q0 + j % width;
-        let chunk = j / width;
-        sum += inside(q, begin, end) * load(row0 + 2u * chunk, q) * pixels_in(chunk);
+    for (var column = lane % across; column < width; column += across) {
+        let q = q0 + column;
+        for (var chunk = start; chunk < chunks; chunk += down) {
+            sum += inside(q, begin, end) * load(p, row0 + 2u * chunk, q) * pixels_in(p, chunk);
+        }
     }
-    let around = reduce(vec2<f32>(dot(sum, vec4<f32>(1.0)), 0.0), lane).x / f32(params.pixels * size);
-    for (var j = lane; j < chunks * width; j += THREADS) {
-        let q = q0 + j % width;
-        let chunk = j / width;
-        let count = inside(q, begin, end) * pixels_in(chunk);
-        let d = load(row0 + 2u * chunk, q) - around;
-        total += count * d;
-        squares += count * d * d + inside(q, begin, end) * load(row0 + 2u * chunk + 1u, q);
+    let around = reduce(vec2<f32>(dot(sum, vec4<f32>(1.0)), 0.0), lane).x / f32(p.pixels * size);
+    for (var column = lane % across; column < width; column += across) {
+        let q = q0 + column;
+        let mask = inside(q, begin, end);
+        for (var chunk = start; chunk < chunks; chunk += down) {
+            let mean = load(p, row0 + 2u * chunk, q);
+            let square = load(p, row0 + 2u * chunk + 1u, q);
+            let count = mask * pixels_in(p, chunk);
+            let d = mean - around;
+            total += count * d;
+            squares += count * d * d + mask * square;
+        }
     }
 #else
-    let first = image * params.pixels;
-    let samples = (params.pixels + 15u) / 16u;
-    for (var j = lane; j < samples * width; j += THREADS) {
-        let q = q0 + j % width;
-        sum += inside(q, begin, end) * load(first + j / width * 16u, q);
+    let pixels = p.pixels;
+    let start = select(row, pixels, row >= down);
+    let first = image * pixels;
+    let samples = (pixels + 15u) / 16u;
+    for (var column = lane % across; column < width; column += across) {
+        let q = q0 + column;
+        for (var sample = start; sample < samples; sample += down) {
+            sum += inside(q, begin, end) * load(p, first + 16u * sample, q);
+        }
     }
     let around = reduce(vec2<f32>(dot(sum, vec4<f32>(1.0)), 0.0), lane).x / f32(samples * size);
 
-    // Sums of sums of 256: the error of f32 grows with the number of terms.
-    let elements = params.pixels * width;
-    for (var chunk = lane; chunk < elements; chunk += 256u * THREADS) {
-        sum = vec4<f32>(0.0);
-        var square = vec4<f32>(0.0);
-        let to = min(chunk + 256u * THREADS, elements);
-        for (var j = chunk; j < to; j += THREADS) {
-            let q = q0 + j % width;
-            let d = inside(q, begin, end) * (load(first + j / width, q) - around);
-            sum += d;
-            square += d * d;
+    for (var column = lane % across; column < width; column += across) {
+        let q = q0 + column;
+        let mask = inside(q, begin, end);
+        // Sums of sums of 256: the error of f32 grows with the number of terms.
+        for (var chunk = start; chunk < pixels; chunk += 256u * down) {
+            sum = vec4<f32>(0.0);
+            var square = vec4<f32>(0.0);
+            let to = min(chunk + 256u * down, pixels);
+            // Four loads under way at once. Past the last pixel they read the last one, and count for nothing.
+            for (var pixel = chunk; pixel < to; pixel += 4u * down) {
+#for k in 0..4
+                let x$k = load(p, first + min(pixel + $ku * down, pixels - 1u), q);
+#end
+#for k in 0..4
+                let d$k = select(vec4<f32>(0.0), mask * (x$k - around), pixel + $ku * down < pixels);
+                sum += d$k;
+                square += d$k * d$k;
+#end
+            }
+            total += sum;
+            squares += square;
         }
-        total += sum;
-        squares += square;
     }
 #endif
     let sums = reduce(vec2<f32>(dot(total, vec4<f32>(1.0)), dot(squares, vec4<f32>(1.0))), lane);
-    let moments = sums / f32(params.pixels * size);
+    let moments = sums / f32(p.pixels * size);
     let mean = around + moments.x;
-    let rstd = inverseSqrt(max(moments.y - moments.x * moments.x, 0.0) + params.eps);
+    let rstd = inverseSqrt(max(moments.y - moments.x * moments.x, 0.0) + p.eps);
 
     // The last group also clears the padding.
-    let padded = 4u * (params.first4 + params.second4);
-    let last = select(end, padded, end == params.c);
+    let padded = 4u * (p.first4 + p.second4);
+    let last = select(end, padded, end == p.c);
     for (var c = begin + lane; c < last; c += THREADS) {
         var a = gamma[c] * rstd;
         var b = beta[c] - mean * a;
 #if SCALE_SHIFT
-        let t = image * params.stride + params.offset + c;
+        let t = image * p.stride + p.offset + c;
         let scale = 1.0 + temb[t];
         a *= scale;
-        b = b * scale + temb[t + params.c];
+        b = b * scale + temb[t + p.c];
 #endif
 #if STATS
         let row = 4u * image * padded + c;

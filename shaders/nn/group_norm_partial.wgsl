@@ -5,6 +5,8 @@
 //
 // A workgroup makes LANES vec4s of one chunk: blocks of vec4s fastest, then chunks, images. Its
 // invocations are LANES wide, so that neighbours read neighbours, by 256 / LANES pixels.
+#import lib/two_sources
+
 struct Params {
     count: u32,
     chunks: u32,
@@ -24,48 +26,47 @@ var<workgroup> means: array<vec4<f32>, 256>;
 var<workgroup> squares: array<vec4<f32>, 256>;
 var<workgroup> counts: array<f32, 256>;
 
-fn load(pixel: u32, q: u32) -> vec4<f32> {
-#if SECOND
-    if q >= params.first4 {
-        return x1[pixel * params.second4 + q - params.first4];
-    }
-#endif
-    return x0[pixel * params.first4 + q];
-}
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let p = params;
     let i = id.y * 32768u + id.x;
-    if i >= params.count {
+    if i >= p.count {
         return;
     }
-    let c4 = params.first4 + params.second4;
+    let c4 = p.first4 + p.second4;
     let blocks = (c4 + LANES - 1u) / LANES;
     let q = i % blocks * LANES + thread % LANES;
     let item = i / blocks;
-    let chunk = item % params.chunks * 256u;
-    let image = item / params.chunks;
+    let chunk = item % p.chunks * 256u;
+    let image = item / p.chunks;
     let row = thread / LANES;
-    let first = image * params.pixels + chunk;
+    let first = image * p.pixels + chunk;
     // Lanes past the channels have no pixels.
-    let end = select(0u, min(256u, params.pixels - chunk), q < c4);
+    let end = select(0u, min(256u, p.pixels - chunk), q < c4);
 
     // As in group_norm.wgsl: squares are summed around the mean of every 16th value.
     var around = vec4<f32>(0.0);
     var samples = 0.0;
-    for (var p = row; p < end; p += 16u * ROWS) {
-        around += load(first + p, q);
+    for (var pixel = row; pixel < end; pixel += 16u * ROWS) {
+        around += load(p, first + pixel, q);
         samples += 1.0;
     }
     around /= max(samples, 1.0);
     var count = 0.0;
     var sum = vec4<f32>(0.0);
     var square = vec4<f32>(0.0);
-    for (var p = row; p < end; p += ROWS) {
-        let d = load(first + p, q) - around;
-        sum += d;
-        square += d * d;
-        count += 1.0;
+    // Four loads under way at once. Past the last pixel they read the last one, and count for nothing.
+    for (var pixel = row; pixel < end; pixel += 4u * ROWS) {
+#for k in 0..4
+        let x$k = load(p, first + min(pixel + $ku * ROWS, end - 1u), q);
+#end
+#for k in 0..4
+        let exists$k = pixel + $ku * ROWS < end;
+        let d$k = select(vec4<f32>(0.0), x$k - around, exists$k);
+        sum += d$k;
+        square += d$k * d$k;
+        count += select(0.0, 1.0, exists$k);
+#end
     }
     let shift = sum / max(count, 1.0);
     means[thread] = around + shift;

@@ -183,8 +183,8 @@ pub fn adapter_line(adapter: &AdapterSummary) -> String {
 pub fn class_name(class: Class) -> &'static str {
     match class {
         Class::Software | Class::SwiftShader | Class::SoftwareSubgroups => "software",
-        Class::Integrated => "integrated",
+        Class::Integrated | Class::IntegratedAmd => "integrated",
         Class::Apple => "apple",
-        Class::Discrete => "discrete",
+        Class::DiscreteIntel | Class::Discrete => "discrete",
     }
 }

@@ -2,9 +2,14 @@
 //!
 //! One operation, two families of kernels that agree to rounding:
 //! `shaders/nn/conv2d_direct.wgsl` for adapters that are a CPU, `shaders/nn/conv2d_tiled.wgsl` for GPUs.
-//! Each sums in one fixed order, whatever the tile, so an image's bits do not depend on the batch.
+//! Each sums in an order that depends on the shape of one image only, so an image's bits do not depend on the batch,
+//! nor on the tile.
+//!
+//! On a GPU, a convolution of a small image has too few tiles to fill the machine. Its sum is then split: one
+//! dispatch makes the parts of the sum side by side, a second one (`shaders/nn/conv2d_sum.wgsl`) adds them up
+//! ([`Conv2d::parts_shape`]).
 
-use super::{Access, Call, Class, Const, FOLD, Shader, act, grid_1d};
+use super::{Access, Call, Class, Const, FOLD, Shader, WORKGROUP, act, grid_1d};
 use crate::config::unet::Activation;
 use crate::shape::Shape;
 
@@ -82,27 +87,79 @@ impl Conv2d {
         }
     }
 
-    /// The dispatch for this class of adapter.
+    /// The operation as one dispatch, for this class of adapter.
     pub fn call(&self, class: Class) -> Call {
         self.call_with(if class.is_software() {
             Family::Direct(Fetch::of(class))
         } else {
-            Family::Tiled(Tile::choose(class, self.output))
+            Family::Tiled(self.tile(class, 1, self.has_few_tiles(class)))
         })
     }
 
     /// The dispatch of one family. Every family but [`Fetch::Subgroups`] is correct on every adapter.
     pub fn call_with(&self, family: Family) -> Call {
-        debug_assert!(self.second.is_none() || self.input.c.is_multiple_of(4));
-        let mut shader = self.shader();
-        let (last, grid) = match family {
-            Family::Direct(fetch) => return self.direct(fetch, shader),
-            Family::Tiled(tile) => self.tiled(tile, &mut shader),
-        };
-        Call { params: super::unnamed(self.params(self, &last)), shader, grid, flops: self.flops() }
+        match family {
+            Family::Direct(fetch) => self.direct(fetch),
+            Family::Tiled(tile) => self.tiled(tile, false),
+        }
     }
 
-    fn direct(&self, fetch: Fetch, mut shader: Shader) -> Call {
+    /// Where a GPU of this class would be partly idle, the shape of the sum's parts, which [`parts`](Self::parts)
+    /// makes for [`finish`](Self::finish). None where [`call`](Self::call) is the better way. The result has the same
+    /// bits either way.
+    pub fn parts_shape(&self, class: Class) -> Option<Shape> {
+        let splits = !class.is_software()
+            && self.has_few_tiles(class)
+            && self.steps() >= LONG
+            && self.part_count() > 1;
+        splits.then(|| Shape { n: self.part_count() * self.output.n, ..self.output })
+    }
+
+    /// The first of two dispatches: the parts of the sum.
+    ///
+    /// Bindings: x0, \[x1\], weights, \[affine\], parts of [`parts_shape`](Self::parts_shape).
+    pub fn parts(&self, class: Class) -> Call {
+        self.parts_with(self.tile(class, self.part_count(), false))
+    }
+
+    /// The same with this tile.
+    pub fn parts_with(&self, tile: Tile) -> Call {
+        self.tiled(tile, true)
+    }
+
+    /// The second dispatch: adds up the parts in order, and does what follows the sum.
+    ///
+    /// Bindings: parts, \[bias\], \[channel_add\], \[residual\], out.
+    pub fn finish(&self) -> Call {
+        let len4 = self.output.len4();
+        let add = self.channel_add.unwrap_or(ChannelAdd { stride4: 0, offset4: 0 });
+        let mut params = super::words([
+            len4,
+            self.part_count(),
+            self.output.c4(),
+            self.output.pixels(),
+            add.stride4,
+            add.offset4,
+        ]);
+        params.push(self.scale.to_bits());
+        let (mut flags, mut consts, bindings) = bound(&[
+            (self.bias, "BIAS", "B_BIAS"),
+            (self.channel_add.is_some(), "ADD", "B_ADD"),
+            (self.residual, "RESIDUAL", "B_RESIDUAL"),
+            (true, "", "B_OUT"),
+        ]);
+        consts.push(("FOLD", Const::U32(FOLD)));
+        flags.extend(self.act.map(act::flag));
+        Call {
+            shader: Shader { name: "nn/conv2d_sum", flags, consts, bindings },
+            params,
+            grid: grid_1d(len4, WORKGROUP),
+            flops: 0,
+        }
+    }
+
+    fn direct(&self, fetch: Fetch) -> Call {
+        let mut shader = self.shader(true);
         let op = self.flattened();
         let width = if op.output.h == 1 { self.output.pixels() } else { op.output.w };
         let Patch { rows, px, oc } = Patch::choose(fetch, &op, width);
@@ -134,17 +191,71 @@ impl Conv2d {
             _ => grid_1d(groups * tiles, word(LANES)),
         };
         let last = [groups, tiles_x, tiles_y, rows * px, oc, rows * columns, taps];
-        Call { params: super::unnamed(self.params(&op, &last)), shader, grid, flops: self.flops() }
+        Call { params: self.params(&op, &last), shader, grid, flops: self.flops() }
     }
 
-    fn tiled(&self, tile: Tile, shader: &mut Shader) -> ([usize; 2], [u32; 3]) {
+    fn tiled(&self, tile: Tile, split: bool) -> Call {
+        let mut shader = self.shader(!split);
         shader.name = "nn/conv2d_tiled";
         shader.consts.extend_from_slice(&tile.consts());
+        let parts = self.part_count();
+        shader.flags.extend(match (split, parts) {
+            (true, _) => Some("PARTS"),
+            (false, 1) => None,
+            (false, _) => Some("SUMS"),
+        });
         let groups = self.output.c4().div_ceil(tile.bn4);
-        let rows = self.output.n * self.output.pixels();
-        let blocks = self.input.c4().div_ceil(4) + self.second_c4().div_ceil(4);
-        let grid = grid_1d(groups * rows.div_ceil(tile.bm), 1);
-        ([groups, self.k * self.k * blocks], grid)
+        let tiles = tile.count(self.rows(), self.output.c4());
+        let last = [groups, tiles, self.steps(), self.part_steps()];
+        Call {
+            params: self.params(self, &last),
+            shader,
+            grid: grid_1d(if split { parts * tiles } else { tiles }, 1),
+            flops: self.flops(),
+        }
+    }
+
+    /// The tile for sums that are split among this many workgroups.
+    fn tile(&self, class: Class, parts: usize, tiny: bool) -> Tile {
+        let size = [self.rows(), self.output.c4()];
+        Tile::choose(class, enough(class), size, parts, tiny)
+    }
+
+    /// Whether even the smallest tiles that are efficient are too few for a GPU of this class.
+    fn has_few_tiles(&self, class: Class) -> bool {
+        self.small_tiles(self.rows()) < enough(class)
+    }
+
+    /// Tiles of 32 pixels x 64 channels.
+    fn small_tiles(&self, pixels: usize) -> usize {
+        pixels.div_ceil(32) * self.output.c4().div_ceil(16)
+    }
+
+    /// Pixels of all images.
+    fn rows(&self) -> usize {
+        self.output.n * self.output.pixels()
+    }
+
+    /// Steps of the tiled family's sum: 16 channels of a tap each.
+    fn steps(&self) -> usize {
+        self.k * self.k * (self.input.c4().div_ceil(4) + self.second_c4().div_ceil(4))
+    }
+
+    /// Steps of a part of the tiled family's sum.
+    ///
+    /// This decides the order of summation, so it depends on the shape of one image only: not on the batch, the class
+    /// or the tile. A part is a row of taps, or as much less as it takes to make [`PART_WORKGROUPS`] of the
+    /// smallest efficient tiles of one image.
+    fn part_steps(&self) -> usize {
+        let row = self.steps() / self.k;
+        let tiles = self.small_tiles(self.output.pixels());
+        let parts = PART_WORKGROUPS.div_ceil(tiles * self.k).min(row / SHORTEST_PART).max(1);
+        row.div_ceil(parts)
+    }
+
+    /// Parts of the tiled family's sum.
+    fn part_count(&self) -> usize {
+        self.steps().div_ceil(self.part_steps())
     }
 
     /// The same operation with fewer, longer rows where no tap sees a neighbour: a matrix product.
@@ -160,36 +271,24 @@ impl Conv2d {
         op
     }
 
-    /// What both families' variants share.
-    fn shader(&self) -> Shader {
-        let mut flags = Vec::new();
-        let mut consts: Vec<(&'static str, Const)> = vec![
-            ("FOLD", Const::U32(FOLD)),
-            ("K", Const::U32(word(self.k))),
-            ("STRIDE", Const::U32(word(self.stride))),
-        ];
-        let mut binding = 1;
-        for (on, flag, constant) in [
+    /// What both families' variants share; `whole` with what follows the sum.
+    fn shader(&self, whole: bool) -> Shader {
+        let (mut flags, mut consts, bindings) = bound(&[
             (self.second.is_some(), "TWO", "B_X1"),
             (true, "", "B_WEIGHTS"),
-            (self.bias, "BIAS", "B_BIAS"),
+            (whole && self.bias, "BIAS", "B_BIAS"),
             (self.prologue.is_some(), "PROLOGUE", "B_AFFINE"),
-            (self.channel_add.is_some(), "ADD", "B_ADD"),
-            (self.residual, "RESIDUAL", "B_RESIDUAL"),
+            (whole && self.channel_add.is_some(), "ADD", "B_ADD"),
+            (whole && self.residual, "RESIDUAL", "B_RESIDUAL"),
             (true, "", "B_OUT"),
-        ] {
-            if on {
-                binding += 1;
-                consts.push((constant, Const::U32(binding)));
-                flags.push(flag);
-            }
-        }
-        flags.push(if self.upsample { "UPSAMPLE" } else { "" });
-        flags.push(self.prologue.flatten().map_or("", act::pre_flag));
-        flags.push(self.act.map_or("", act::flag));
-        flags.retain(|flag| !flag.is_empty());
-        let mut bindings = vec![Access::Read; binding as usize];
-        bindings[binding as usize - 1] = Access::Write;
+        ]);
+        consts.extend(
+            [("FOLD", FOLD), ("K", word(self.k)), ("STRIDE", word(self.stride))]
+                .map(|(name, value)| (name, Const::U32(value))),
+        );
+        flags.extend(self.upsample.then_some("UPSAMPLE"));
+        flags.extend(self.prologue.flatten().map(act::pre_flag));
+        flags.extend(self.act.filter(|_| whole).map(act::flag));
         Shader { name: "", flags, consts, bindings }
     }
 
@@ -224,6 +323,41 @@ impl Conv2d {
         let c_in = self.input.c + self.second.unwrap_or(0);
         let outputs = self.output.n * self.output.pixels() * self.output.c;
         2 * outputs as u64 * (self.k * self.k * c_in) as u64
+    }
+}
+
+/// Flags, constants and accesses for the bindings after the first, which is read. Each is (whether it is bound, its
+/// flag, the constant for its number); the last one is written.
+fn bound(
+    optional: &[(bool, &'static str, &'static str)],
+) -> (Vec<&'static str>, Vec<(&'static str, Const)>, Vec<Access>) {
+    let (mut flags, mut consts, mut bindings) = (Vec::new(), Vec::new(), vec![Access::Read]);
+    for &(_, flag, constant) in optional.iter().filter(|(on, ..)| *on) {
+        bindings.push(Access::Read);
+        consts.push((constant, Const::U32(word(bindings.len()))));
+        flags.extend((!flag.is_empty()).then_some(flag));
+    }
+    bindings.pop();
+    bindings.push(Access::Write);
+    (flags, consts, bindings)
+}
+
+/// Workgroups that keep a large GPU busy. Part of the order of summation: changing it changes bits.
+const PART_WORKGROUPS: usize = 192;
+
+/// Fewest steps of a part. Part of the order of summation too.
+const SHORTEST_PART: usize = 4;
+
+/// Steps from which on splitting a sum saves more than a second dispatch costs.
+const LONG: usize = 48;
+
+/// Workgroups that keep a GPU of this class busy: two for each of its cores.
+const fn enough(class: Class) -> usize {
+    match class {
+        Class::Discrete => 192,
+        Class::DiscreteIntel => 96,
+        Class::Apple => 48,
+        _ => 24,
     }
 }
 

@@ -176,22 +176,28 @@ pub enum Class {
     /// A CPU whose subgroups have 8 invocations at least: llvmpipe, natively. The one class whose
     /// kernels run on no other.
     SoftwareSubgroups,
-    /// Shares memory with the CPU.
+    /// Few cores, and few registers for each invocation: Intel's graphics beside a CPU, and phones.
     Integrated,
+    /// A few cores of an AMD card beside a CPU.
+    IntegratedAmd,
     /// Apple's tile-based GPUs.
     Apple,
+    /// A card of its own with Intel's cores: many of them, but few registers for each invocation.
+    DiscreteIntel,
     /// A card of its own.
     Discrete,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Software,
         Self::SwiftShader,
         Self::SoftwareSubgroups,
         Self::Integrated,
+        Self::IntegratedAmd,
         Self::Apple,
+        Self::DiscreteIntel,
         Self::Discrete,
     ];
 

@@ -59,6 +59,18 @@ pub fn lower(graph: Graph, class: Class) -> Lowered {
     lowering.out
 }
 
+/// What a convolution reads and writes.
+pub(super) struct ConvArgs {
+    pub(super) x0: Arg,
+    pub(super) x1: Option<Arg>,
+    pub(super) weights: Arg,
+    pub(super) bias: Option<Arg>,
+    pub(super) affine: Option<Arg>,
+    pub(super) vector: Option<Arg>,
+    pub(super) residual: Option<Arg>,
+    pub(super) out: Arg,
+}
+
 pub(super) struct Lowering {
     pub(super) out: Lowered,
     pub(super) class: Class,
@@ -195,7 +207,7 @@ impl Lowering {
         if let Some(second) = second {
             sources.push(self.shape(second).c);
         }
-        let call = kernels::conv2d::Conv2d {
+        let kernel = kernels::conv2d::Conv2d {
             input: self.shape(first),
             second: second.map(|s| self.shape(s).c),
             output: self.out.graph.shape(node.output),
@@ -212,8 +224,7 @@ impl Lowering {
             residual: conv.residual,
             scale: conv.scale,
             act: conv.act,
-        }
-        .call(self.class);
+        };
         let parts = conv.parts.clone();
         let stacked = parts.len();
         let weights = Packing::Conv { k: conv.k, sources, parts: parts.clone() };
@@ -221,15 +232,42 @@ impl Lowering {
         let bias = self.weight(node, stacked..2 * stacked, Packing::Vector { parts });
 
         let tensor = |o: Operand| Arg::Tensor(o.tensor);
-        let [second, affine, vector, residual] =
-            [second, affine, vector, residual].map(|o| o.map(tensor));
-        let output = Arg::Tensor(node.output);
-        let all =
-            [Some(tensor(first)), second, Some(weights), Some(bias), affine, vector, residual];
-        let mut args = Vec::with_capacity(8);
-        all.into_iter().flatten().for_each(|arg| args.push(arg));
-        args.push(output);
-        self.step(&node.name, call, args);
+        let args = ConvArgs {
+            x0: tensor(first),
+            x1: second.map(tensor),
+            weights,
+            bias: Some(bias),
+            affine: affine.map(tensor),
+            vector: vector.map(tensor),
+            residual: residual.map(tensor),
+            out: Arg::Tensor(node.output),
+        };
+        self.convolve(&node.name, &kernel, args);
+    }
+
+    /// A convolution, in one dispatch or in two.
+    pub(super) fn convolve(
+        &mut self,
+        label: &str,
+        kernel: &kernels::conv2d::Conv2d,
+        args: ConvArgs,
+    ) {
+        let ConvArgs { x0, x1, weights, bias, affine, vector, residual, out } = args;
+        let bound = |args: &[Option<Arg>]| args.iter().copied().flatten().collect::<Vec<_>>();
+        let (x0, weights, out) = (Some(x0), Some(weights), Some(out));
+        match kernel.parts_shape(self.class) {
+            None => {
+                let args = bound(&[x0, x1, weights, bias, affine, vector, residual, out]);
+                self.step(label, kernel.call(self.class), args);
+            }
+            Some(shape) => {
+                let tensor = self.out.graph.new_tensor(&format!("{label}.parts"), shape);
+                let parts = Some(Arg::Tensor(tensor));
+                let args = bound(&[x0, x1, weights, affine, parts]);
+                self.step(label, kernel.parts(self.class), args);
+                self.step(label, kernel.finish(), bound(&[parts, bias, vector, residual, out]));
+            }
+        }
     }
 
     fn attention(&mut self, node: &Node, heads: usize, head_dim: usize) {

@@ -1,7 +1,7 @@
 //! The operations that only training has, as kernel calls.
 
 use super::graph::{Conv2d, Node, Operand, TensorId};
-use super::lower::{Arg, Lowering};
+use super::lower::{Arg, ConvArgs, Lowering};
 use super::train_op::TrainOp;
 use crate::kernels::ChannelAdd;
 use crate::kernels::attention::{Attention, Rows};
@@ -181,15 +181,21 @@ impl Lowering {
             (source, input) = (dilated, spread);
         }
         let add = node.inputs.get(1);
-        let call = crate::kernels::conv2d::Conv2d {
+        let kernel = crate::kernels::conv2d::Conv2d {
             residual: add.is_some(),
             ..crate::kernels::conv2d::Conv2d::new(input, output, conv.k, 1, conv.k - 1 - conv.pad)
-        }
-        .call(class);
-        let mut args = vec![source, transposed];
-        args.extend(add.map(|a| Arg::Tensor(a.tensor)));
-        args.push(Arg::Tensor(node.output));
-        self.step(&node.name, call, args);
+        };
+        let args = ConvArgs {
+            x0: source,
+            x1: None,
+            weights: transposed,
+            bias: None,
+            affine: None,
+            vector: None,
+            residual: add.map(|a| Arg::Tensor(a.tensor)),
+            out: Arg::Tensor(node.output),
+        };
+        self.convolve(&node.name, &kernel, args);
     }
 
     /// The probabilities are made again: they would be the largest tensors to keep.

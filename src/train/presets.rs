@@ -23,7 +23,7 @@ pub const NAMES: &[&str] = &[
 /// The preset that gives pictures one can recognise soonest on an adapter of this class.
 pub fn for_class(class: Class) -> &'static str {
     match class {
-        Class::Apple | Class::Discrete => "emoji",
+        Class::Apple | Class::DiscreteIntel | Class::Discrete => "emoji",
         _ => "emoji-tiny",
     }
 }

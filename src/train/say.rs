@@ -86,7 +86,11 @@ async fn guess(gpu: &Gpu, plan: &StepPlan) -> Result<f64, Error> {
     let share = match gpu.class() {
         Class::SoftwareSubgroups => 0.3,
         Class::Software | Class::SwiftShader => 0.15,
-        Class::Integrated | Class::Apple | Class::Discrete => 0.2,
+        Class::Integrated
+        | Class::IntegratedAmd
+        | Class::Apple
+        | Class::DiscreteIntel
+        | Class::Discrete => 0.2,
     };
     let flops = plan.flops() as f64;
     Ok(probe::fma_rate(gpu).await? * 1e9 * share / flops)

@@ -4,8 +4,8 @@ use crate::common::{assert_within, run_call};
 use crate::reference::conv2d::{Tensors, conv2d};
 use unnoise::config::unet::Activation;
 use unnoise::gpu::Gpu;
-use unnoise::kernels::Class;
 use unnoise::kernels::conv2d::{ChannelAdd, Conv2d, Family, Fetch, Tile};
+use unnoise::kernels::{Class, Const};
 use unnoise::shape::{Shape, nchw_to_nhwc4, nhwc4_to_nchw};
 
 const LOOPED: Family = Family::Direct(Fetch::Looped);
@@ -18,7 +18,7 @@ const TILED: Family = Family::Tiled(Tile { bm: 16, bn4: 4, tm: 1 });
 /// More tiles, for a few tests.
 const TILES: [Family; 4] = [
     Family::Tiled(Tile { bm: 128, bn4: 16, tm: 8 }),
-    Family::Tiled(Tile { bm: 32, bn4: 16, tm: 8 }),
+    Family::Tiled(Tile { bm: 32, bn4: 16, tm: 4 }),
     TILED,
     Family::Tiled(Tile { bm: 128, bn4: 1, tm: 2 }),
 ];
@@ -263,6 +263,61 @@ fn conv2d_batch_does_not_change_an_image() {
     }
 }
 
+/// A sum made by several workgroups has the bits of one made by a single one, whichever tiles they have.
+#[test]
+fn conv2d_parts_add_up_to_the_same_bits() {
+    let Some(gpu) = common::gpu() else { return };
+    for (op, parts) in [
+        // Parts that begin inside a row of taps and in either source; the last one is shorter.
+        (loaded(same(3, 8, 8, 20, 20)), 6),
+        // A part for each row of taps.
+        (Conv2d { bias: true, ..same(1, 7, 9, 16, 12) }, 3),
+        (product(2, 3, 3, 260, 20), 4),
+    ] {
+        let tensors = tensors(&op, 13);
+        let len = op.output.len4() * 4;
+        let (want, bound) = conv2d(&op, &tensors);
+        let whole = run_call(&gpu, &op.call_with(TILED), &tensors.inputs(), &[len]).remove(0);
+        assert_within(&format!("{op:?}"), &whole, &want, |i| bound[i]);
+        for tile in [
+            Tile { bm: 16, bn4: 4, tm: 1 },
+            Tile { bm: 32, bn4: 16, tm: 4 },
+            Tile { bm: 64, bn4: 1, tm: 1 },
+        ] {
+            let none = Vec::new;
+            let (bias, add, residual) = (none(), none(), none());
+            let sources = Tensors { bias, add, residual, ..tensors.clone() };
+            let call = op.parts_with(tile);
+            let x0 = run_call(&gpu, &call, &sources.inputs(), &[parts * len]).remove(0);
+            let (x1, weights, affine) = (none(), none(), none());
+            let rest = Tensors { x0, x1, weights, affine, ..tensors.clone() };
+            let out = run_call(&gpu, &op.finish(), &rest.inputs(), &[len]).remove(0);
+            assert_eq!(out, whole, "{tile:?} of {op:?}");
+        }
+    }
+}
+
+/// A picture must not depend on its batch: how a sum is cut into parts is a matter of one image's shape, whether a
+/// second dispatch adds them up is a matter of the machine.
+#[test]
+fn conv2d_parts_depend_on_the_shape_of_one_image_only() {
+    for (side, c_in, c_out) in [(4, 512, 256), (8, 256, 256), (16, 128, 256), (32, 128, 128)] {
+        let of = |n| same(n, side, side, c_in, c_out);
+        let part_steps = |call: unnoise::kernels::Call| *call.params.last().unwrap();
+        let want = part_steps(of(1).call(Class::Discrete));
+        for class in Class::ALL.into_iter().filter(|class| !class.is_software()) {
+            for n in [1, 2, 16, 128] {
+                assert_eq!(part_steps(of(n).call(class)), want, "{class:?}, {n} images");
+                assert_eq!(part_steps(of(n).parts(class)), want, "{class:?}, {n} images");
+            }
+            assert!(of(128).parts_shape(class).is_none() || side < 8, "{class:?} of {side}");
+        }
+        let shape = of(1).parts_shape(Class::Discrete).expect("a large GPU is half empty");
+        assert_eq!(shape.n, (9 * c_in / 16).div_ceil(want as usize));
+        assert!(of(1).parts_shape(Class::Software).is_none());
+    }
+}
+
 #[test]
 fn conv2d_agrees_with_torch() {
     let Some(gpu) = crate::common::gpu() else { return };
@@ -317,17 +372,24 @@ fn conv2d_agrees_with_torch() {
 
 #[test]
 fn conv2d_tiles_fit_webgpu() {
-    for class in [Class::Discrete, Class::Apple, Class::Integrated, Class::Software] {
+    for class in Class::ALL.into_iter().filter(|class| !class.is_software()) {
         for c_out in [1, 3, 8, 12, 20, 64, 130, 512] {
             for (n, side) in [(1, 1), (1, 4), (1, 32), (128, 8), (16, 256)] {
-                let tile = Tile::choose(class, Shape::new(n, side, side, c_out));
-                assert!(tile.threads() <= 256 && tile.bm.is_multiple_of(16), "{tile:?}");
-                assert!(
-                    (4 * tile.bm).is_multiple_of(tile.threads()),
-                    "{tile:?} does not fetch in whole rounds"
-                );
-                let fetched = (16 * tile.bn4).next_multiple_of(tile.threads());
-                assert!(16 * (4 * (tile.bm + 2) + fetched) <= 16 << 10, "{tile:?}");
+                let op = same(n, side, side, 64, c_out);
+                for call in [op.call(class), op.parts(class)] {
+                    let number = |name: &str| {
+                        let Const::U32(v) =
+                            call.shader.consts.iter().find(|(n, _)| *n == name).expect(name).1;
+                        v
+                    };
+                    let [bm, bn4, tm, rx, rw] = ["BM", "BN4", "TM", "RX", "RW"].map(number);
+                    let threads = bm / tm * bn4;
+                    let what = format!("{class:?}: {bm} x {bn4} by {threads}");
+                    assert!(threads <= 256 && bm.is_multiple_of(16), "{what}");
+                    assert!(rx * threads == 4 * bm && rx <= 4, "{what} loads {rx} pixels");
+                    assert!(rw * threads >= 16 * bn4, "{what} loads {rw} weights");
+                    assert!(16 * (4 * (bm + 2) + rw * threads) <= 16 << 10, "{what}");
+                }
             }
         }
     }

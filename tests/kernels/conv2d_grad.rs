@@ -11,11 +11,12 @@ use unnoise::shape::Shape;
 /// One tile for most tests: a pipeline costs a software adapter seconds.
 const TWO: [Family; 2] = [Family::Direct, Family::Tiled(Tile { bm4: 32, bn4: 4, tm: 1 })];
 
-const FAMILIES: [Family; 4] = [
+const FAMILIES: [Family; 5] = [
     Family::Direct,
     Family::Tiled(Tile { bm4: 32, bn4: 4, tm: 1 }),
     Family::Tiled(Tile { bm4: 32, bn4: 8, tm: 2 }),
     Family::Tiled(Tile { bm4: 16, bn4: 16, tm: 2 }),
+    Family::Tiled(Tile { bm4: 16, bn4: 16, tm: 1 }),
 ];
 
 /// Numbers in [-1, 1), the same on every machine.
@@ -130,13 +131,7 @@ fn conv2d_weight_parts_are_whole_and_few() {
         [(128, 32, 3, 128), (128, 4, 512, 256), (1, 256, 128, 3), (7, 5, 33, 70)]
     {
         let op = op(n, [side, side], c, co, 3);
-        for class in [
-            Class::Software,
-            Class::SoftwareSubgroups,
-            Class::Integrated,
-            Class::Apple,
-            Class::Discrete,
-        ] {
+        for class in Class::ALL {
             let splits = op.splits(class);
             let [size, parts] = [9, 10].map(|at| op.call(class).params[at].word());
             let all = if class.is_software() { n } else { n * side * side } as u32;

@@ -1,6 +1,6 @@
 //! The shape of the tiled family's workgroups.
 
-use super::{Class, Const, Shape, word};
+use super::{Class, Const, word};
 
 /// What one workgroup of `conv2d_tiled` makes: `bm` pixels x `4 * bn4` output channels, by
 /// `bm / tm * bn4` invocations of `tm` pixels x 4 channels each.
@@ -17,40 +17,74 @@ pub struct Tile {
 /// Fewest invocations a workgroup should have: a wavefront of the widest GPUs.
 const FEWEST: usize = 64;
 
+/// Fewest invocations if each makes more than 4 pixels: two wavefronts hide each other's waiting.
+const FEWEST_WIDE: usize = 128;
+
+/// Input `vec4`s that an invocation may have on their way at once. With a prologue each takes 12 registers.
+const MOST_FETCHED: usize = 4;
+
 impl Tile {
     /// The tile for plenty of work.
+    ///
+    /// 8 pixels an invocation do the most multiply-adds for each load. Intel's GPUs have registers for 4: with 8
+    /// every variant spills (docs/kernels-gpu.md).
     pub const fn largest(class: Class) -> Self {
         match class {
             Class::Discrete => Self { bm: 128, bn4: 16, tm: 8 },
-            Class::Apple => Self { bm: 64, bn4: 16, tm: 8 },
-            _ => Self { bm: 32, bn4: 16, tm: 8 },
+            Class::Apple | Class::IntegratedAmd => Self { bm: 64, bn4: 16, tm: 8 },
+            Class::DiscreteIntel => Self { bm: 64, bn4: 16, tm: 4 },
+            _ => Self { bm: 32, bn4: 16, tm: 4 },
         }
     }
 
-    /// The largest tile that wastes no columns and still gives enough workgroups to fill the
-    /// machine. It may depend on the batch: the order of summation does not depend on the tile.
-    pub fn choose(class: Class, output: Shape) -> Self {
-        let enough = match class {
-            Class::Discrete => 192,
-            Class::Apple => 48,
-            _ => 24,
-        };
+    /// The largest tile that wastes no rows or columns and gives `wanted` workgroups for an output of `rows` pixels
+    /// and `co4` `vec4`s of channels, each made in `parts` workgroups; if there is none, the smallest. It has 32
+    /// pixels or more unless `tiny`, because smaller ones spend less of their time on multiply-adds.
+    pub(super) fn choose(
+        class: Class,
+        wanted: usize,
+        [rows, co4]: [usize; 2],
+        parts: usize,
+        tiny: bool,
+    ) -> Self {
         let mut tile = Self::largest(class);
-        while tile.bn4 / 2 >= output.c4() {
-            tile = Self { bn4: tile.bn4 / 2, ..tile }.filled();
+        while tile.bn4 / 2 >= co4 {
+            tile.bn4 /= 2;
         }
-        let rows = output.n * output.pixels();
-        while rows.div_ceil(tile.bm) * output.c4().div_ceil(tile.bn4) < enough {
-            if tile.bm > 16 {
-                tile.bm /= 2;
-            } else if tile.bn4 > 4 {
-                tile.bn4 /= 2;
-            } else {
-                break;
-            }
-            tile = tile.filled();
+        tile = tile.filled();
+        while (tile.bm / 2 >= rows || tile.fetched() > MOST_FETCHED)
+            && let Some(lower) = tile.lower()
+        {
+            tile = lower;
+        }
+        while tile.count(rows, co4) * parts < wanted {
+            let smaller = match tile.lower().filter(|lower| tiny || lower.bm >= 32) {
+                None if tiny => tile.narrower(),
+                lower => lower,
+            };
+            let Some(smaller) = smaller else { break };
+            tile = smaller;
         }
         tile
+    }
+
+    /// With half as many pixels.
+    fn lower(self) -> Option<Self> {
+        (self.bm > 16).then(|| Self { bm: self.bm / 2, ..self }.filled()).filter(Self::is_full)
+    }
+
+    /// With half as many channels.
+    fn narrower(self) -> Option<Self> {
+        (self.bn4 > 8).then(|| Self { bn4: self.bn4 / 2, ..self }.filled()).filter(Self::is_full)
+    }
+
+    fn is_full(&self) -> bool {
+        self.threads() >= FEWEST
+    }
+
+    /// Tiles that cover an output.
+    pub(super) const fn count(&self, rows: usize, co4: usize) -> usize {
+        rows.div_ceil(self.bm) * co4.div_ceil(self.bn4)
     }
 
     /// Invocations of a workgroup.
@@ -58,22 +92,31 @@ impl Tile {
         self.bm / self.tm * self.bn4
     }
 
+    /// `vec4`s of the input that an invocation loads for every step.
+    const fn fetched(&self) -> usize {
+        4 * self.bm / self.threads()
+    }
+
     /// With fewer pixels per invocation until there are enough invocations.
     fn filled(mut self) -> Self {
-        while self.threads() < FEWEST && self.tm > 1 && self.tm / 2 >= self.bn4 / 4 {
+        let few = |tile: &Self| match tile.tm {
+            ..=4 => !tile.is_full(),
+            _ => tile.threads() < FEWEST_WIDE,
+        };
+        while few(&self) && self.tm > 1 && self.tm / 2 >= self.bn4 / 4 {
             self.tm /= 2;
         }
         self
     }
 
     /// The shader's constants. RX and RW are the `vec4`s of input and weights that an invocation
-    /// fetches for every 16 channels.
+    /// loads for every step.
     pub(super) fn consts(&self) -> [(&'static str, Const); 5] {
         [
             ("BM", self.bm),
             ("BN4", self.bn4),
             ("TM", self.tm),
-            ("RX", 4 * self.bm / self.threads()),
+            ("RX", self.fetched()),
             ("RW", (16 * self.bn4).div_ceil(self.threads())),
         ]
         .map(|(name, value)| (name, Const::U32(word(value))))

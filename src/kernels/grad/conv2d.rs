@@ -51,13 +51,30 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// 128 invocations, wide where there are many output channels, tall where there are few.
-    pub fn choose(co4: usize) -> Self {
-        match co4 {
-            ..=4 => Self { bm4: 32, bn4: 4, tm: 1 },
-            5..=8 => Self { bm4: 32, bn4: 8, tm: 2 },
-            _ => Self { bm4: 16, bn4: 16, tm: 2 },
+    /// Wide where there are many output channels, tall where there are few. Intel's GPUs and phones have registers
+    /// for one row of an invocation; with two they spill (docs/kernels-gpu.md).
+    pub fn choose(class: Class, co4: usize) -> Self {
+        let few_registers = matches!(class, Class::Integrated | Class::DiscreteIntel);
+        match (co4, few_registers) {
+            (..=4, _) => Self { bm4: 32, bn4: 4, tm: 1 },
+            (5..=8, false) => Self { bm4: 32, bn4: 8, tm: 2 },
+            (5..=8, true) => Self { bm4: 16, bn4: 8, tm: 1 },
+            (_, false) => Self { bm4: 16, bn4: 16, tm: 2 },
+            (_, true) => Self { bm4: 16, bn4: 16, tm: 1 },
         }
+    }
+
+    /// The shader's constants. RX and RD are the `vec4`s of input and gradient that an invocation loads for every
+    /// 16 pixels.
+    fn consts(&self) -> [(&'static str, usize); 5] {
+        let threads = self.bm4 / self.tm * self.bn4;
+        [
+            ("BM4", self.bm4),
+            ("BN4", self.bn4),
+            ("TM", self.tm),
+            ("RX", 16 * self.bm4 / threads),
+            ("RD", (16 * self.bn4).div_ceil(threads)),
+        ]
     }
 }
 
@@ -76,7 +93,7 @@ impl Conv2dWeight {
         match class {
             Class::SoftwareSubgroups => Family::Subgroups,
             _ if class.is_software() => Family::Direct,
-            _ => Family::Tiled(Tile::choose(self.output.c4())),
+            _ => Family::Tiled(Tile::choose(class, self.output.c4())),
         }
     }
 
@@ -102,6 +119,7 @@ impl Conv2dWeight {
                 let tiles = op.row_tiles(tile) * op.output.c4().div_ceil(tile.bn4);
                 let enough: usize = match class {
                     Class::Discrete => 384,
+                    Class::DiscreteIntel => 192,
                     Class::Apple => 96,
                     _ => 48,
                 };
@@ -138,7 +156,7 @@ impl Conv2dWeight {
                 ("grad/conv2d_weight_direct", vec![groups, images, splits, op.k * 4 * oc], grid)
             }
             Family::Tiled(tile) => {
-                consts.extend([("BM4", tile.bm4), ("BN4", tile.bn4), ("TM", tile.tm)]);
+                consts.extend(tile.consts());
                 let groups = op.output.c4().div_ceil(tile.bn4);
                 let pixels = op.pixels().div_ceil(splits).next_multiple_of(16);
                 let grid = grid_1d(groups * op.row_tiles(tile) * splits, 1);
