@@ -183,7 +183,7 @@ pub fn adapter_line(adapter: &AdapterSummary) -> String {
 pub fn class_name(class: Class) -> &'static str {
     match class {
         Class::Software | Class::SwiftShader | Class::SoftwareSubgroups => "software",
-        Class::Integrated | Class::IntegratedAmd => "integrated",
+        Class::Integrated | Class::Apu => "integrated",
         Class::Apple => "apple",
         Class::DiscreteIntel | Class::Discrete => "discrete",
     }

@@ -31,7 +31,7 @@ pub fn copy_call(count4: usize) -> Call {
 pub async fn fma_rate(gpu: &Gpu) -> Result<f64, GpuError> {
     // Enough threads to fill the machine, and a dispatch that is long against its launch.
     let (count4, rounds) = match gpu.class() {
-        Class::Integrated | Class::IntegratedAmd | Class::Apple => (1 << 17, 256),
+        Class::Integrated | Class::Apu | Class::Apple => (1 << 17, 256),
         Class::DiscreteIntel | Class::Discrete => (1 << 18, 256),
         _ => (1 << 14, 64),
     };

@@ -348,8 +348,9 @@ const PART_WORKGROUPS: usize = 192;
 /// Fewest steps of a part. Part of the order of summation too.
 const SHORTEST_PART: usize = 4;
 
-/// Steps from which on splitting a sum saves more than a second dispatch costs.
-const LONG: usize = 48;
+/// Steps from which on splitting a sum saves more than a second dispatch costs, in browsers too: there a dispatch
+/// takes as long as 30 to 80 steps.
+const LONG: usize = 96;
 
 /// Workgroups that keep a GPU of this class busy: two for each of its cores.
 const fn enough(class: Class) -> usize {

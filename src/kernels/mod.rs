@@ -178,8 +178,8 @@ pub enum Class {
     SoftwareSubgroups,
     /// Few cores, and few registers for each invocation: Intel's graphics beside a CPU, and phones.
     Integrated,
-    /// A few cores of an AMD card beside a CPU.
-    IntegratedAmd,
+    /// A few cores of a card beside a CPU: AMD's APUs, NVIDIA's Jetsons.
+    Apu,
     /// Apple's tile-based GPUs.
     Apple,
     /// A card of its own with Intel's cores: many of them, but few registers for each invocation.
@@ -195,7 +195,7 @@ impl Class {
         Self::SwiftShader,
         Self::SoftwareSubgroups,
         Self::Integrated,
-        Self::IntegratedAmd,
+        Self::Apu,
         Self::Apple,
         Self::DiscreteIntel,
         Self::Discrete,

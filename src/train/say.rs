@@ -86,11 +86,9 @@ async fn guess(gpu: &Gpu, plan: &StepPlan) -> Result<f64, Error> {
     let share = match gpu.class() {
         Class::SoftwareSubgroups => 0.3,
         Class::Software | Class::SwiftShader => 0.15,
-        Class::Integrated
-        | Class::IntegratedAmd
-        | Class::Apple
-        | Class::DiscreteIntel
-        | Class::Discrete => 0.2,
+        Class::Integrated | Class::Apu | Class::Apple | Class::DiscreteIntel | Class::Discrete => {
+            0.2
+        }
     };
     let flops = plan.flops() as f64;
     Ok(probe::fma_rate(gpu).await? * 1e9 * share / flops)

@@ -20,7 +20,7 @@ pub(super) fn gpu(gpu: &Gpu) -> String {
     let (adapter, limits) = (gpu.adapter(), gpu.limits());
     let class = match adapter.class {
         class if class.is_software() => "software",
-        Class::Integrated | Class::IntegratedAmd => "integrated",
+        Class::Integrated | Class::Apu => "integrated",
         Class::Apple => "apple",
         _ => "discrete",
     };

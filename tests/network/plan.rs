@@ -49,7 +49,10 @@ fn fusion_keeps_dispatches_few() {
         gpu.dispatches.len(),
         software.dispatches.len()
     );
-    assert!(gpu.dispatches.len() <= 160, "{}", gpu.dispatches.len());
+    // Small images take a second dispatch for the sum of a convolution.
+    let sums = gpu.dispatches.iter().filter(|d| d.shader.name == "nn/conv2d_sum").count();
+    assert!(gpu.dispatches.len() - sums <= 160, "{}", gpu.dispatches.len());
+    assert!(sums <= 45, "{sums} of {}", gpu.dispatches.len());
     assert!(software.dispatches.len() <= 210, "{}", software.dispatches.len());
 }
 

@@ -31,7 +31,7 @@ impl Tile {
     pub const fn largest(class: Class) -> Self {
         match class {
             Class::Discrete => Self { bm: 128, bn4: 16, tm: 8 },
-            Class::Apple | Class::IntegratedAmd => Self { bm: 64, bn4: 16, tm: 8 },
+            Class::Apple | Class::Apu => Self { bm: 64, bn4: 16, tm: 8 },
             Class::DiscreteIntel => Self { bm: 64, bn4: 16, tm: 4 },
             _ => Self { bm: 32, bn4: 16, tm: 4 },
         }
