@@ -22,7 +22,7 @@ var<workgroup> part: array<vec4<f32>, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let i = id.y * 32768u + id.x;
+    let i = id.y * FOLD + id.x;
     let lanes = params.lanes;
     let rows = 256u / lanes;
     let row = thread / lanes;

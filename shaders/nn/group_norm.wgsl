@@ -68,7 +68,7 @@ fn reduce(value: vec2<f32>, lane: u32) -> vec2<f32> {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = id.y * 32768u + id.x;
+    let i = id.y * FOLD + id.x;
 #else
 const THREADS = 1u;
 
@@ -79,7 +79,7 @@ fn reduce(value: vec2<f32>, lane: u32) -> vec2<f32> {
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let lane = 0u;
-    let i = id.y * 262144u + id.x;
+    let i = id.y * (FOLD * 8u) + id.x;
 #endif
     let p = params;
     if i >= p.count {

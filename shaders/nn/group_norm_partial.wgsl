@@ -29,7 +29,7 @@ var<workgroup> counts: array<f32, 256>;
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let p = params;
-    let i = id.y * 32768u + id.x;
+    let i = id.y * FOLD + id.x;
     if i >= p.count {
         return;
     }

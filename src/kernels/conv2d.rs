@@ -9,7 +9,7 @@
 //! dispatch makes the parts of the sum side by side, a second one (`shaders/nn/conv2d_sum.wgsl`) adds them up
 //! ([`Conv2d::parts_shape`]).
 
-use super::{Access, Call, Class, Const, FOLD, Shader, WORKGROUP, act, grid_1d};
+use super::{Access, Call, Class, Const, Param, Shader, WORKGROUP, act, grid_1d, params};
 use crate::config::unet::Activation;
 use crate::shape::Shape;
 
@@ -133,22 +133,21 @@ impl Conv2d {
     pub fn finish(&self) -> Call {
         let len4 = self.output.len4();
         let add = self.channel_add.unwrap_or(ChannelAdd { stride4: 0, offset4: 0 });
-        let mut params = super::words([
-            len4,
-            self.part_count(),
-            self.output.c4(),
-            self.output.pixels(),
-            add.stride4,
-            add.offset4,
-        ]);
-        params.push(self.scale.to_bits());
-        let (mut flags, mut consts, bindings) = bound(&[
+        let params = params! {
+            len: len4,
+            parts: self.part_count(),
+            co: self.output.c4(),
+            pixels: self.output.pixels(),
+            add_stride: add.stride4,
+            add_offset: add.offset4,
+            scale: self.scale,
+        };
+        let (mut flags, consts, bindings) = bound(&[
             (self.bias, "BIAS", "B_BIAS"),
             (self.channel_add.is_some(), "ADD", "B_ADD"),
             (self.residual, "RESIDUAL", "B_RESIDUAL"),
             (true, "", "B_OUT"),
         ]);
-        consts.push(("FOLD", Const::U32(FOLD)));
         flags.extend(self.act.map(act::flag));
         Call {
             shader: Shader { name: "nn/conv2d_sum", flags, consts, bindings },
@@ -190,8 +189,17 @@ impl Conv2d {
             Fetch::Subgroups => grid_1d(groups * tiles.div_ceil(LANES), 1),
             _ => grid_1d(groups * tiles, word(LANES)),
         };
-        let last = [groups, tiles_x, tiles_y, rows * px, oc, rows * columns, taps];
-        Call { params: self.params(&op, &last), shader, grid, flops: self.flops() }
+        let mut params = self.params(&op);
+        params.extend(params! {
+            groups,
+            tiles_x,
+            tiles_y,
+            outputs: rows * px,
+            oc,
+            pixels: rows * columns,
+            taps,
+        });
+        Call { params, shader, grid, flops: self.flops() }
     }
 
     fn tiled(&self, tile: Tile, split: bool) -> Call {
@@ -206,9 +214,11 @@ impl Conv2d {
         });
         let groups = self.output.c4().div_ceil(tile.bn4);
         let tiles = tile.count(self.rows(), self.output.c4());
-        let last = [groups, tiles, self.steps(), self.part_steps()];
+        let mut params = self.params(self);
+        params
+            .extend(params! { groups, tiles, steps: self.steps(), part_steps: self.part_steps() });
         Call {
-            params: self.params(self, &last),
+            params,
             shader,
             grid: grid_1d(if split { parts * tiles } else { tiles }, 1),
             flops: self.flops(),
@@ -283,7 +293,7 @@ impl Conv2d {
             (true, "", "B_OUT"),
         ]);
         consts.extend(
-            [("FOLD", FOLD), ("K", word(self.k)), ("STRIDE", word(self.stride))]
+            [("K", word(self.k)), ("STRIDE", word(self.stride))]
                 .map(|(name, value)| (name, Const::U32(value))),
         );
         flags.extend(self.upsample.then_some("UPSAMPLE"));
@@ -292,26 +302,24 @@ impl Conv2d {
         Shader { name: "", flags, consts, bindings }
     }
 
-    /// `struct Params` of either shader for `op`, which is `self` or its flattened form.
-    fn params(&self, op: &Self, last: &[usize]) -> Vec<u32> {
+    /// The parameters that both families share, for `op`, which is `self` or its flattened form.
+    fn params(&self, op: &Self) -> Vec<Param> {
         let zoom = 1 + usize::from(op.upsample);
         let add = self.channel_add.unwrap_or(ChannelAdd { stride4: 0, offset4: 0 });
-        let mut words = super::words([
-            op.input.h * zoom,
-            op.input.w * zoom,
-            op.output.h,
-            op.output.w,
-            op.input.c4(),
-            op.second_c4(),
-            op.output.c4(),
-            op.output.n,
-            op.pad,
-            add.stride4,
-            add.offset4,
-        ]);
-        words.push(self.scale.to_bits());
-        last.iter().for_each(|&size| words.push(word(size)));
-        words
+        params! {
+            h_in: op.input.h * zoom,
+            w_in: op.input.w * zoom,
+            h_out: op.output.h,
+            w_out: op.output.w,
+            c0: op.input.c4(),
+            c1: op.second_c4(),
+            co: op.output.c4(),
+            n: op.output.n,
+            pad: op.pad,
+            add_stride: add.stride4,
+            add_offset: add.offset4,
+            scale: self.scale,
+        }
     }
 
     fn second_c4(&self) -> usize {

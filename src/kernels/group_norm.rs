@@ -1,6 +1,6 @@
 //! `shaders/nn/group_norm.wgsl`: GroupNorm as an affine map per image and channel.
 
-use super::{Access, Call, Class, Const, FOLD, Shader, grid_1d, words};
+use super::{Call, Class, SERIAL_WORKGROUP, Shader, grid_1d, params};
 use crate::shape::Shape;
 
 /// `a = gamma / sqrt(var + eps)`, `b = beta - mean a`, so that GroupNorm is `a x + b`
@@ -48,18 +48,16 @@ impl GroupNorm {
 
     /// One dispatch: a workgroup per image and group, or on software adapters an invocation.
     pub fn call(&self, class: Class) -> Call {
-        let mut flags = Vec::new();
-        if self.second.is_some() {
-            flags.push("SECOND");
-        }
+        let shader = Shader::new("nn/group_norm")
+            .flags(self.second.map(|_| "SECOND"))
+            .reads(1 + usize::from(self.second.is_some()));
         let count = self.input.n * self.groups;
-        let grid = if class.is_software() {
-            flags.push("SERIAL");
-            grid_1d(count, SERIAL_WORKGROUP)
+        let (shader, grid) = if class.is_software() {
+            (shader.flags(["SERIAL"]), grid_1d(count, SERIAL_WORKGROUP))
         } else {
-            grid_1d(count, 1)
+            (shader, grid_1d(count, 1))
         };
-        self.statistics(flags, (self.input.c4(), self.second.map_or(0, |c| c.div_ceil(4))), grid)
+        self.statistics(shader, (self.input.c4(), self.second.map_or(0, |c| c.div_ceil(4))), grid)
     }
 
     /// For large images on a GPU, where a workgroup per group would leave most of it idle, what
@@ -78,24 +76,24 @@ impl GroupNorm {
     /// Bindings: x0, \[x1\], partials of [`partials_shape`](Self::partials_shape).
     pub fn partials(&self) -> Call {
         let Self { input, second, .. } = *self;
-        let (flags, bindings) = match second {
-            Some(_) => (vec!["SECOND"], vec![Access::Read, Access::Read, Access::Write]),
-            None => (Vec::new(), vec![Access::Read, Access::Write]),
-        };
         let second4 = second.map_or(0, |c| c.div_ceil(4));
         let c4 = input.c4() + second4;
         let lanes = c4.next_power_of_two().min(32);
         let chunks = input.pixels().div_ceil(CHUNK);
         let count = input.n * chunks * c4.div_ceil(lanes);
-        let out = Const::U32(bindings.len() as u32);
+        let shader = Shader::new("nn/group_norm_partial")
+            .flags(second.map(|_| "SECOND"))
+            .constant("LANES", lanes as u32)
+            .reads(1 + usize::from(second.is_some()));
         Call {
-            shader: Shader {
-                name: "nn/group_norm_partial",
-                flags,
-                consts: vec![("LANES", Const::U32(lanes as u32)), ("OUT", out)],
-                bindings,
+            shader: shader.writes(1).at("OUT"),
+            params: params! {
+                count,
+                chunks,
+                pixels: input.pixels(),
+                first4: input.c4(),
+                second4,
             },
-            params: super::unnamed(words([count, chunks, input.pixels(), input.c4(), second4])),
             grid: grid_1d(count, 1),
             flops: self.flops(),
         }
@@ -107,46 +105,30 @@ impl GroupNorm {
     pub fn finish(&self) -> Call {
         let grid = grid_1d(self.input.n * self.groups, 1);
         let width = self.input.with_c(self.c()).c4();
-        Call { flops: 0, ..self.statistics(vec!["PARTIALS"], (width, 0), grid) }
+        let shader = Shader::new("nn/group_norm").flags(["PARTIALS"]).reads(1);
+        Call { flops: 0, ..self.statistics(shader, (width, 0), grid) }
     }
 
-    fn statistics(
-        &self,
-        mut flags: Vec<&'static str>,
-        widths: (usize, usize),
-        grid: [u32; 3],
-    ) -> Call {
-        let sources = if flags.contains(&"SECOND") { 2 } else { 1 };
-        let mut bindings = vec![Access::Read; sources + 2];
-        let mut consts = vec![
-            ("GAMMA", Const::U32(sources as u32 + 1)),
-            ("BETA", Const::U32(sources as u32 + 2)),
-        ];
+    /// `shader` reads the sources, `widths` `vec4`s of channels each.
+    fn statistics(&self, shader: Shader, widths: (usize, usize), grid: [u32; 3]) -> Call {
+        let mut shader = shader.reads(1).at("GAMMA").reads(1).at("BETA");
         if self.scale_shift.is_some() {
-            flags.push("SCALE_SHIFT");
-            bindings.push(Access::Read);
-            consts.push(("TEMB", Const::U32(bindings.len() as u32)));
+            shader = shader.flags(["SCALE_SHIFT"]).reads(1).at("TEMB");
         }
-        if self.stats {
-            flags.push("STATS");
-        }
-        bindings.push(Access::Write);
-        consts.push(("OUT", Const::U32(bindings.len() as u32)));
         let temb = self.scale_shift.unwrap_or(ScaleShift { stride4: 0, offset: 0 });
-        let mut params = words([
-            self.input.n * self.groups,
-            self.groups,
-            self.input.pixels(),
-            self.c(),
-            widths.0,
-            widths.1,
-            temb.stride4 * 4,
-            temb.offset,
-        ]);
-        params.push(self.eps.to_bits());
         Call {
-            shader: Shader { name: "nn/group_norm", flags, consts, bindings },
-            params: super::unnamed(params),
+            shader: shader.flags(self.stats.then_some("STATS")).writes(1).at("OUT"),
+            params: params! {
+                count: self.input.n * self.groups,
+                groups: self.groups,
+                pixels: self.input.pixels(),
+                c: self.c(),
+                first4: widths.0,
+                second4: widths.1,
+                stride: temb.stride4 * 4,
+                offset: temb.offset,
+                eps: self.eps,
+            },
             grid,
             flops: self.flops(),
         }
@@ -163,8 +145,3 @@ const LARGE: usize = 4096;
 
 /// Pixels of a chunk, as `shaders/nn/group_norm_partial.wgsl` has it.
 const CHUNK: usize = 256;
-
-/// Few invocations, each long: small workgroups spread them over the cores.
-const SERIAL_WORKGROUP: u32 = 8;
-
-const _: () = assert!(FOLD * SERIAL_WORKGROUP == 262_144, "as nn/group_norm.wgsl has it");

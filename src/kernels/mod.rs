@@ -146,24 +146,6 @@ pub struct ChannelAdd {
     pub offset4: usize,
 }
 
-/// Sizes as uniform words. A plan that fits a device has none beyond `u32`.
-fn words<const N: usize>(sizes: [usize; N]) -> Vec<u32> {
-    let mut words = vec![0; N];
-    fill(&mut words, &sizes);
-    words
-}
-
-fn fill(words: &mut [u32], sizes: &[usize]) {
-    for (word, &size) in words.iter_mut().zip(sizes) {
-        *word = u32::try_from(size).unwrap_or(u32::MAX);
-    }
-}
-
-/// Parameters that have no names yet; a test cannot compare them with the shader's.
-fn unnamed(words: Vec<u32>) -> Vec<Param> {
-    words.into_iter().map(|word| Param { name: "", value: Number::U32(word) }).collect()
-}
-
 /// What kind of machine runs the kernels. Found once per adapter (`gpu::context`); kernels may have a
 /// variant per class, all correct everywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -56,7 +56,7 @@ pub fn expand(name: &str, flags: &[&str], consts: &[(&str, Const)]) -> Result<St
     }
     out += &format!("{PART}constants of this variant\n");
     let fold = ("FOLD", Const::U32(FOLD));
-    for (key, Const::U32(value)) in consts.iter().filter(|(key, _)| *key != "FOLD").chain([&fold]) {
+    for (key, Const::U32(value)) in consts.iter().chain([&fold]) {
         out += &format!("const {key}: u32 = {value}u;\n");
     }
     Ok(out)

@@ -27,15 +27,7 @@ pub fn assert_valid(call: &Call) {
     };
     let shaders: Vec<_> = members.iter().map(|member| declared(&module, member)).collect();
     let calls: Vec<_> = call.params.iter().map(given).collect();
-    // Kernels whose parameters have no names yet.
-    if calls.iter().all(|(name, _)| name.is_empty()) {
-        assert_eq!(calls.len(), shaders.len(), "{what}: members of Params");
-    } else {
-        assert_eq!(
-            calls, shaders,
-            "{what}: parameters of the call, and the shader's struct Params"
-        );
-    }
+    assert_eq!(calls, shaders, "{what}: parameters of the call, and the shader's struct Params");
     let storage = module
         .global_variables
         .iter()

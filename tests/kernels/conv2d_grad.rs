@@ -3,9 +3,9 @@
 
 use crate::common::{Bind, assert_within, run_bindings, run_call};
 use crate::reference::conv2d_grad::conv2d_weight;
-use unnoise::kernels::Class;
 use unnoise::kernels::conv2d::Conv2d;
 use unnoise::kernels::grad::conv2d::{Conv2dWeight, Family, SumSplits, Tile, TransposeWeight};
+use unnoise::kernels::{Class, Param};
 use unnoise::shape::Shape;
 
 /// One tile for most tests: a pipeline costs a software adapter seconds.
@@ -133,7 +133,10 @@ fn conv2d_weight_parts_are_whole_and_few() {
         let op = op(n, [side, side], c, co, 3);
         for class in Class::ALL {
             let splits = op.splits(class);
-            let [size, parts] = [9, 10].map(|at| op.call(class).params[at].word());
+            let call = op.call(class);
+            let number = |name| call.params.iter().find(|p| p.name == name).map(Param::word);
+            let size = number("images").or_else(|| number("pixels")).expect("the size of a part");
+            let parts = number("splits").expect("the number of parts");
             let all = if class.is_software() { n } else { n * side * side } as u32;
             assert_eq!(parts as usize, splits);
             assert!(

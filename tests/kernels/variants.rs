@@ -135,7 +135,12 @@ fn convolutions() -> Vec<Call> {
         Family::Tiled(Tile { bm: 32, bn4: 16, tm: 8 }),
         Family::Tiled(Tile { bm: 16, bn4: 4, tm: 1 }),
     ];
-    ops.iter().flat_map(|op| families.map(|family| op.call_with(family))).collect()
+    let mut calls: Vec<Call> =
+        ops.iter().flat_map(|op| families.map(|family| op.call_with(family))).collect();
+    // Sums in parts, and their second dispatch.
+    let tile = Tile { bm: 32, bn4: 16, tm: 4 };
+    calls.extend(ops.iter().flat_map(|op| [op.parts_with(tile), op.finish()]));
+    calls
 }
 
 fn sampling(class: Class) -> Vec<Call> {

@@ -2,7 +2,7 @@
 //! ([`Conv2dWeight`]), and to its input, which is a convolution itself, of the output's gradient
 //! with the [`TransposeWeight`]d weights.
 
-use crate::kernels::{Access, Call, Class, Const, FOLD, Shader, WORKGROUP, grid_1d, words};
+use crate::kernels::{Access, Call, Class, Const, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
 /// `d_w[ky, kx, c, o] += sum over n, y, x of in[n, y stride + ky - pad, x stride + kx - pad, c] d_out[n, y, x, o]`.
@@ -141,7 +141,7 @@ impl Conv2dWeight {
     pub fn call_with(&self, family: Family, splits: usize) -> Call {
         let op = self.flattened();
         let mut flags = if splits == 1 { vec!["ADD"] } else { Vec::new() };
-        let mut consts = vec![("FOLD", FOLD as usize), ("K", op.k), ("STRIDE", op.stride)];
+        let mut consts = vec![("K", op.k), ("STRIDE", op.stride)];
         let (name, last, grid) = match family {
             Family::Direct | Family::Subgroups => {
                 let oc = op.oc(family);
@@ -152,21 +152,31 @@ impl Conv2dWeight {
                 }
                 let groups = op.output.c4().div_ceil(oc);
                 let images = op.output.n.div_ceil(splits);
-                let grid = grid_1d(groups * op.rows(family) * splits, words([LANES])[0]);
-                ("grad/conv2d_weight_direct", vec![groups, images, splits, op.k * 4 * oc], grid)
+                let grid = grid_1d(groups * op.rows(family) * splits, LANES as u32);
+                let last = params! { groups, images, splits, results: op.k * 4 * oc };
+                ("grad/conv2d_weight_direct", last, grid)
             }
             Family::Tiled(tile) => {
                 consts.extend(tile.consts());
                 let groups = op.output.c4().div_ceil(tile.bn4);
                 let pixels = op.pixels().div_ceil(splits).next_multiple_of(16);
                 let grid = grid_1d(groups * op.row_tiles(tile) * splits, 1);
-                ("grad/conv2d_weight_tiled", vec![groups, pixels, splits], grid)
+                ("grad/conv2d_weight_tiled", params! { groups, pixels, splits }, grid)
             }
         };
         let [i, o] = [op.input, op.output];
-        let mut params = words([i.h, i.w, o.h, o.w, i.c4(), o.c4(), o.n, op.pad]);
-        params.extend(last.into_iter().map(|size| words([size])[0]));
-        let consts = consts.into_iter().map(|(name, v)| (name, Const::U32(words([v])[0])));
+        let mut params = params! {
+            h_in: i.h,
+            w_in: i.w,
+            h_out: o.h,
+            w_out: o.w,
+            c: i.c4(),
+            co: o.c4(),
+            n: o.n,
+            pad: op.pad,
+        };
+        params.extend(last);
+        let consts = consts.into_iter().map(|(name, v)| (name, Const::U32(v as u32)));
         Call {
             shader: Shader {
                 name,
@@ -174,7 +184,7 @@ impl Conv2dWeight {
                 consts: consts.collect(),
                 bindings: vec![Access::Read, Access::Read, Access::Write],
             },
-            params: crate::kernels::unnamed(params),
+            params,
             grid,
             flops: 2 * (o.n * o.pixels() * o.c) as u64 * (op.k * op.k * i.c) as u64,
         }
@@ -241,13 +251,8 @@ impl SumSplits {
     /// One dispatch, the same for all classes.
     pub fn call(&self, _class: Class) -> Call {
         Call {
-            shader: Shader {
-                name: "grad/sum_splits",
-                flags: Vec::new(),
-                consts: vec![("FOLD", Const::U32(FOLD))],
-                bindings: vec![Access::Read, Access::Write],
-            },
-            params: crate::kernels::unnamed(words([self.len4, self.splits])),
+            shader: Shader::new("grad/sum_splits").reads(1).writes(1),
+            params: params! { len: self.len4, splits: self.splits },
             grid: grid_1d(self.len4, WORKGROUP),
             flops: 4 * (self.len4 * self.splits) as u64,
         }
@@ -277,13 +282,8 @@ impl TransposeWeight {
     pub fn call(&self, _class: Class) -> Call {
         let taps = self.k * self.k;
         Call {
-            shader: Shader {
-                name: "grad/transpose_weight",
-                flags: Vec::new(),
-                consts: vec![("FOLD", Const::U32(FOLD))],
-                bindings: vec![Access::Read, Access::Write],
-            },
-            params: crate::kernels::unnamed(words([taps, self.c4, self.co4])),
+            shader: Shader::new("grad/transpose_weight").reads(1).writes(1),
+            params: params! { taps, c: self.c4, co: self.co4 },
             grid: grid_1d(taps * self.c4 * self.co4, WORKGROUP),
             flops: 0,
         }
