@@ -185,20 +185,27 @@ fn classify(told: &Told) -> Class {
         }
         Some(Class::Apple) => Class::Apple,
         _ if told.backend == Backend::Metal => Class::Apple,
-        _ if told.kind == DeviceType::IntegratedGpu => Class::Integrated,
-        // Native drivers say what they are; only browsers leave it to the vendor's name.
-        Some(Class::Integrated) if told.kind == DeviceType::Other => Class::Integrated,
-        _ => Class::Discrete,
+        named => match (told.kind, named) {
+            (DeviceType::IntegratedGpu, Some(Class::Discrete)) => Class::Apu,
+            (DeviceType::IntegratedGpu, _) => Class::Integrated,
+            (DeviceType::DiscreteGpu, Some(Class::Integrated)) => Class::DiscreteIntel,
+            // Native drivers say what they are; browsers leave it to the names.
+            (DeviceType::Other, named) => named.unwrap_or(Class::Discrete),
+            _ => Class::Discrete,
+        },
     }
 }
 
 /// The class that an adapter's name tells, if it does.
 fn class_of(name: &str) -> Option<Class> {
-    const WORDS: [(&[&str], Class); 4] = [
+    const WORDS: [(&[&str], Class); 6] = [
         (&["swiftshader", "google"], Class::SwiftShader),
         (&["llvmpipe", "lavapipe", "microsoft basic render", "warp"], Class::Software),
         (&["apple"], Class::Apple),
+        // What Chrome calls the architecture of Intel's cards.
+        (&["gen-12hp", "xe-2hpg"], Class::DiscreteIntel),
         (&["intel", "adreno", "qualcomm", "mali", "arm", "img"], Class::Integrated),
+        (&["amd", "radeon", "nvidia"], Class::Discrete),
     ];
     let name = name.to_ascii_lowercase();
     let named = |(words, _): &&(&[&str], Class)| words.iter().any(|word| name.contains(word));
@@ -231,7 +238,10 @@ mod tests {
         assert_eq!(vulkan(DeviceType::Other, "SwiftShader Device (LLVM 16)"), Class::SwiftShader);
         assert_eq!(vulkan(DeviceType::Cpu, "SwiftShader Device (Subzero)"), Class::SwiftShader);
         assert_eq!(vulkan(DeviceType::DiscreteGpu, "NVIDIA H200"), Class::Discrete);
-        assert_eq!(vulkan(DeviceType::DiscreteGpu, "Intel(R) Arc(TM) A770"), Class::Discrete);
+        assert_eq!(vulkan(DeviceType::DiscreteGpu, "Intel(R) Arc(TM) A770"), Class::DiscreteIntel);
+        let renoir = "AMD Radeon Graphics (RADV RENOIR)";
+        assert_eq!(vulkan(DeviceType::IntegratedGpu, renoir), Class::Apu);
+        assert_eq!(vulkan(DeviceType::DiscreteGpu, "AMD Radeon RX 7900 XTX"), Class::Discrete);
         assert_eq!(vulkan(DeviceType::IntegratedGpu, "Intel(R) Iris(R) Xe"), Class::Integrated);
         let warp = "Microsoft Basic Render Driver";
         assert_eq!(native(DeviceType::Cpu, Backend::Dx12, warp, 4), Class::Software);
@@ -255,6 +265,7 @@ mod tests {
         assert_eq!(web("apple metal-3", false), Class::Apple);
         assert_eq!(web("apple", false), Class::Apple);
         assert_eq!(web("intel gen-12lp", false), Class::Integrated);
+        assert_eq!(web("intel gen-12hp", false), Class::DiscreteIntel);
         assert_eq!(web("qualcomm adreno-7xx", false), Class::Integrated);
         assert_eq!(web("arm valhall", false), Class::Integrated);
         assert_eq!(web("nvidia ada", false), Class::Discrete);
