@@ -231,7 +231,9 @@ mod tests {
         for name in sources::names() {
             let Ok(expanded) = expand(name, &[], &[]) else { continue };
             for (line, expanded) in sources::find(name).unwrap().lines().zip(expanded.lines()) {
-                assert!(expanded == line.trim_end() || expanded.is_empty(), "{name}: {line}");
+                let replaced = line.contains('$') || line.trim() == "#end";
+                let same = expanded.is_empty() || expanded == line.trim_end();
+                assert!(same || replaced, "{name}: {line}");
             }
         }
         let expanded = expand("nn/affine_act", &["ACT_SILU"], &[("TILE", Const::U32(7))]).unwrap();
