@@ -347,7 +347,7 @@ fn what_is_not_read_is_named_by_its_bytes_with_the_way_out() {
         folder.write(&format!("y.{ending}"), &bytes);
         let set = open(&folder.0);
         assert_eq!((set.len(), set.skipped().len()), (1, 0), "{ending}");
-        noted(&set, &[&format!("Not used: 2 "), &format!("(x.{ending}, ..."), way_out]);
+        noted(&set, &["Not used: 2 ", &format!("(x.{ending}, ..."), way_out]);
     }
 }
 
