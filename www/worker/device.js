@@ -120,6 +120,19 @@ export async function loseDevice() {
 export const wasLost = (opened, error) => !isCrash(error) && (opened.lost !== null || error.code === 'device-lost');
 
 /**
+ * Frees an object of the module. One that is still borrowed by a call under way cannot be freed; its memory goes with that
+ * call.
+ * @param {{ free: () => void }|undefined} object
+ */
+export function free(object) {
+  try {
+    object?.free();
+  } catch (error) {
+    if (isCrash(error)) throw error;
+  }
+}
+
+/**
  * Watches a device, because work on a lost one may never end. `watched` gives the outcome of some work, or fails when the
  * device is lost. `end` stops watching, so that a device that lives long does not gather watchers.
  * @param {Device} opened

@@ -1,9 +1,9 @@
 // The models of this worker. After a loss of the device each is built again from where it came from: its files are in the
 // browser's cache, or are still in the visitor's hands.
 
-import { UnnoiseError, isCrash } from '../errors.js';
+import { UnnoiseError } from '../errors.js';
 import { aborted, forget, fromFiles, fromUrl, gather, locate } from '../model-cache.js';
-import { lose, open, ready, reopen, wasLost, watch, whenLost } from './device.js';
+import { free, lose, open, ready, reopen, wasLost, watch, whenLost } from './device.js';
 
 /** @import { ModelInfo } from '../client.js' */
 /** @import { Calls, Job } from '../messages.js' */
@@ -90,12 +90,7 @@ function rebuild(model) {
 }
 
 function release(model) {
-  try {
-    model.built?.wasm.free();
-  } catch (error) {
-    // Still borrowed by a call that is about to fail with the lost device; the memory goes with it.
-    if (isCrash(error)) throw error;
-  }
+  free(model.built?.wasm);
   model.built = null;
 }
 
@@ -121,7 +116,7 @@ async function build(model, opener) {
       const watcher = watch(device);
       const wasm = await watcher.watched(compiling).finally(watcher.end);
       if (signal.aborted || model.disposed) {
-        wasm.free();
+        free(wasm);
         throw aborted();
       }
       model.built = { wasm, device, info: { name: model.name, hash, bytes, ...JSON.parse(wasm.info) } };

@@ -3,7 +3,7 @@
 
 import { UnnoiseError } from '../errors.js';
 import { aborted } from '../model-cache.js';
-import { lose, wasLost, watch, within } from './device.js';
+import { free, lose, wasLost, watch, within } from './device.js';
 import { LOSSES, use } from './models.js';
 
 /** @import { View } from '../client.js' */
@@ -59,8 +59,7 @@ async function attempt({ wasm, device, info }, request, raw, job) {
       return await drive(run, alive, shape, raw, job, teller);
     } finally {
       teller.close();
-      // A read-back under way keeps what it needs of the run.
-      run.free();
+      free(run);
     }
   } finally {
     end();
