@@ -194,8 +194,7 @@ fn weights_in_several_files_are_read() {
     let part = |names: &[&str]| {
         let values: Vec<_> = names.iter().map(|name| whole.read(name).unwrap()).collect();
         let tensors = names.iter().zip(&values);
-        let tensors: Vec<_> =
-            tensors.map(|(n, v)| (*n, whole.shape(n).unwrap(), &v[..])).collect();
+        let tensors: Vec<_> = tensors.map(|(n, v)| (*n, whole.shape(n).unwrap(), &v[..])).collect();
         write(&tensors).unwrap()
     };
     let (first, second) = names.split_at(50);
