@@ -3,7 +3,7 @@
 
 #[allow(dead_code, reason = "the binary uses the rest")]
 #[path = "../../src/cli/interrupt.rs"]
-mod interrupt;
+mod handler;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -36,9 +36,9 @@ fn snapshot(step: u64) -> Snapshot {
 fn trains() {
     let Some(run) = std::env::var_os(RUN) else { return };
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    interrupt::install();
-    let watch = interrupt::Watch::begin();
-    let stop = Stop::new(interrupt::pressed, number(TIME).map(Duration::from_secs));
+    handler::install();
+    let watch = handler::Watch::begin();
+    let stop = Stop::new(handler::pressed, number(TIME).map(Duration::from_secs));
     let mut step = 0;
     let reason = loop {
         println!("step {step}");
