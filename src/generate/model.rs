@@ -337,7 +337,7 @@ impl Model {
 }
 
 /// The same numbers as f64.
-pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
+fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().copied().map(f64::from).collect()
 }
 

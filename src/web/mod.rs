@@ -157,7 +157,7 @@ impl Model {
     ) -> Result<Vec<f32>, Error> {
         let c = self.0.config().in_channels;
         let n = sample.len().checked_div(c * height * width).unwrap_or(0);
-        let timesteps = generate::wide(&timesteps);
+        let timesteps: Vec<f64> = timesteps.into_iter().map(f64::from).collect();
         let labels = labels.map(|values| self.0.labels(&values, n)).transpose()?;
         self.0.predict(&sample, [n, c, height, width], &timesteps, labels.as_ref()).await
     }
