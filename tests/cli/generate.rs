@@ -390,7 +390,7 @@ fn a_network_with_more_inputs_predicts_and_does_not_sample() {
     let error = max_difference(&have.read("output").expect("output"), &read("b1.output_f64"));
     assert!(error <= 1e-4, "{error:e}");
 
-    let text = fail(1, &["sample", model, "--out", &folder.file("x.png")]);
+    let text = fail(1, &["sample", model, "--out", &folder.file("x.npz")]);
     assert!(text.contains("takes 6 channels and gives 3") && text.contains("predict"), "{text}");
 }
 
