@@ -85,9 +85,10 @@ fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, 
     if decoder.total_bytes() > MAX_PIXELS {
         return Err(format!("it has {w} x {h} pixels, more than are read"));
     }
-    // Room for the picture, and for tables and buffers beside it, whatever their sizes are said to be.
+    // Room for the picture, and for tables and buffers beside it, whatever their sizes are said to be. A decoder may take
+    // this much for each of them.
     let mut limits = Limits::default();
-    limits.max_alloc = Some(2 * decoder.total_bytes() + FREE_PIXELS);
+    limits.max_alloc = Some(decoder.total_bytes() + FREE_PIXELS / 2);
     decoder.set_limits(limits).map_err(|e| e.to_string())?;
     Ok(decoder)
 }
