@@ -1,6 +1,6 @@
 //! safetensors files: F32, F16 and BF16 (and F64) tensors as f32.
 //!
-//! The `safetensors` crate parses the format. Our own checks come first ([`super::diagnose`]): the header is bounded,
+//! The `safetensors` crate parses the format. Our own checks come first (`diagnose`): the header is bounded,
 //! names are unique, and an error names the tensor to blame. Values are checked to be finite.
 
 use super::{WeightsError, diagnose, names};
