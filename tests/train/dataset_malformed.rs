@@ -268,6 +268,8 @@ damaged! {
     damaged_webp: "p/x.webp", picture("lossless.webp");
     damaged_gif: "p/x.gif", picture("palette.gif");
     damaged_bmp: "p/x.bmp", picture("rgb.bmp");
+    damaged_tiff: "p/x.tif", picture("rgb.tif");
+    damaged_deflated_tiff: "p/x.tif", picture("rgba.tif");
     damaged_ppm: "p/x.ppm", picture("rgb.ppm");
     damaged_pbm: "p/x.pbm", picture("bits.pbm");
     damaged_icon: "p/x.ico", picture("icon.ico");

@@ -2,6 +2,7 @@
 //! orientation says, 8 bits a channel (16-bit values rounded). Of an animation or several pages the first counts, of an
 //! icon the largest.
 
+use super::tiff_tables;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
@@ -72,6 +73,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raster, String> {
 
 /// A decoder that has read the header and found nothing absurd in it.
 fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, String> {
+    if format == ImageFormat::Tiff {
+        tiff_tables::check(bytes)?;
+    }
     let reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
     let (w, h) = decoder.dimensions();

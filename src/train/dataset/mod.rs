@@ -36,6 +36,7 @@ mod pictures;
 mod sidecars;
 mod sniff;
 mod source;
+mod tiff_tables;
 mod unused;
 
 pub use error::{Broken, DatasetError};
