@@ -3,11 +3,12 @@
 use super::bench_networks::Network;
 use super::scheduler_flags::{SchedulerFlags, named};
 use clap::builder::TypedValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use unnoise::config::scheduler::SchedulerKind;
+use unnoise::kernels::Class;
 
 /// Denoising diffusion on your own GPU: runs the checkpoint folders that diffusers writes.
 #[derive(Parser, Debug)]
@@ -239,12 +240,40 @@ pub struct Bench {
     /// Height and width in pixels (default: the checkpoint's or the preset's)
     #[arg(long, value_name = "HxW", value_parser = size)]
     pub size: Option<[usize; 2]>,
+    /// Measure the kernels of another class of adapters (default: this adapter's)
+    #[arg(long, value_name = "CLASS")]
+    pub kernels: Option<Kernels>,
     /// Also write the time of every dispatch to a table
     #[arg(long, value_name = "FILE.csv")]
     pub profile: Option<PathBuf>,
     /// One line of JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// A class of adapters whose kernels run on every adapter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Kernels {
+    Software,
+    Integrated,
+    Apu,
+    Apple,
+    DiscreteIntel,
+    Discrete,
+}
+
+impl Kernels {
+    /// The class.
+    pub fn class(self) -> Class {
+        match self {
+            Self::Software => Class::Software,
+            Self::Integrated => Class::Integrated,
+            Self::Apu => Class::Apu,
+            Self::Apple => Class::Apple,
+            Self::DiscreteIntel => Class::DiscreteIntel,
+            Self::Discrete => Class::Discrete,
+        }
+    }
 }
 
 #[derive(Args, Debug)]

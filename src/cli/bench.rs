@@ -67,7 +67,8 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     let parameters = super::info::check(unet, weights)?;
     let [h, w] = args.size.or(unet.sample_size).unwrap_or([32, 32]);
     let batch = args.batch.unwrap_or(1);
-    let plan = network_plan(unet, gpu.class(), batch, h, w)?;
+    let class = args.kernels.map_or(gpu.class(), |kernels| kernels.class());
+    let plan = network_plan(unet, class, batch, h, w)?;
     spinner.message("Compiling shaders");
     let mut pack = |weight: &unnoise::plan::PackedWeight| -> Result<Vec<f32>, Error> {
         let parts: Result<Vec<_>, _> = weight.names.iter().map(|n| weights.read(n)).collect();

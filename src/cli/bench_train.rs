@@ -56,7 +56,8 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     let unet = config.unet(channels, Some([h, w]), None)?;
     let mut recipe = Recipe::new(&config, &unet, &config.scheduler()?, PICTURES)?;
     let options = recipe.step_options(&config, [h, w], PICTURES, 1);
-    let plan = StepPlan::new(&unet, gpu.class(), &options)?;
+    let class = args.kernels.map_or(gpu.class(), |kernels| kernels.class());
+    let plan = StepPlan::new(&unet, class, &options)?;
     let (dispatches, planned) = (plan.body.len(), plan.plan.total_bytes());
     let flops = plan.flops();
 
