@@ -5,6 +5,7 @@ use crate::config::ConfigError;
 use crate::diffusion::DiffusionError;
 use crate::generate::RequestError;
 use crate::gpu::GpuError;
+use crate::plan::PlanError;
 use crate::plan::graph::GraphError;
 use crate::weights::WeightsError;
 
@@ -23,6 +24,9 @@ pub enum Error {
     /// A network that cannot be built as configured.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// A network that cannot be planned, which is a fault of this library.
+    #[error("{0}. This is a fault of unnoise; please report it, with the model's config.json")]
+    Plan(#[from] PlanError),
     /// Sampler settings.
     #[error(transparent)]
     Diffusion(#[from] DiffusionError),
@@ -61,7 +65,7 @@ impl Error {
             Self::Gpu(GpuError::Lost { .. }) => "device-lost",
             Self::Gpu(GpuError::OutOfMemory { .. }) => "out-of-memory",
             Self::Gpu(GpuError::TooLarge { .. }) => "too-large",
-            Self::Gpu(_) | Self::Internal(_) => "internal",
+            Self::Gpu(_) | Self::Plan(_) | Self::Internal(_) => "internal",
         }
     }
 }

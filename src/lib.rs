@@ -1,5 +1,5 @@
-//! unnoise runs denoising diffusion models (DDPM, DDIM) on WebGPU, natively (wgpu) and in a web page,
-//! from the checkpoints that Hugging Face diffusers writes.
+//! unnoise runs denoising diffusion models (DDPM, DDIM) on WebGPU, natively and in a web page. It reads the checkpoints
+//! that Hugging Face diffusers writes.
 //!
 //! ```text
 //! config.json + *.safetensors ─► config, weights ─► model ─► graph ─► plan ─► gpu::Executor ─┐
@@ -11,9 +11,9 @@
 //! * [`plan`] rewrites that graph, chooses [`kernels`] and places memory: pure data, no GPU.
 //! * [`gpu`] runs a plan. No wgpu type appears outside it.
 //! * [`diffusion`] turns a scheduler and a request into one small table of coefficients, in f64.
-//! * [`generate`] is the step loop: a [`generate::Model`], a [`generate::Request`], a
-//!   [`generate::Run`]. [`picture`] makes 8-bit images of its results.
-//! * `web` is what the page calls; the command line is the binary's.
+//! * [`generate`] is the step loop: a [`generate::Model`], a [`generate::Request`], a [`generate::Run`]. [`picture`]
+//!   turns its results into 8-bit images.
+//! * `web` is what the page calls. The command line belongs to the binary.
 //! * `train` (feature `train`) differentiates the same graph and runs whole training steps as one plan.
 //!
 //! ```no_run
@@ -29,7 +29,7 @@
 //! # }
 //! ```
 //!
-//! `docs/architecture.md` tells the same at more length.
+//! `docs/architecture.md` has more detail.
 
 pub mod checkpoint;
 pub mod config;

@@ -4,7 +4,7 @@
 use crate::shape::Shape;
 
 /// `n` pictures of `h` x `w` pixels with `c` interleaved channels: 1 gray, 2 gray and alpha, 3 RGB,
-/// 4 RGBA. More channels are kept as they are, for tools that know what they mean.
+/// 4 RGBA. More channels are kept as they are, for tools that can interpret them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pictures {
     /// How many.
@@ -32,19 +32,19 @@ pub enum PictureError {
         /// Values given.
         have: usize,
     },
-    /// Nothing is drawn from NaN or infinity.
+    /// NaN or infinity among the values.
     #[error("{count} of the values of x_0 are not finite numbers")]
     NotFinite {
         /// How many.
         count: usize,
     },
-    /// No colours are known for this many channels.
-    #[error("{channels} channels have no colours: a picture has 1 to 4")]
+    /// There are no colours for this many channels.
+    #[error("a picture has 1 to 4 channels; this one has {channels}")]
     Channels {
         /// Channels of the model.
         channels: usize,
     },
-    /// No picture has so many pixels, or none.
+    /// More pixels than a PNG can hold, or none.
     #[error("a picture of {w} x {h} pixels cannot be written as a PNG")]
     Size {
         /// Columns.
@@ -66,8 +66,8 @@ pub fn to_u8(x: f32) -> u8 {
     ((x / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
 }
 
-/// A pixel as a canvas takes it: 1 channel is gray, 2 gray and alpha, 3 RGB, 4 RGBA; of more the
-/// first three are RGB, as in `shaders/diffusion/rgba.wgsl`.
+/// A pixel in a canvas's format: 1 channel is gray, 2 are gray and alpha, 3 RGB, 4 RGBA. The first three of
+/// more channels are RGB, as in `shaders/diffusion/rgba.wgsl`.
 fn rgba([x, y, z, w]: [u8; 4], channels: usize) -> [u8; 4] {
     match channels {
         1 => [x, x, x, 255],
@@ -139,7 +139,7 @@ impl Pictures {
         Self { n: 1, data, ..*self }
     }
 
-    /// All pictures side by side in `columns`, `gap` pixels apart; the gap is white, and clear where
+    /// All pictures side by side in `columns`, `gap` pixels apart. The gap is white, or transparent if the
     /// pictures have an alpha channel. A single picture stays as it is.
     pub fn grid(&self, columns: usize, gap: usize) -> Self {
         let columns = columns.clamp(1, self.n.max(1));

@@ -1,6 +1,5 @@
-//! Tensor shapes. Everything a kernel touches is `[n, h, w, c]` with `c` fastest and padded to a
-//! multiple of 4 in memory, so that a pixel's channels are a row of `vec4<f32>`. The padding lanes
-//! always hold zero.
+//! Tensor shapes. Kernels use the layout `[n, h, w, c]` with `c` fastest. In memory, `c` is padded to a
+//! multiple of 4, so that the channels of a pixel are a row of `vec4<f32>`. The padding is always zero.
 
 use std::fmt;
 

@@ -13,7 +13,7 @@ pub fn count(n: u64) -> String {
     }
 }
 
-/// In binary units, three digits.
+/// A size in binary units, with three digits.
 pub fn bytes(n: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut value, mut unit) = (n as f64, 0);
@@ -30,7 +30,7 @@ pub fn bytes(n: u64) -> String {
 
 /// 45 s, 41 min, 2 h 05 min, 3 d 4 h.
 pub fn duration(seconds: f64) -> String {
-    // Saturates, and takes NaN for 0.
+    // The conversion saturates, and turns NaN into 0.
     let s = seconds.round() as u64;
     match s {
         0..=119 => format!("{s} s"),
@@ -46,7 +46,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// Iterations per second, or seconds per iteration where that reads better.
+/// Iterations per second, or seconds per iteration if that reads better.
 pub fn per_second(iterations: f64) -> String {
     match iterations {
         r if r >= 10.0 => format!("{r:.0} it/s"),
@@ -55,8 +55,7 @@ pub fn per_second(iterations: f64) -> String {
     }
 }
 
-/// Reads 90, 90s, 30m, 1.5h, 2d or 1h30m; a bare number is seconds. `None` for anything else, and for
-/// no time at all.
+/// Reads 90, 90s, 30m, 1.5h, 2d or 1h30m; a bare number is in seconds. `None` for anything else, and for a time of 0.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let (mut total, mut rest) = (0.0, text.trim());
     while !rest.is_empty() {

@@ -1,4 +1,4 @@
-//! `unnoise export`: a run's model for the page.
+//! `unnoise export`: the model of a run as a folder.
 
 use super::progress::Talk;
 use super::train_args::Export;

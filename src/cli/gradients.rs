@@ -1,4 +1,4 @@
-//! `unnoise gradients`: the loss of a batch from a file, and its gradient by every parameter.
+//! `unnoise gradients`: the loss of a batch in a file, and its gradient for every parameter.
 
 use super::args::{Global, Gradients};
 use super::progress::Talk;
@@ -12,10 +12,6 @@ pub async fn run(args: &Gradients, global: &Global, talk: Talk) -> Result<()> {
     let file = tensors::read(&args.batch)?;
     let (shape, target) = (tensors::shape4(&file, "noisy")?, tensors::shape4(&file, "target")?);
     let name = file.file();
-    ensure!(
-        target == shape,
-        "`target` in {name} is {target:?}; it must be like `noisy`, {shape:?}"
-    );
     let batch = Batch {
         noisy: file.read("noisy")?,
         shape,
@@ -24,6 +20,18 @@ pub async fn run(args: &Gradients, global: &Global, talk: Talk) -> Result<()> {
         labels: tensors::read_labels(&file, "class_labels")?,
     };
     let checkpoint = super::open_model(&args.model, talk)?;
+    // The sample's channels, or all that the network has: those of a learned variance, too.
+    let [n, _, h, w] = shape;
+    let output = [n, checkpoint.unet.out_channels, h, w];
+    ensure!(
+        target == shape || target == output,
+        "`target` in {name} is {target:?}; it must be like `noisy`, {shape:?}{}",
+        if output == shape {
+            String::new()
+        } else {
+            format!(", or like the network's output, {output:?}")
+        }
+    );
     output::check_writable(&args.out)?;
 
     let gpu = super::open_gpu(global, talk).await?;

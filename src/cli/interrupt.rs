@@ -1,9 +1,9 @@
-//! Ctrl-C and SIGTERM: at once where nothing is lost by it, else at the next pause between two submits.
+//! Ctrl-C and SIGTERM. They end the process at once if nothing is lost by that, otherwise between two submissions.
 
 use anyhow::{Result, bail};
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// 128 + SIGINT, as shells report it.
+/// 128 + SIGINT, as in shells.
 pub const EXIT_CODE: u8 = 130;
 
 const NOT_WATCHED: u8 = 0;
@@ -17,21 +17,21 @@ static STATE: AtomicU8 = AtomicU8::new(NOT_WATCHED);
 #[error("interrupted")]
 struct Interrupted;
 
-/// Takes over Ctrl-C and the polite signals for the rest of the process, but for those that whoever started it wants
-/// ignored: `nohup` a hang-up, a script's `&` Ctrl-C.
+/// Handles SIGINT, SIGTERM and SIGHUP for the rest of the process, except those that are ignored already: `nohup`
+/// ignores SIGHUP, and a shell's `&` ignores SIGINT.
 #[cfg(unix)]
 pub fn install() {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let ignored = ignored();
     let wanted =
         [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
-    // Without a handler the process ends at once, which is right too.
+    // Without a handler the process ends at once, which is acceptable.
     if let Ok(mut signals) = signal_hook::iterator::Signals::new(wanted) {
         std::thread::spawn(move || signals.forever().for_each(|_| press()));
     }
 }
 
-/// The set of signals that are ignored, the first one in the lowest bit; none where the system does not say.
+/// The signals that are ignored, signal 1 in the lowest bit. None if the system does not tell.
 #[cfg(unix)]
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -39,21 +39,21 @@ fn ignored() -> u64 {
     set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Takes over Ctrl-C for the rest of the process.
+/// Handles Ctrl-C for the rest of the process.
 #[cfg(windows)]
 pub fn install() {
-    // Without a handler the process ends at once, which is right too.
+    // Without a handler the process ends at once, which is acceptable.
     let _ = ctrlc::set_handler(press);
 }
 
 fn press() {
     if STATE.compare_exchange(WATCHED, PRESSED, Ordering::SeqCst, Ordering::SeqCst).is_err() {
-        // Nothing is being made, or this is the second time.
+        // Nothing would be lost, or this is the second time.
         std::process::exit(EXIT_CODE.into());
     }
 }
 
-/// While this lives, Ctrl-C only makes [`check`] fail.
+/// While this exists, Ctrl-C only makes [`check`] fail.
 pub struct Watch(());
 
 impl Watch {
@@ -65,7 +65,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // If it was pressed after the last check, the work is done anyway.
+        // If Ctrl-C was pressed after the last check, the work is done.
         STATE.store(NOT_WATCHED, Ordering::SeqCst);
     }
 }

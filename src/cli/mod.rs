@@ -1,5 +1,5 @@
-//! The `unnoise` command: results on stdout, talk on stderr, and exit codes 0, 1 (it failed),
-//! 2 (it was called wrongly) and 130 (Ctrl-C).
+//! The `unnoise` command. Results go to stdout, messages to stderr. Exit codes: 0, 1 (failure), 2 (wrong usage) and 130
+//! (Ctrl-C).
 
 mod args;
 mod bench;
@@ -41,7 +41,7 @@ use unnoise::gpu::{Gpu, GpuOptions};
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let mut words = args::dashes(std::env::args_os());
-    // Without a word, what this build is for.
+    // Without arguments, the main command of this build.
     if cfg!(feature = "train") && words.len() == 1 {
         words.push("train".into());
     }
@@ -51,7 +51,7 @@ pub fn main() -> ExitCode {
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if interrupt::is(&error) => ExitCode::from(interrupt::EXIT_CODE),
-        // Whoever read our results has seen enough, as in `unnoise info | head`.
+        // The reader of our results has closed the pipe, as in `unnoise info | head`.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
@@ -91,13 +91,13 @@ fn run(cli: &Cli) -> Result<()> {
     }
 }
 
-/// The model at a path: a folder as diffusers writes it or, where runs can be trained, the newest good
-/// checkpoint of one, under the run's name.
+/// The model at a path: a folder written by diffusers or, if this build can train, the newest good checkpoint of a run,
+/// under the run's name.
 fn open_model(path: &Path, talk: Talk) -> Result<Checkpoint> {
     open_found(path, &find_model(path, talk)?, &Overrides::new(), talk)
 }
 
-/// The folder of the model at a path, verified where it is a run's.
+/// The folder of the model at a path. That of a run is verified.
 #[cfg(feature = "train")]
 fn find_model(path: &Path, talk: Talk) -> Result<PathBuf> {
     let (folder, skipped) = unnoise::train::checkpoint::model_folder(path)?;
@@ -105,14 +105,14 @@ fn find_model(path: &Path, talk: Talk) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Without the trainer there are no runs.
+/// Without the trainer, a path is a model folder.
 #[cfg(not(feature = "train"))]
 fn find_model(path: &Path, _talk: Talk) -> Result<PathBuf> {
     Ok(path.to_owned())
 }
 
-/// The model of the folder that [`find_model`] found at a path, with the scheduler that flags change. Says what had to
-/// be assumed.
+/// The model in the folder that [`find_model`] has found, with the scheduler that flags change. Says what had to be
+/// assumed.
 fn open_found(path: &Path, folder: &Path, scheduler: &Overrides, talk: Talk) -> Result<Checkpoint> {
     let checkpoint = Checkpoint::open_with(folder, scheduler)?;
     for note in &checkpoint.notes {
@@ -129,11 +129,11 @@ fn open_found(path: &Path, folder: &Path, scheduler: &Overrides, talk: Talk) -> 
     Ok(Checkpoint { name: run.or(checkpoint.name), ..checkpoint })
 }
 
-/// Names the checkpoints that were passed over, and why.
+/// Names the checkpoints that were skipped, and why.
 #[cfg(feature = "train")]
 fn tell_skipped(skipped: &[unnoise::train::checkpoint::Skipped], talk: Talk) {
     for unnoise::train::checkpoint::Skipped { folder, fault } in skipped {
-        talk.say(format_args!("{} is passed over: {fault}", folder.display()));
+        talk.say(format_args!("{} is skipped: {fault}", folder.display()));
     }
 }
 
@@ -149,7 +149,7 @@ async fn open_gpu(global: &Global, talk: Talk) -> Result<Gpu> {
     Ok(gpu)
 }
 
-/// A result, on stdout.
+/// Prints a result to stdout.
 fn print(text: impl Display) -> Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).context("cannot write the results")
@@ -160,19 +160,19 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     io_error.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Whether it was called wrongly.
+/// Whether the error is one of usage.
 #[cfg(feature = "train")]
 fn is_usage(error: &anyhow::Error) -> bool {
     error.is::<unnoise::train::config::SettingError>()
 }
 
-/// clap has seen to that.
+/// clap has reported errors of usage.
 #[cfg(not(feature = "train"))]
 fn is_usage(_: &anyhow::Error) -> bool {
     false
 }
 
-/// The whole chain of causes, each once, and what can be done.
+/// The chain of causes, each once, and a remedy.
 fn report(error: &anyhow::Error) {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     let color = io::stderr().is_terminal() && !plain;
@@ -180,7 +180,7 @@ fn report(error: &anyhow::Error) {
     let mut told = String::new();
     for cause in error.chain() {
         let text = cause.to_string();
-        // Some errors repeat their source in their own words.
+        // Some messages include that of their source.
         if !told.contains(&text) {
             let separator = if told.is_empty() { "" } else { ": " };
             told = told + separator + &text;

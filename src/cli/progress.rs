@@ -1,11 +1,11 @@
-//! Talk on stderr: a bar on a terminal, a line now and then elsewhere, nothing with `--quiet`.
+//! Messages on stderr: a bar on a terminal, a line now and then elsewhere, nothing with `--quiet`.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Off a terminal, at most one line in this time.
+/// Without a terminal, the shortest time between lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// How much to say.
@@ -17,14 +17,14 @@ pub enum Talk {
 }
 
 impl Talk {
-    /// For everyone who did not ask for silence.
+    /// Prints a message, except with `--quiet`.
     pub fn say(self, text: impl Display) {
         if self >= Self::Normal {
             line(text);
         }
     }
 
-    /// For those who asked for more.
+    /// Prints a message with `--verbose`.
     pub fn detail(self, text: impl Display) {
         if self >= Self::Verbose {
             line(text);
@@ -37,10 +37,10 @@ pub fn line(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// What is being done, while it is. Dropped, it leaves no trace on the terminal.
+/// Shows what is being done. When dropped, it leaves no trace on the terminal.
 pub struct Progress {
     bar: Option<ProgressBar>,
-    /// Say a line now and then instead.
+    /// Print a line now and then instead.
     lines: bool,
     unit: &'static str,
     started: Instant,
@@ -49,13 +49,13 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Over a known number of steps.
+    /// For a known number of steps.
     pub fn bar(talk: Talk, total: u64, unit: &'static str) -> Self {
         let template = format!("{{bar:32}} {{pos}}/{{len}} {unit}  {{msg}}, {{eta}} left");
         Self::new(talk, Some(total), unit, &template)
     }
 
-    /// Over nobody knows how long.
+    /// For an unknown time.
     pub fn spinner(talk: Talk, text: &'static str) -> Self {
         let spinner = Self::new(talk, None, "", "{spinner} {msg}");
         spinner.message(text);
@@ -79,21 +79,21 @@ impl Progress {
         Self { bar, lines: talks && !terminal, unit, started: now, last_line: now, total }
     }
 
-    /// What a spinner says.
+    /// Sets the text of a spinner.
     pub fn message(&self, text: impl Into<std::borrow::Cow<'static, str>>) {
         if let Some(bar) = &self.bar {
             bar.set_message(text);
         }
     }
 
-    /// Leaves no trace from now on.
+    /// Removes the bar from the terminal.
     pub fn clear(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
     }
 
-    /// `done` of the total.
+    /// Shows that `done` steps of the total are done.
     pub fn set(&mut self, done: u64) {
         let elapsed = self.started.elapsed();
         if let Some(bar) = &self.bar {
@@ -117,7 +117,7 @@ impl Drop for Progress {
     }
 }
 
-/// Iterations per second, or seconds per iteration where that reads better.
+/// Iterations per second, or seconds per iteration if that reads better.
 pub fn rate(done: u64, elapsed: Duration) -> String {
     match done {
         0 => "- it/s".to_owned(),

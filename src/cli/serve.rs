@@ -1,4 +1,4 @@
-//! A small static server for the page: GET and HEAD, this machine only unless asked otherwise.
+//! A small static server for the page: GET and HEAD, for this machine only unless asked otherwise.
 
 use super::args::Serve;
 use super::progress::{Talk, line};
@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Longest request head that is read.
+/// The longest request head that is read.
 const HEAD_BYTES: u64 = 16 << 10;
-/// A client that says nothing for this long is cut off.
+/// A client that sends nothing for this long is disconnected.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Connections at a time; more are turned away.
+/// The most connections at a time. Others are refused.
 const CONNECTIONS: usize = 64;
 
 /// Serves until interrupted.
@@ -32,8 +32,7 @@ pub fn run(args: &Serve, talk: Talk) -> Result<()> {
     serve(&listener, &root, talk)
 }
 
-/// Serves `root` on this machine in the background, on `port` or, if that is taken, any other; the
-/// address.
+/// Serves `root` on this machine in the background, on `port` or, if that is taken, on any other. Returns the address.
 #[cfg(feature = "train")]
 pub fn in_background(root: &Path, port: u16) -> Result<std::net::SocketAddr> {
     let host = std::net::Ipv4Addr::LOCALHOST;
@@ -48,7 +47,7 @@ pub fn in_background(root: &Path, port: u16) -> Result<std::net::SocketAddr> {
 fn serve(listener: &TcpListener, root: &Path, talk: Talk) -> Result<()> {
     let open = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
-        // One failed handshake is that client's business.
+        // A failed handshake concerns only its client.
         let Ok(stream) = stream else { continue };
         let (root, open) = (root.to_owned(), Arc::clone(&open));
         if open.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS {
@@ -93,7 +92,7 @@ fn answer(stream: &TcpStream, root: &Path, talk: Talk) -> io::Result<()> {
     response.send(stream)
 }
 
-/// What goes back: a part of a file, or a sentence.
+/// An answer: a part of a file, or a sentence.
 struct Response {
     status: &'static str,
     headers: String,
@@ -126,7 +125,7 @@ impl Response {
             return refuse("404 Not Found", "There is no such file.\n");
         };
         if let Some(folder) = folder_of(target).filter(|_| path.ends_with("index.html")) {
-            // Addresses in its page are relative to the folder, whose own then has to end with a slash.
+            // Addresses in the folder's page are relative to the folder, so its own must end with a slash.
             let mut response = refuse("301 Moved Permanently", "It is a folder.\n");
             response.headers += &format!("Location: {folder}/\r\n");
             return response;
@@ -173,25 +172,25 @@ impl Response {
     }
 }
 
-/// The last part of a target that may name a folder without saying so.
+/// The last part of a target that may be a folder without a final slash.
 fn folder_of(target: &str) -> Option<&str> {
     let path = target.split(['?', '#']).next().unwrap_or("");
     path.rsplit('/').next().filter(|last| !last.is_empty() && *last != "index.html")
 }
 
-/// The file behind a request's target, if it lies inside the root and is not hidden.
+/// The file of a request's target, if it is inside the root and not hidden.
 fn find(root: &Path, target: &str) -> Option<(PathBuf, File, u64)> {
     let path = target.split(['?', '#']).next().unwrap_or("").strip_prefix('/')?;
     let path = percent_decode(path)?;
     let mut found = root.to_owned();
     for part in path.split('/').filter(|part| !part.is_empty()) {
-        // `..` and `.git` alike; on Windows a colon or a backslash would leave the folder.
+        // This refuses `..` and `.git`. On Windows, a colon or a backslash could leave the folder.
         if part.starts_with('.') || part.contains(['\\', ':', '\0']) {
             return None;
         }
         found.push(part);
     }
-    // A symbolic link must not lead out either.
+    // A symbolic link must not leave the folder either.
     let mut found = found.canonicalize().ok()?;
     if found.is_dir() {
         found = found.join("index.html").canonicalize().ok()?;
@@ -204,7 +203,7 @@ fn find(root: &Path, target: &str) -> Option<(PathBuf, File, u64)> {
     data.is_file().then_some((found, file, data.len()))
 }
 
-/// None for a broken escape or text that is not UTF-8.
+/// `None` for a broken escape, or text that is not UTF-8.
 fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -222,7 +221,7 @@ fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Browsers insist on these for modules and wasm.
+/// Browsers require these types for modules and wasm.
 fn content_type(path: &Path) -> &'static str {
     match path.extension().and_then(|e| e.to_str()).unwrap_or("") {
         "html" => "text/html; charset=utf-8",
@@ -243,7 +242,7 @@ fn content_type(path: &Path) -> &'static str {
 
 #[derive(PartialEq, Eq, Debug)]
 enum Range {
-    /// Not understood, or several ranges: the whole file is a right answer.
+    /// A range that is not understood, or several: the whole file is a correct answer.
     Ignored,
     Part {
         start: u64,

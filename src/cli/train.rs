@@ -1,4 +1,4 @@
-//! `unnoise train`: what it comes to.
+//! `unnoise train`: from flags to a run.
 
 use super::args::Global;
 use super::interrupt;
@@ -7,6 +7,7 @@ use super::train_args::Train;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
+use unnoise::train::caller::Caller;
 use unnoise::train::checkpoint::checkpoints;
 use unnoise::train::config::{Config, Layer, Output};
 use unnoise::train::folder::{CONFIG, Resume};
@@ -22,7 +23,7 @@ pub async fn run(args: &Train, global: &Global, talk: Talk) -> Result<()> {
     }
     let out = layers.iter().rev().find(|layer| layer.key == "output.dir");
     let out = out.map(Layer::text);
-    // A checkpoint is gone on from in its own run and with its settings, unless something else is asked for.
+    // A checkpoint is resumed in its own run and with its settings, unless others are asked for.
     let source = match &args.resume {
         Resume::From(from) if args.config.is_none() && from.exists() => Some(run_of(from)),
         _ => None,
@@ -33,13 +34,13 @@ pub async fn run(args: &Train, global: &Global, talk: Talk) -> Result<()> {
     }
     let file = file(args, source.or(out.map(PathBuf::from)))?;
     if let (None, Some((name, _))) = (&args.config, &file) {
-        talk.say(format_args!("Settings of {name}"));
+        talk.say(format_args!("Settings: {name}"));
     }
     let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
     let mut gpu = None;
     let preset = match (&args.preset, file) {
         (Some(name), _) => name,
-        // A file names its preset, or lies over the first.
+        // A file names its preset; otherwise it is the first one.
         (None, Some(_)) => presets::NAMES[0],
         (None, None) => {
             presets::for_class(gpu.insert(super::open_gpu(global, talk).await?).class())
@@ -47,7 +48,7 @@ pub async fn run(args: &Train, global: &Global, talk: Talk) -> Result<()> {
     };
     let config = Config::resolve(args.preset.as_deref(), file, &layers, preset)?;
     if args.print_config {
-        return super::print(config.to_toml().trim_end());
+        return super::print(config.to_toml()?.trim_end());
     }
     let gpu = match gpu {
         Some(gpu) => gpu,
@@ -55,7 +56,7 @@ pub async fn run(args: &Train, global: &Global, talk: Talk) -> Result<()> {
     };
     if let Some(port) = args.dashboard {
         let run = Path::new(&config.output.dir);
-        fs::create_dir_all(run).with_context(|| format!("cannot make {}", run.display()))?;
+        fs::create_dir_all(run).with_context(|| format!("cannot create {}", run.display()))?;
         let address = super::serve::in_background(run, port)?;
         talk.say(format_args!("Dashboard: http://{address}/"));
     }
@@ -66,20 +67,20 @@ pub async fn run(args: &Train, global: &Global, talk: Talk) -> Result<()> {
         &gpu,
         &config,
         &args.resume,
-        &trainer::Talk { say: &say, quiet: talk == Talk::Quiet, stop },
+        &Caller { say: &say, quiet: talk == Talk::Quiet, stop },
     )?;
     let Outcome { step, stopped, checkpoint } = outcome;
     if let Some(reason) = stopped {
         let again = match args.resume {
-            Resume::Auto => "the same command goes on from there".to_owned(),
-            _ => format!("to go on from there: unnoise train --out {}", config.output.dir),
+            Resume::Auto => "the same command continues".to_owned(),
+            _ => format!("continue with: unnoise train --out {}", config.output.dir),
         };
         talk.say(format_args!("{reason}: saved after step {step}; {again}"));
     }
     super::print(checkpoint.display())
 }
 
-/// The run that a checkpoint is of; a run's own folder otherwise.
+/// The run that a checkpoint belongs to; the path itself if it is not a checkpoint.
 fn run_of(from: &Path) -> PathBuf {
     let name = from.file_name().unwrap_or_default().to_string_lossy();
     let checkpoint = name.starts_with("checkpoint-") || name.starts_with("rewound-");
@@ -90,8 +91,8 @@ fn run_of(from: &Path) -> PathBuf {
     }
 }
 
-/// Name and text of the settings to begin from: the file that was named or, where nothing was, that of
-/// `run`, which would go on. One that never came to a checkpoint has nothing to go on with.
+/// Name and text of the file of settings: the one that was named, or that of `run` if it will continue. A run without a
+/// checkpoint cannot continue.
 fn file(args: &Train, run: Option<PathBuf>) -> Result<Option<(String, String)>> {
     let path = match &args.config {
         Some(path) => path.clone(),
@@ -109,10 +110,8 @@ fn file(args: &Train, run: Option<PathBuf>) -> Result<Option<(String, String)>> 
     let text = text.with_context(|| {
         let name = path.display().to_string();
         let hint = match name.as_str() {
-            "true" | "false" => "; a flag's value is written after =, as in --random-flip=false",
-            _ if name.parse::<u16>().is_ok() => {
-                "; a port is written after =, as in --dashboard=9000"
-            }
+            "true" | "false" => "; write the value of a flag after =, as in --random-flip=false",
+            _ if name.parse::<u16>().is_ok() => "; write the port after =, as in --dashboard=9000",
             _ => "",
         };
         format!("cannot read the settings {name}{hint}")

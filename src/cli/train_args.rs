@@ -1,4 +1,4 @@
-//! What `unnoise train` and `unnoise export` are told.
+//! The arguments of `unnoise train` and `unnoise export`.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use std::path::PathBuf;
@@ -6,9 +6,10 @@ use unnoise::train::config::{FLAGS, Layer, OTHERS};
 use unnoise::train::folder::Resume;
 
 pub const TRAIN_EXAMPLES: &str = "\
-Settings come from a preset, a TOML file over it, flags over that, and --set over all. A run that has
-checkpoints goes on with its own settings, under flags and --set, unless a file or a preset is given; a new
-one begins with the built-in emoji. --print-config shows what that comes to; a run writes it to config.toml.
+Settings come from a preset, a TOML file over it, flags over the file, and --set over all of them. A run
+that has checkpoints continues with its own settings, below flags and --set, unless you give a file or a
+preset. A new run learns the built-in emoji by default. --print-config prints the resulting settings; a run
+writes them to config.toml.
 
 Presets: emoji-tiny, emoji, mnist, cifar10-small, ddpm-cifar10, ddpm-256, improved-ddpm-cifar10,
 diffusers-unconditional.
@@ -26,12 +27,12 @@ Examples:
 
 #[derive(Args, Debug)]
 pub struct Train {
-    /// A file of settings, in TOML
+    /// A TOML file with settings
     pub config: Option<PathBuf>,
-    /// Settings to begin from (see below)
+    /// The preset (see below)
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
-    /// Go on at the newest good checkpoint, at this one, or never
+    /// Resume from the newest good checkpoint, from this one, or never
     #[arg(long, value_name = "auto|PATH|none", default_value = "auto", value_parser = resume,
           hide_default_value = true, alias = "resume-from-checkpoint")]
     pub resume: Resume,
@@ -55,21 +56,21 @@ pub struct Export {
     /// A new folder
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Half the size; the difference cannot be seen
+    /// Store 16-bit floats: half the size, without a visible difference
     #[arg(long)]
     pub f16: bool,
 }
 
 fn resume(text: &str) -> Result<Resume, String> {
     Ok(match text {
-        "" => return Err("auto, none, or the path of a checkpoint or run".to_owned()),
+        "" => return Err("it must be auto, none, or the path of a checkpoint or run".to_owned()),
         "auto" | "latest" => Resume::Auto,
         "none" => Resume::Never,
         path => Resume::From(path.into()),
     })
 }
 
-/// The flags that stand for a setting, as the library lists them.
+/// The flags that set a setting, as the library lists them.
 #[derive(Clone, Debug, Default)]
 pub struct Flags(pub Vec<Layer>);
 
@@ -96,7 +97,7 @@ impl Args for Flags {
                 None => arg.value_name("VALUE").allow_hyphen_values(true),
             }
         });
-        // Those of diffusers' script that have no setting are refused with the remedy, not with the nearest name.
+        // Flags of diffusers' script without a setting are refused with a remedy, not with the nearest name.
         let others = OTHERS.iter().map(|&(name, remedy)| {
             let refuse = move |_: &str| Err::<String, _>(remedy);
             Arg::new(name)

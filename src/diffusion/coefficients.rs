@@ -5,9 +5,9 @@
 //! x_prev  = p0 pred_x0 + px x_t + po o + sigma z  z ~ N(0, 1)
 //! ```
 //!
-//! What a sampler calls pred_epsilon is linear in x_t, o and pred_x0, so it is folded into p0, px and
-//! po here, in f64: fewer roundings on the GPU, and no cancellation near t = 0. Each number is rounded
-//! once, to f32, by [`StepCoefficients::to_words`].
+//! A sampler's pred_epsilon is linear in x_t, o and pred_x0. It is folded into p0, px and po here, in f64: the GPU
+//! rounds less, and nothing cancels near t = 0. [`StepCoefficients::to_words`] rounds each number once, to f32. The
+//! `transfer` function of [`ddim`](super::ddim) has a glossary of the names.
 
 use super::error::DiffusionError;
 use crate::config::scheduler::PredictionType;
@@ -19,10 +19,10 @@ pub struct StepCoefficients {
     pub kx: f64,
     /// pred_x0 from the network's output.
     pub ko: f64,
-    /// pred_x0 is clamped to -clip .. clip; 0 is no clipping.
+    /// pred_x0 is clamped to -clip .. clip; 0 means no clipping.
     pub clip: f64,
-    /// Standard deviation of the noise. With a learned variance it is 1, or 0 in a step without noise,
-    /// and multiplies the learned deviation.
+    /// The standard deviation of the noise. With a learned variance it multiplies the learned deviation: it is 1, or 0
+    /// in a step without noise.
     pub sigma: f64,
     /// x_prev from the bounded pred_x0.
     pub p0: f64,
@@ -30,19 +30,19 @@ pub struct StepCoefficients {
     pub px: f64,
     /// x_prev from the network's output.
     pub po: f64,
-    /// ln(beta~) / 2: the log of the deviation at v = -1 (learned range only).
+    /// ln(beta~) / 2, the log of the deviation at v = -1 (learned range only).
     pub half_log_min: f64,
-    /// ln(beta) / 2: the log of the deviation at v = 1 (learned range only).
+    /// ln(beta) / 2, the log of the deviation at v = 1 (learned range only).
     pub half_log_max: f64,
 }
 
-/// Where a step's standard deviation comes from.
+/// Where the standard deviation of a step comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Deviation {
-    /// From the row: sigma. A second half of the network's channels is ignored.
+    /// sigma of the row. A second half of the network's channels is ignored.
     #[default]
     Fixed,
-    /// sqrt(v), v = the output's channels C .. 2C as they are.
+    /// sqrt(v), where v are the output's channels C .. 2C as they are.
     Learned,
     /// exp(f half_log_max + (1 - f) half_log_min), f = (v + 1) / 2 (Improved DDPM, eq. 15).
     LearnedRange,
@@ -52,7 +52,7 @@ impl StepCoefficients {
     /// `vec4<f32>`s of a row in the GPU's table.
     pub const VEC4: usize = 3;
 
-    /// The row as the shader `diffusion/step` reads it: `kx ko clip sigma`, `p0 px po 0`,
+    /// The row in the layout that the shader `diffusion/step` reads: `kx ko clip sigma`, `p0 px po 0`,
     /// `half_log_min half_log_max 0 0`.
     pub fn to_words(&self) -> [f32; Self::VEC4 * 4] {
         let f = |v: f64| v as f32;
@@ -77,9 +77,9 @@ impl StepCoefficients {
         self.kx * x_t + self.ko * output
     }
 
-    /// The CPU twin of the shader for one element: `(x_prev, pred_x0)`. `v` is the element's learned
-    /// variance channel, `z` its noise; neither is looked at in a step without noise. `threshold` is
-    /// the image's limit with dynamic thresholding (see [`threshold`]), which beats clipping.
+    /// The CPU twin of the shader for one element: `(x_prev, pred_x0)`. `v` is the learned variance of the element, `z`
+    /// its noise; a step without noise uses neither. `threshold` is the limit of the image with dynamic thresholding
+    /// (see [`threshold`]), which takes precedence over clipping.
     pub fn apply(
         &self,
         deviation: Deviation,
@@ -107,7 +107,7 @@ impl StepCoefficients {
         (x_prev, x0)
     }
 
-    /// Refuses a row that would fill the picture with infinities.
+    /// Refuses a row with an infinite coefficient, or one that is not a number.
     pub(super) fn finite(self, t: usize) -> Result<Self, DiffusionError> {
         let named = [
             ("pred_x0's coefficient of x_t", self.kx),
@@ -149,8 +149,8 @@ pub fn quantile_rank(ratio: f64, count: usize) -> (usize, f32) {
     (below, rank - below as f32)
 }
 
-/// Stands for 1 / sqrt(a) where a = 0: diffusers gets an infinity that clipping brings back, and so
-/// does this, without making NaN of inf - inf.
+/// The value for 1 / sqrt(a) at a = 0. In diffusers this is an infinity, which clipping bounds. A large number does the
+/// same, and inf - inf cannot become NaN.
 const UNBOUNDED: f64 = 1e30;
 
 /// pred_x0 = kx x_t + ko o at noise level `a`; `bounded` says that clipping or thresholding follows.

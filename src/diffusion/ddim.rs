@@ -5,18 +5,18 @@
 //! sigma  = eta sqrt((1 - a_prev) / (1 - a_t)) sqrt(1 - a_t / a_prev)          (eq. 16)
 //! ```
 //!
-//! As in diffusers, clipping pred_x0 leaves pred_epsilon as the network gave it, unless
-//! `use_clipped_model_output` derives it anew. Beyond diffusers: sigmoid betas, and networks with
-//! learned variances, whose first half of channels is the prediction and whose second half is ignored.
+//! As in diffusers, clipping pred_x0 does not change pred_epsilon, unless `use_clipped_model_output` computes it from
+//! the clipped pred_x0. Two things go beyond diffusers: sigmoid betas, and networks with learned variances (the first
+//! half of their channels is the prediction, the second half is ignored).
 
 use super::coefficients::{self, StepCoefficients};
 use super::error::DiffusionError;
+use super::options::SamplerOptions;
 use super::schedule::Schedule;
-use super::steps::SamplerOptions;
 use crate::config::SchedulerConfig;
 
-/// The step from `t` to `previous` (`None`: below timestep 0, where alphas_cumprod is 1, or that of
-/// timestep 0 if `set_alpha_to_one` is false).
+/// The step from `t` to `previous`. `None` is below timestep 0, where alphas_cumprod is 1, or that of timestep 0 if
+/// `set_alpha_to_one` is false.
 ///
 /// # Errors
 /// A timestep that does not exist, an eta too large, a coefficient that is not finite.
@@ -32,16 +32,16 @@ pub fn coefficients(
     let jump = 1.0 - a / a_prev;
     let sigma = options.eta * ((1.0 - a_prev) / (1.0 - a) * jump).sqrt();
     let mut row = transfer(config, [a, a_prev], t, sigma, options)?;
-    // DDIM, appendix D.3: sigma-hat is noise of DDPM's larger variance on eta's direction.
+    // DDIM, appendix D.3: sigma-hat adds noise of DDPM's larger variance; the direction stays that of eta.
     row.sigma = if options.sigma_hat { jump.sqrt() } else { sigma };
     row.finite(t)
 }
 
-/// A step of the inversion (`DDIMInverseScheduler`): x is taken to be at the noise level of `from`
-/// (`None`: before timestep 0) and is carried up to that of `t`. There is no noise.
+/// A step of the inversion (`DDIMInverseScheduler`): it takes x from the noise level of `from` (`None`: below timestep
+/// 0) up to that of `t`. It adds no noise.
 ///
 /// # Errors
-/// As [`coefficients()`]; also sample prediction from a noise level of zero.
+/// As for [`coefficients()`]; also sample prediction at a noise level of zero.
 pub fn invert(
     schedule: &Schedule,
     config: &SchedulerConfig,
@@ -50,7 +50,7 @@ pub fn invert(
 ) -> Result<StepCoefficients, DiffusionError> {
     let a = level(schedule, config, from)?;
     let a_next = level(schedule, config, Some(t))?;
-    // diffusers' inverse knows neither thresholding nor use_clipped_model_output.
+    // diffusers' inverse has neither thresholding nor use_clipped_model_output.
     let config = SchedulerConfig { thresholding: false, ..config.clone() };
     transfer(&config, [a, a_next], t, 0.0, &SamplerOptions::default())?.finite(t)
 }
@@ -68,7 +68,22 @@ fn level(
     })
 }
 
-/// sqrt(a_to) pred_x0 + sqrt(1 - a_to - sigma^2) pred_epsilon, both predicted at level `a`.
+/// The step from noise level `a`, at which pred_x0 and pred_epsilon are predicted, to level `a_to`:
+///
+/// ```text
+/// x_to = sqrt(a_to) pred_x0 + sqrt(1 - a_to - sigma^2) pred_epsilon
+/// ```
+///
+/// Its coefficients have names of two letters. The first says what is made, the second what it is made from:
+///
+/// | name | is the coefficient of | in |
+/// |---|---|---|
+/// | `kx`, `ko` | x_t, the network's output o | pred_x0 = kx x_t + ko o |
+/// | `ex`, `eo`, `e0` | x_t, o, the clipped pred_x0 | pred_epsilon = ex x_t + eo o + e0 pred_x0 |
+/// | `px`, `po`, `p0` | x_t, o, the clipped pred_x0 | x_to = px x_t + po o + p0 pred_x0 |
+///
+/// pred_epsilon comes from the output (`e0` is 0) or, with `use_clipped_model_output`, from the clipped pred_x0 (`eo`
+/// is 0). Substituting it into the equation above gives the `p`s, so the GPU needs only the `k`s and the `p`s.
 fn transfer(
     config: &SchedulerConfig,
     [a, a_to]: [f64; 2],

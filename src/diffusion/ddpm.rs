@@ -7,7 +7,7 @@
 //! beta~ = (1 - a_prev) / (1 - a_t) beta,    alpha = a_t / a_prev,  beta = 1 - alpha
 //! ```
 //!
-//! where a = alphas_cumprod, and alpha is that of the whole jump from t to the previous timestep.
+//! where a = alphas_cumprod, and alpha is of the whole jump from t to the previous timestep.
 
 use super::coefficients::{self, Deviation, StepCoefficients};
 use super::error::DiffusionError;
@@ -15,12 +15,11 @@ use super::schedule::Schedule;
 use crate::config::SchedulerConfig;
 use crate::config::scheduler::VarianceType;
 
-/// The step from `t` to `previous` (`None`: to x_0, where alphas_cumprod is 1). There is no noise at
-/// t = 0; a list that ends at another timestep has noise in its last step too, as in diffusers.
+/// The step from `t` to `previous` (`None`: to x_0, where alphas_cumprod is 1). The step at t = 0 adds no noise. If a
+/// list ends at another timestep, its last step adds noise too, as in diffusers.
 ///
 /// # Errors
-/// A timestep that does not exist, a variance diffusers cannot compute, a coefficient that is not
-/// finite.
+/// A timestep that does not exist, a variance that diffusers cannot compute, a coefficient that is not finite.
 pub fn coefficients(
     schedule: &Schedule,
     config: &SchedulerConfig,
@@ -49,7 +48,7 @@ pub fn coefficients(
         ..StepCoefficients::default()
     };
     if t > 0 {
-        // The floor is diffusers': beta~ is 0 in the step to x_0.
+        // diffusers has this lower limit, since beta~ is 0 in the step to x_0.
         let posterior = ((1.0 - a_prev) / (1.0 - a) * beta).max(1e-20);
         row.sigma = match config.variance_type {
             VarianceType::FixedSmall | VarianceType::FixedSmallLog => posterior.sqrt(),

@@ -19,8 +19,8 @@ pub enum DiffusionError {
         /// Length of the list.
         have: usize,
     },
-    /// A beta outside [0, 1], which is no variance.
-    #[error("beta[{t}] is {beta}; a variance schedule stays between 0 and 1")]
+    /// A beta outside [0, 1].
+    #[error("beta[{t}] is {beta}; it must be between 0 and 1")]
     Beta {
         /// Its timestep.
         t: usize,
@@ -50,15 +50,15 @@ pub enum DiffusionError {
         /// The configuration's offset.
         steps_offset: usize,
     },
-    /// Given timesteps that do not go strictly down.
-    #[error("timesteps must go strictly down: timestep {next} comes after {t}")]
+    /// Given timesteps that do not strictly decrease.
+    #[error("timesteps must strictly decrease: timestep {next} comes after {t}")]
     TimestepOrder {
         /// A timestep.
         t: usize,
         /// The one after it.
         next: usize,
     },
-    /// DDIM inversion with linspace spacing, which diffusers refuses too.
+    /// DDIM inversion with linspace spacing, which diffusers does not support either.
     #[error("DDIM inversion takes any timestep_spacing but linspace")]
     InverseSpacing,
     /// eta below zero or not a number.
@@ -67,7 +67,7 @@ pub enum DiffusionError {
         /// What was asked for.
         eta: f64,
     },
-    /// eta so large that the noise has more variance than x_prev may have.
+    /// An eta so large that the noise has more variance than x_prev can have.
     #[error("eta {eta} is too large at timestep {t}: 1 - alpha_cumprod_prev - sigma^2 is negative")]
     EtaTooLarge {
         /// What was asked for.
@@ -75,13 +75,13 @@ pub enum DiffusionError {
         /// Where it fails.
         t: usize,
     },
-    /// diffusers takes the square root of a (negative) logarithm there: NaN in every sample.
+    /// Here diffusers takes the square root of a negative logarithm: every sample is NaN.
     #[error(
         "variance_type fixed_large_log gives NaN in diffusers (the square root of a logarithm); \
          use fixed_large, which is what it means"
     )]
     FixedLargeLog,
-    /// x_0 cannot be had from eps where alpha_cumprod is 0.
+    /// x_0 cannot be computed from eps where alpha_cumprod is 0.
     #[error(
         "alpha_cumprod is 0 at timestep {t}: epsilon prediction divides by it. Use clip_sample, or a \
          checkpoint with v_prediction or sample prediction"
@@ -90,7 +90,7 @@ pub enum DiffusionError {
         /// The timestep.
         t: usize,
     },
-    /// eps cannot be had from x_0 where alpha_cumprod is 1.
+    /// eps cannot be computed from x_0 where alpha_cumprod is 1.
     #[error(
         "alpha_cumprod is 1 at timestep {t}: there is no noise to infer from a predicted sample \
          (set_alpha_to_one false avoids this)"
@@ -99,7 +99,7 @@ pub enum DiffusionError {
         /// The timestep.
         t: usize,
     },
-    /// A coefficient that overflows or is no number, by a degenerate schedule.
+    /// A coefficient that overflows or is not a number, because the schedule is degenerate.
     #[error("{what} is not a finite number at timestep {t}: the schedule is degenerate there")]
     NotFinite {
         /// Which coefficient.
@@ -107,7 +107,7 @@ pub enum DiffusionError {
         /// The timestep.
         t: usize,
     },
-    /// clip or threshold settings that are no positive numbers.
+    /// A setting of clipping or thresholding that is out of range.
     #[error("{key} is {have}; it must be {need}")]
     Setting {
         /// Key of `scheduler_config.json`.
@@ -117,7 +117,7 @@ pub enum DiffusionError {
         /// What is allowed.
         need: &'static str,
     },
-    /// The network's output does not have the channels that the variance needs.
+    /// A network whose output does not have the channels that the variance needs.
     #[error(
         "variance_type {variance} needs a network with {need} output channels for {channels} image \
          channels; this one has {have}"

@@ -1,32 +1,31 @@
 //! Noise without state: Philox4x32-10 (Salmon et al. 2011) of (seed, image, step, element), turned into
 //! normals by Box-Muller.
 //!
-//! Counter = `[block, image, step, stream]`, key = seed; block is the index of a `vec4` within one
-//! image in the padded NHWC layout (`pixel * c4 + channel / 4`) and its four normals are the `vec4`'s
-//! lanes. So a picture's noise depends neither on its place in the batch nor on the batch's size.
+//! The counter is `[block, image, step, stream]`, the key is the seed. A block is the index of a `vec4` within one
+//! image in the padded NHWC layout (`pixel * c4 + channel / 4`); its four normals are the lanes of the `vec4`. So the
+//! noise of a picture depends neither on its place in the batch nor on the size of the batch.
 //!
-//! `shaders/lib/philox.wgsl` is the same arithmetic in the same order. WGSL promises little about the
-//! precision of its `log`, `sin` and `cos`, hence the polynomials (minimax-like, fitted at Chebyshev
-//! nodes; relative error of the logarithm 2e-8, absolute error of sine and cosine 1e-8, below f32's own
-//! rounding), and range reduction in integers, which is exact.
+//! `shaders/lib/philox.wgsl` has the same arithmetic in the same order. WGSL promises little about the precision of
+//! `log`, `sin` and `cos`. Therefore polynomials are used (fitted at Chebyshev nodes; relative error of the logarithm
+//! 2e-8, absolute error of sine and cosine 1e-8, below the rounding of f32) after an exact range reduction in integers.
 
 use crate::shape::Shape;
 
-/// What the noise is for: streams never share a counter.
+/// What the noise is for. Streams never share a counter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stream {
     /// x_T, where sampling starts (step is 0).
     Initial = 0,
     /// z of each step.
     Step = 1,
-    /// eps of each training item; its `image` is the item's number.
+    /// eps of each training item. The counter's `image` is the item's number.
     Train = 2,
-    /// Which activations a training item keeps, uniform words; the layer's number stands above the
-    /// stream's lowest 8 bits.
+    /// Which activations of a training item dropout keeps: uniform words. The bits above the lowest 8 of the stream
+    /// are the number of the layer.
     Dropout = 3,
-    /// Parameters of a new network, told apart by name.
+    /// Parameters of a new network, keyed by name.
     Init = 4,
-    /// The order of a data set's items, an epoch at a time (`train::order`).
+    /// The order of the items of a data set in an epoch (`train::order`).
     Shuffle = 16,
     /// t of each training item.
     Timestep = 17,
@@ -51,7 +50,7 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     [c0, c1, c2, c3]
 }
 
-/// Four normals of four uniform words: Box-Muller on the words (0, 1) and (2, 3).
+/// Four normals from four uniform words: Box-Muller on the words (0, 1) and (2, 3).
 pub fn normals([a, b, c, d]: [u32; 4]) -> [f32; 4] {
     let pair = |radius: u32, angle: u32| {
         let r = (2.0 * neg_ln(radius)).sqrt();
@@ -62,12 +61,12 @@ pub fn normals([a, b, c, d]: [u32; 4]) -> [f32; 4] {
     [x, y, z, w]
 }
 
-/// -ln(u) for u = `word` / 2^32, of which the leading 24 significant bits count; 0 stands for 2^-32.
-/// So 6e-8 <= -ln(u) <= 22.2, and normals reach 6.66.
+/// -ln(u) for u = `word` / 2^32, using the leading 24 significant bits; 0 is read as 2^-32. So 6e-8 <= -ln(u) <= 22.2,
+/// and normals reach 6.66.
 fn neg_ln(word: u32) -> f32 {
     let word = word.max(1);
     let zeros = word.leading_zeros();
-    // u = mantissa 2^-23 2^-(zeros + 1), mantissa 2^-23 in [1, 2); halved above sqrt(2), to keep f small.
+    // u = mantissa 2^-23 2^-(zeros + 1) with mantissa 2^-23 in [1, 2), halved above sqrt(2) to keep f small.
     let mantissa = (word << zeros) >> 8;
     let high = mantissa > 11_863_283;
     let (scale, exponent) = if high { (TWO_M24, zeros) } else { (2.0 * TWO_M24, zeros + 1) };
@@ -113,7 +112,7 @@ const LN: [f32; 8] = [
 const SIN: [f32; 3] = [-0.166_666_64, 0.008_332_748, -0.000_195_878_9];
 const COS: [f32; 3] = [0.041_666_664, -0.001_388_830_3, 0.000_024_547_942];
 
-/// Noise of `shape.n` images from number `first_image` on, as `[n, h, w, c4 * 4]` with zero padding.
+/// The noise of `shape.n` images from number `first_image` on, as `[n, h, w, c4 * 4]` with zero padding.
 pub fn noise(seed: u64, stream: Stream, step: u32, first_image: u32, shape: Shape) -> Vec<f32> {
     let key = [seed as u32, (seed >> 32) as u32];
     let (c4, per_image) = (shape.c4(), shape.pixels() * shape.c4());
@@ -130,8 +129,8 @@ pub fn noise(seed: u64, stream: Stream, step: u32, first_image: u32, shape: Shap
     out
 }
 
-/// x_T of `shape.n` images from number `first_image` on: made on the CPU, so that every device starts
-/// from the same bits.
+/// x_T of `shape.n` images from number `first_image` on. The CPU computes it, so that every device starts from the
+/// same bits.
 pub fn x_t_noise(seed: u64, first_image: u32, shape: Shape) -> Vec<f32> {
     noise(seed, Stream::Initial, 0, first_image, shape)
 }
@@ -161,7 +160,7 @@ mod tests {
         );
     }
 
-    /// Against f64 of the same words: 3e-7 relative to the radius, at edges and at random.
+    /// Compared with f64 of the same words: 3e-7 relative to the radius, at the edges and at random.
     #[test]
     fn normals_agree_with_f64() {
         let edges = [0, 1, 2, 255, 256, 0x3fff_ffff, 0x4000_0000, 0x8000_0000, 0xb504_f333];
@@ -215,7 +214,7 @@ mod tests {
         assert!((beyond / 0.002_699_8 - 1.0).abs() < 0.1, "{beyond}");
     }
 
-    /// An image's noise is its own: no batch size or position enters; padding lanes are zero.
+    /// The noise of an image does not depend on the batch's size or the position in it. Padding lanes are zero.
     #[test]
     fn noise_does_not_depend_on_the_batch() {
         let shape = Shape::new(4, 5, 3, 6);

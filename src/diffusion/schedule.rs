@@ -1,4 +1,4 @@
-//! The forward process: betas and running products, to the bit as diffusers (torch) computes them.
+//! The forward process: betas and their running products, equal to the bit to those of diffusers (torch).
 //!
 //! q(x_t | x_0) = N(sqrt(a_t) x_0, (1 - a_t) I) with a_t = `alphas_cumprod[t]` (DDPM, eq. 4).
 
@@ -8,12 +8,10 @@ use super::error::DiffusionError;
 use crate::config::SchedulerConfig;
 use crate::config::scheduler::BetaSchedule;
 
-/// More training timesteps than any model has; a limit on what a hostile configuration can make us
-/// allocate.
+/// More training timesteps than any model has. It limits what a hostile configuration can make us allocate.
 pub const MAX_TRAIN_TIMESTEPS: usize = 1_000_000;
 
-/// The tables of a variance schedule. They are f32 because diffusers' are: everything computed from
-/// them is f64.
+/// The tables of a variance schedule. They are f32 as in diffusers; everything computed from them is f64.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Schedule {
     /// beta_t, t = 0 .. T-1.
@@ -81,7 +79,7 @@ impl Schedule {
         self.alphas_cumprod.get(t).map(|&a| f64::from(a))
     }
 
-    /// What DDIM takes for a_t before the first timestep: 1, or a_0 if `set_alpha_to_one` is false.
+    /// The a_t that DDIM uses below the first timestep: 1, or a_0 if `set_alpha_to_one` is false.
     pub fn final_alpha_cumprod(&self) -> f64 {
         if self.set_alpha_to_one { 1.0 } else { f64::from(self.alphas_cumprod[0]) }
     }
@@ -102,7 +100,7 @@ pub(crate) fn betas(config: &SchedulerConfig) -> Vec<f32> {
             roots.into_iter().map(|root| root * root).collect()
         }
         BetaSchedule::Sigmoid => {
-            // torch's scalar operands take part in f32 arithmetic rounded to f32.
+            // torch rounds scalar operands of f32 tensors to f32.
             let (start, range) = (start as f32, (end - start) as f32);
             let sigmoid = |x: f32| 1.0 / (1.0 + (-f64::from(x)).exp() as f32);
             linspace(-6.0, 6.0, count).into_iter().map(|x| sigmoid(x) * range + start).collect()
@@ -135,8 +133,8 @@ fn laplace(t: f64) -> f64 {
     (snr / (1.0 + snr)).sqrt()
 }
 
-/// `torch.linspace` in f32: the step is f32, and each half counts from its own end with a fused
-/// multiply-add. (In f64 the product is exact, so only the last rounding happens.)
+/// `torch.linspace` in f32: the increment is f32, and each half counts from its own end with a fused multiply-add.
+/// (In f64 the product is exact, so there is only the last rounding.)
 fn linspace(start: f32, end: f32, count: usize) -> Vec<f32> {
     if count == 1 {
         return vec![start];
@@ -162,8 +160,8 @@ fn running_product(betas: &[f32]) -> Vec<f32> {
     betas.iter().map(next).collect()
 }
 
-/// Lin et al. 2023, algorithm 1: shifts and scales sqrt(a_t) so that the last is 0 and the first
-/// stays. All in f32, as diffusers does it (whose own rounding differs in the last bits).
+/// Lin et al. 2023, algorithm 1: shifts and scales sqrt(a_t) so that the last is 0 and the first stays. All in f32, as
+/// in diffusers (whose rounding differs in the last bits).
 fn rescale_zero_terminal_snr(betas: &[f32]) -> Vec<f32> {
     let mut values = running_product(betas);
     let (first, last) = (values[0].sqrt(), values[values.len() - 1].sqrt());

@@ -1,88 +1,33 @@
-//! A sampling request turned into numbers: which timesteps, and one row of coefficients for each.
+//! A sampling request as numbers: the timesteps, and one row of coefficients for each.
 
 use super::coefficients::{Deviation, StepCoefficients};
 use super::error::DiffusionError;
+use super::options::{SamplerKind, SamplerOptions};
 use super::schedule::Schedule;
 use super::timesteps::{self, PreviousTimestep};
 use super::{ddim, ddpm};
 use crate::config::SchedulerConfig;
-use crate::config::scheduler::{SchedulerKind, TimestepSpacing};
-
-/// Which sampler to run. Any runs on any checkpoint.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum SamplerKind {
-    /// Ancestral sampling.
-    Ddpm,
-    /// Deterministic at eta 0.
-    #[default]
-    Ddim,
-    /// DDIM run backwards: from a picture to the noise it would come from.
-    DdimInverse,
-}
-
-impl From<SchedulerKind> for SamplerKind {
-    fn from(kind: SchedulerKind) -> Self {
-        match kind {
-            SchedulerKind::Ddpm => Self::Ddpm,
-            SchedulerKind::Ddim => Self::Ddim,
-        }
-    }
-}
-
-/// What the caller of a sampler chooses; everything else is the checkpoint's [`SchedulerConfig`].
-#[derive(Clone, PartialEq, Debug)]
-pub struct SamplerOptions {
-    /// The sampler.
-    pub kind: SamplerKind,
-    /// S. DDIMPipeline's default is 50, DDPMPipeline's 1000.
-    pub num_inference_steps: usize,
-    /// Timesteps to visit, strictly descending, instead of S of the configuration's spacing.
-    pub timesteps: Option<Vec<usize>>,
-    /// DDIM: 0 is deterministic, 1 has DDPM's posterior variance.
-    pub eta: f64,
-    /// DDIM: noise of variance 1 - a_t / a_prev on the direction that eta gives (the paper's
-    /// sigma-hat, at eta = 1).
-    pub sigma_hat: bool,
-    /// DDIM: derive pred_epsilon anew from the clipped pred_x0.
-    pub use_clipped_model_output: bool,
-    /// How a step finds where it ends.
-    pub previous_timestep: PreviousTimestep,
-}
-
-impl Default for SamplerOptions {
-    /// DDIMPipeline's: 50 steps, eta 0.
-    fn default() -> Self {
-        Self {
-            kind: SamplerKind::Ddim,
-            num_inference_steps: 50,
-            timesteps: None,
-            eta: 0.0,
-            sigma_hat: false,
-            use_clipped_model_output: false,
-            previous_timestep: PreviousTimestep::Diffusers,
-        }
-    }
-}
+use crate::config::scheduler::TimestepSpacing;
 
 /// Settings of dynamic thresholding.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Thresholding {
     /// `dynamic_thresholding_ratio`: the quantile.
     pub ratio: f64,
-    /// `sample_max_value`: the limit's cap.
+    /// `sample_max_value`: the highest limit.
     pub max: f64,
 }
 
 /// The whole loop as data: entry i of `timesteps` and `rows` is step i.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Steps {
-    /// What the network is told at each step, in order of execution.
+    /// The timestep of each step, in order of execution.
     pub timesteps: Vec<usize>,
     /// Each step's coefficients.
     pub rows: Vec<StepCoefficients>,
-    /// Where the noise's deviation comes from.
+    /// Where the deviation of the noise comes from.
     pub deviation: Deviation,
-    /// Dynamic thresholding, if the configuration asks for it. It beats clipping.
+    /// Dynamic thresholding, if the configuration asks for it. It takes precedence over clipping.
     pub thresholding: Option<Thresholding>,
 }
 
@@ -90,7 +35,7 @@ impl Steps {
     /// The steps of a request.
     ///
     /// # Errors
-    /// Every way in which the request cannot be met or would give NaN.
+    /// A request that cannot be met, or would give NaN.
     pub fn new(config: &SchedulerConfig, options: &SamplerOptions) -> Result<Self, DiffusionError> {
         let schedule = Schedule::new(config)?;
         check_settings(config, options)?;
@@ -114,7 +59,7 @@ impl Steps {
         self.rows.len()
     }
 
-    /// Never true of what [`Steps::new`] makes.
+    /// Always false for the result of [`Steps::new`].
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -124,15 +69,15 @@ impl Steps {
         self.rows.iter().any(|row| row.sigma != 0.0)
     }
 
-    /// All rows, for the GPU: [`StepCoefficients::VEC4`] `vec4<f32>`s a step.
+    /// All rows for the GPU: [`StepCoefficients::VEC4`] `vec4<f32>`s per step.
     pub fn table(&self) -> Vec<f32> {
         self.rows.iter().flat_map(|row| row.to_words()).collect()
     }
 
     /// Checks that a network with `out_channels` can drive these steps on images of `channels`.
     ///
-    /// Twice the channels are needed for a learned variance and allowed with DDIM, which ignores the
-    /// second half; DDPM with a fixed variance refuses them, as diffusers does.
+    /// A learned variance needs twice the channels. DDIM accepts them too and ignores the second half. DDPM with a
+    /// fixed variance refuses them, as diffusers does.
     ///
     /// # Errors
     /// [`DiffusionError::OutputChannels`].
@@ -217,7 +162,7 @@ fn row(
     i: usize,
 ) -> Result<StepCoefficients, DiffusionError> {
     let t = list[i];
-    // Only lists that diffusers has are walked by its stride.
+    // diffusers' stride applies only to lists that diffusers has.
     let by_list = options.previous_timestep == PreviousTimestep::NextInList
         || options.timesteps.is_some()
         || config.timestep_spacing == TimestepSpacing::Quadratic;

@@ -4,26 +4,26 @@ use super::error::DiffusionError;
 use crate::config::SchedulerConfig;
 use crate::config::scheduler::TimestepSpacing;
 
-/// How a step finds the noise level that it ends at.
+/// How a step finds the noise level at which it ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum PreviousTimestep {
-    /// As diffusers runs the checkpoint: DDPM takes the next timestep of the list, DDIM takes
-    /// t - T // S, which is not in the list with linspace spacing, or trailing where S does not
-    /// divide T. Lists that diffusers does not have (quadratic, given) always use the next entry.
+    /// As in diffusers: DDPM takes the next timestep of the list; DDIM takes t - T // S, which is not in the list
+    /// with linspace spacing, nor with trailing spacing if S does not divide T. Lists that diffusers does not have
+    /// (quadratic, given) always use the next entry.
     #[default]
     Diffusers,
-    /// The next timestep of the list for every sampler, which is what the papers mean.
+    /// Every sampler takes the next timestep of the list, as the papers mean it.
     NextInList,
 }
 
 /// S timesteps from noisy to clean.
 ///
-/// Trailing: for some S (61 of 1000, say) the reference's floating-point range yields one entry more,
-/// timestep -1; that entry is left out here. Quadratic (DDIM, appendix D.2): where S is so large that
-/// neighbours round to the same timestep, it is visited once, so the list is shorter than S.
+/// Trailing: for some S (such as 61 of 1000) the reference's floating-point range has one more entry, timestep -1;
+/// it is omitted here. Quadratic (DDIM, appendix D.2): if S is so large that neighbours round to the same timestep,
+/// that timestep is visited once, and the list is shorter than S.
 ///
 /// # Errors
-/// S is 0 or above T; leading spacing whose offset leads past T - 1.
+/// S is 0 or above T; leading spacing with an offset that leads past T - 1.
 pub fn timesteps(config: &SchedulerConfig, count: usize) -> Result<Vec<usize>, DiffusionError> {
     let total = config.num_train_timesteps;
     if count == 0 || count > total {
@@ -75,8 +75,7 @@ fn check_range(list: &[usize], config: &SchedulerConfig) -> Result<(), Diffusion
     }
 }
 
-/// round(arange(T, 0, -T/S))[i] - 1. The increment is the rounded difference of the first two values, as
-/// numpy has it.
+/// round(arange(T, 0, -T/S))[i] - 1. As in numpy, the increment is the rounded difference of the first two values.
 fn trailing(total: usize, count: usize, i: usize) -> usize {
     let start = total as f64;
     let delta = (start - start / count as f64) - start;

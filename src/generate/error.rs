@@ -64,6 +64,22 @@ pub enum RequestError {
         /// What they are for: "16 pictures of 3 channels, 32x32".
         need_for: String,
     },
+    /// A target that has neither the sample's channels nor those of the network's output.
+    #[error(
+        "`target` has {values} values, which for {images} images of {height}x{width} is not {channels} channels"
+    )]
+    Target {
+        /// How many values were given.
+        values: usize,
+        /// Images given.
+        images: usize,
+        /// Their height.
+        height: usize,
+        /// Their width.
+        width: usize,
+        /// Channels that it may have.
+        channels: String,
+    },
     /// Neither one timestep nor one per image.
     #[error("{have} timesteps for {images} images; give one for all, or one for each")]
     Timesteps {

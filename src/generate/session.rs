@@ -77,7 +77,7 @@ pub fn network_plan(
     let inputs = graph.inputs.iter().map(|&tensor| External { tensor, role: role(tensor) });
     let externals: Vec<_> =
         inputs.chain([External { tensor: output, role: Role::State }]).collect();
-    Ok(plan::compile(graph, class, &externals))
+    Ok(plan::compile(graph, class, &externals)?)
 }
 
 pub(super) fn network(inner: &Inner, n: usize, h: usize, w: usize) -> Result<Plan, Error> {

@@ -9,6 +9,8 @@ pub mod attention;
 pub mod center_input;
 pub mod concat;
 pub mod conv2d;
+#[cfg(feature = "train")]
+pub mod dropout;
 pub mod embedding;
 #[cfg(feature = "train")]
 pub mod grad;

@@ -3,7 +3,7 @@
 use crate::config::UNetConfig;
 use crate::plan::graph::{Graph, GraphError, TensorId};
 
-/// group_norm (unless `groups` is none), to_q / to_k / to_v, attention, to_out.0, + x, / scale.
+/// group_norm (unless `groups` is `None`), to_q / to_k / to_v, attention, to_out.0, + x, / scale.
 pub(super) fn build(
     g: &mut Graph,
     config: &UNetConfig,
@@ -27,5 +27,5 @@ pub(super) fn build(
     let h = g.attention(&at("attention"), [q, k, v], heads, head_dim);
     let h = g.linear(&at("to_out.0"), h, c);
     let sum = g.add(&at("add"), h, x)?;
-    Ok(super::blocks::divide(g, &at("scale"), sum, output_scale))
+    Ok(g.divide(&at("scale"), sum, output_scale))
 }

@@ -4,14 +4,9 @@ use super::attention;
 use super::resnet::{Resampling, Resnet};
 use crate::config::UNetConfig;
 use crate::config::unet::{DownBlock, Resample, UpBlock};
-use crate::plan::graph::{Graph, GraphError, Op, TensorId};
+use crate::plan::graph::{Graph, GraphError, TensorId};
 
-/// x / scale, nothing where the scale is 1.
-pub(super) fn divide(g: &mut Graph, name: &str, x: TensorId, scale: f64) -> TensorId {
-    if scale == 1.0 { x } else { g.unary(name, Op::Scale((1.0 / scale) as f32), x) }
-}
-
-/// One level of the contracting path; what it makes is pushed on `skips` in order.
+/// One level of the contracting path. Its results are pushed onto `skips`, in order.
 pub(super) fn down(
     g: &mut Graph,
     config: &UNetConfig,
@@ -76,7 +71,7 @@ pub(super) fn mid(
     resnet.build(g, config, "mid_block.resnets.1", h, temb)
 }
 
-/// One level of the expanding path; pops its skips.
+/// One level of the expanding path. It pops its skips.
 pub(super) fn up(
     g: &mut Graph,
     config: &UNetConfig,

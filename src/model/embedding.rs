@@ -49,7 +49,7 @@ pub fn fourier(weight: &[f32], t: f64) -> Vec<f32> {
     row
 }
 
-/// The network's input `time`: a row per image, or its index for a learned table.
+/// The network's input `time`: a row per image, or the index of a row for a learned table.
 fn time_input(g: &mut Graph, config: &UNetConfig, n: usize) -> TensorId {
     match config.time_embedding_type {
         TimeEmbedding::Positional => g.input("time", Shape::vector(n, width(config))),
@@ -73,7 +73,7 @@ fn mlp(g: &mut Graph, name: &str, x: TensorId, width: usize) -> TensorId {
     g.linear(&format!("{name}.linear_2"), h, width)
 }
 
-/// emb = MLP(time) + class embedding, and then act_fn(emb), which every resnet's projection reads.
+/// act_fn(emb), which the projection of every resnet reads; emb = MLP(time) + class embedding.
 pub(super) fn temb(g: &mut Graph, config: &UNetConfig, n: usize) -> Result<TensorId, GraphError> {
     let dim = config.time_embed_dim();
     let time = time_input(g, config, n);

@@ -1,4 +1,4 @@
-//! `UNet2DModel` as a graph. The files mirror diffusers' modules, the code reads as their `forward`.
+//! `UNet2DModel` as a graph. The files mirror diffusers' modules, and the code reads like their `forward`.
 
 mod attention;
 mod blocks;

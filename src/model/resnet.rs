@@ -13,8 +13,8 @@ pub(super) enum Resampling {
     Up,
 }
 
-/// One resnet. `temb` is the activated time embedding: `act_fn(emb)`, which every resnet shares.
-/// `output_scale` divides (h + shortcut); 1 outside the mid block.
+/// One resnet. `temb` is the activated time embedding `act_fn(emb)`, which all resnets share. `output_scale` divides
+/// (h + shortcut); it is 1 outside the middle block.
 pub(super) struct Resnet {
     pub c_out: usize,
     pub resampling: Resampling,
@@ -76,6 +76,6 @@ impl Resnet {
         };
         let h = g.conv3x3(&at("conv2"), h, self.c_out);
         let sum = g.add(&at("add"), h, shortcut)?;
-        Ok(super::blocks::divide(g, &at("scale"), sum, self.output_scale))
+        Ok(g.divide(&at("scale"), sum, self.output_scale))
     }
 }

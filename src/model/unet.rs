@@ -6,7 +6,7 @@ use crate::config::unet::{Activation, TimeEmbedding};
 use crate::plan::graph::{Graph, GraphError, Op, Param, TensorId};
 use crate::shape::Shape;
 
-/// A network's graph and its outside tensors.
+/// The graph of a network, its input and its output.
 #[derive(Clone, Debug)]
 pub struct UNet {
     /// The operations.
@@ -23,7 +23,7 @@ pub struct UNet {
 /// `class` where the config has class embeddings; `inv_t` (1 / t per image) for fourier embeddings.
 ///
 /// # Errors
-/// Groups that do not divide, sizes that do not halve evenly.
+/// Groups that do not divide their channels, sizes that do not halve evenly.
 pub fn build(config: &UNetConfig, n: usize, h: usize, w: usize) -> Result<UNet, GraphError> {
     let mut graph = Graph::default();
     let g = &mut graph;

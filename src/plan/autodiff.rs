@@ -1,22 +1,21 @@
-//! Reverse-mode differentiation: a pass that appends to a graph, for each of its operations in reverse
-//! order, the operations of its adjoint.
+//! Reverse-mode differentiation. The pass visits the operations of a graph in reverse order and appends the adjoint
+//! of each.
 //!
-//! It runs on a graph that [`fuse_for_training`](super::fuse::fuse_for_training) has rewritten. A tensor
-//! that several operations read collects a gradient from each; where the adjoint that makes one can add
-//! another on its way, it does, so that sums of their own are rare.
+//! It runs on a graph that [`fuse_for_training`](super::fuse::fuse_for_training) has rewritten. A tensor that several
+//! operations read collects a gradient from each of them. An adjoint adds the gradients collected so far to its own if
+//! its kernel can, so separate sums are rare.
 
+use super::error::PlanError;
 use super::graph::{Conv2d, Graph, Node, Op, Operand, ParamId, TensorId};
 use super::train_op::TrainOp;
 use crate::shape::Shape;
 
-/// Appends the adjoint of everything in `graph`. `seed` is a tensor of the graph and its gradient, which
-/// exists already (the loss makes it). Gradients of parameters are the outputs of the appended nodes
-/// that have parameters.
+/// Appends the adjoint of everything in `graph`. `seed` is a tensor of the graph and its gradient, which a loss has
+/// computed. An appended node that has parameters and whose output is a parameter's gradient adds to that gradient.
 ///
 /// # Errors
-/// The name of an operation whose adjoint is not known: none that `model` writes and
-/// `fuse_for_training` leaves.
-pub fn differentiate(graph: &mut Graph, seed: (TensorId, TensorId)) -> Result<(), NoAdjoint> {
+/// [`PlanError::NoAdjoint`], [`PlanError::Gap`]: for no graph that `model` writes and `fuse_for_training` rewrites.
+pub fn differentiate(graph: &mut Graph, seed: (TensorId, TensorId)) -> Result<(), PlanError> {
     let forward = graph.nodes.len();
     let mut needs = vec![false; graph.tensors.len()];
     for node in &graph.nodes {
@@ -28,19 +27,11 @@ pub fn differentiate(graph: &mut Graph, seed: (TensorId, TensorId)) -> Result<()
     reverse.give(seed.0.into(), seed.1);
     for i in (0..forward).rev() {
         let node = reverse.graph.nodes[i].clone();
-        if let Some(dy) = reverse.total(node.output) {
+        if let Some(dy) = reverse.total(node.output)? {
             reverse.node(&node, dy)?;
         }
     }
     Ok(())
-}
-
-/// An operation without a known adjoint.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{name} cannot be trained: its operation has no adjoint")]
-pub struct NoAdjoint {
-    /// The module.
-    pub name: String,
 }
 
 /// A gradient of some channels of a tensor.
@@ -54,7 +45,7 @@ struct Reverse<'g> {
     graph: &'g mut Graph,
     /// Which of the forward tensors depend on a parameter.
     needs: Vec<bool>,
-    /// What each of them has received so far.
+    /// The gradients that each of them has received so far.
     parts: Vec<Vec<Part>>,
 }
 
@@ -99,17 +90,17 @@ impl Reverse<'_> {
         self.parts[to.tensor.0 as usize].push(Part { gradient, offset: to.offset });
     }
 
-    /// The whole gradients that a tensor has received so far, summed and taken back, for an adjoint that
-    /// will add them to its own.
-    fn take(&mut self, to: Operand) -> Option<TensorId> {
+    /// Takes the gradients that a tensor has received so far, summed, for an adjoint that will add them to its own.
+    /// `None` if some of them cover only part of the channels.
+    fn take(&mut self, to: Operand) -> Result<Option<TensorId>, PlanError> {
         let all = &self.parts[to.tensor.0 as usize];
         let shape = self.shape(to.tensor);
         let whole = all.iter().all(|p| p.offset == 0 && self.shape(p.gradient) == shape);
-        if whole { self.total(to.tensor) } else { None }
+        if whole { self.total(to.tensor) } else { Ok(None) }
     }
 
     /// The sum of everything a tensor has received.
-    fn total(&mut self, tensor: TensorId) -> Option<TensorId> {
+    fn total(&mut self, tensor: TensorId) -> Result<Option<TensorId>, PlanError> {
         let shape = self.shape(tensor);
         let mut parts = std::mem::take(&mut self.parts[tensor.0 as usize]);
         let name = self.graph.tensors[tensor.0 as usize].name.clone();
@@ -125,13 +116,19 @@ impl Reverse<'_> {
             }
         }
         if !slices.is_empty() {
+            // Slices are disjoint. Channels without one would keep whatever was in memory.
+            let have = slices.iter().map(|s| self.shape(s.gradient).c4() * 4).sum();
+            let need = shape.c4() * 4;
+            if have != need {
+                return Err(PlanError::Gap { tensor: name, need, have });
+            }
             slices.sort_by_key(|s| s.offset);
             let inputs: Vec<Operand> = slices.iter().map(|s| s.gradient.into()).collect();
             let offsets = slices.iter().map(|s| s.offset).collect();
             let stacked = self.emit(&name, TrainOp::Stack { offsets }, &inputs, &[], shape);
             sum = Some(self.sum(&name, sum, stacked));
         }
-        sum
+        Ok(sum)
     }
 
     fn sum(&mut self, name: &str, left: Option<TensorId>, right: TensorId) -> TensorId {
@@ -141,21 +138,21 @@ impl Reverse<'_> {
     }
 
     /// The adjoint of one node, whose output has the gradient `dy`.
-    fn node(&mut self, node: &Node, dy: TensorId) -> Result<(), NoAdjoint> {
+    fn node(&mut self, node: &Node, dy: TensorId) -> Result<(), PlanError> {
         let name = &node.name;
         let x = node.inputs[0];
         let input = self.shape(x.tensor);
         match &node.op {
             Op::Conv2d(conv) if conv.act.is_none() && conv.prologue.is_none() => {
                 if conv.two_sources || conv.upsample {
-                    return Err(NoAdjoint { name: name.clone() });
+                    return Err(no_adjoint(node));
                 }
-                self.conv2d(node, conv, dy);
+                self.conv2d(node, conv, dy)?;
             }
             Op::AffineAct { two_sources: false, affine: true, act } => {
                 self.norm(node, *act, dy)?;
             }
-            // Its adjoint came with that of the pass that it serves.
+            // `norm` has appended its adjoint, with that of the pass that reads it.
             Op::NormAffine { .. } => {}
             Op::AffineAct { two_sources: false, affine: false, act: Some(act) } => {
                 let d = self.emit(name, TrainOp::Act(*act), &[x, dy.into()], &[], input);
@@ -209,20 +206,19 @@ impl Reverse<'_> {
                 let op = TrainOp::EmbeddingTable;
                 self.emit(name, op, &[x, dy.into()], &node.params, shape);
             }
-            Op::ScaleItems => {
+            Op::ScaleItems if !self.needs(node.inputs[1]) => {
                 let inputs = [dy.into(), node.inputs[1]];
                 let d = self.push(name, Op::ScaleItems, &inputs, &[], input);
                 self.give(x, d);
             }
-            // The input itself needs no gradient.
-            Op::CenterInput => {}
-            _ => return Err(NoAdjoint { name: name.clone() }),
+            Op::CenterInput if !self.needs(x) => {}
+            _ => return Err(no_adjoint(node)),
         }
         Ok(())
     }
 
     /// out = (conv(x) + bias + vector + residual) scale.
-    fn conv2d(&mut self, node: &Node, conv: &Conv2d, dy: TensorId) {
+    fn conv2d(&mut self, node: &Node, conv: &Conv2d, dy: TensorId) -> Result<(), PlanError> {
         let name = &node.name;
         let mut rest = node.inputs[1..].iter().copied();
         let vector = if conv.channel_add { rest.next() } else { None };
@@ -240,7 +236,7 @@ impl Reverse<'_> {
         let stacked = conv.parts.len();
         let (weights, biases) = node.params.split_at(stacked);
 
-        // A vector's gradient and a bias' are the same sum, over fewer or more images.
+        // The gradients of a vector and of a bias are the same sum, over one image or all of them.
         let sums = match vector {
             Some(vector) => self.vector(name, vector, dz),
             None => self.image_sum(name, dz),
@@ -256,10 +252,11 @@ impl Reverse<'_> {
         self.emit(&format!("{name}.weight"), op, &[x, dz.into()], weights, weight);
         if self.needs(x) {
             let mut inputs = vec![dz.into()];
-            inputs.extend(self.take(x).map(Operand::from));
+            inputs.extend(self.take(x)?.map(Operand::from));
             let d = self.emit(name, TrainOp::ConvInput(plain), &inputs, weights, input);
             self.give(x, d);
         }
+        Ok(())
     }
 
     fn image_sum(&mut self, name: &str, dy: TensorId) -> TensorId {
@@ -271,7 +268,7 @@ impl Reverse<'_> {
         self.emit(&format!("{name}.sum"), TrainOp::ImageSum, &[dy.into()], &[], sums)
     }
 
-    /// A vector was added to every pixel. Returns its gradient.
+    /// The adjoint of adding a vector to every pixel. Returns the vector's gradient.
     fn vector(&mut self, name: &str, vector: Operand, dy: TensorId) -> TensorId {
         let sums = self.image_sum(name, dy);
         if self.needs(vector) {
@@ -286,13 +283,13 @@ impl Reverse<'_> {
         node: &Node,
         act: Option<crate::config::unet::Activation>,
         dy: TensorId,
-    ) -> Result<(), NoAdjoint> {
+    ) -> Result<(), PlanError> {
         let (x, affine) = (node.inputs[0], node.inputs[1]);
         let statistics = self.graph.nodes.iter().find(|n| n.output == affine.tensor).cloned();
         let Some(Node { op: Op::NormAffine { groups, scale_shift, .. }, params, inputs, .. }) =
             statistics
         else {
-            return Err(NoAdjoint { name: node.name.clone() });
+            return Err(no_adjoint(node));
         };
         let name = &node.name;
         let shape = self.shape(x.tensor);
@@ -314,7 +311,7 @@ impl Reverse<'_> {
         }
         if self.needs(x) {
             let mut operands = vec![x, affine, sums.into(), dy.into()];
-            operands.extend(self.take(x).map(Operand::from));
+            operands.extend(self.take(x)?.map(Operand::from));
             let d = self.emit(name, TrainOp::NormInput { act }, &operands, &[], shape);
             self.give(x, d);
         }
@@ -344,4 +341,8 @@ impl Reverse<'_> {
             }
         }
     }
+}
+
+fn no_adjoint(node: &Node) -> PlanError {
+    PlanError::NoAdjoint { node: node.name.clone(), op: format!("{:?}", node.op) }
 }

@@ -1,9 +1,9 @@
-//! What one turn of a loop runs.
+//! The dispatches of one iteration of a loop.
 
 use super::Plan;
 use std::ops::Range;
 
-/// Dispatches of a plan that a loop repeats: a range of them, some times over, then another range.
+/// The dispatches of a plan that one iteration of a loop runs: a range of them, several times, then another range.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Body {
     repeated: Range<usize>,
@@ -17,7 +17,7 @@ impl Body {
         Self { repeated, times, rest }
     }
 
-    /// Dispatches of one turn.
+    /// Number of dispatches of one iteration.
     pub fn len(&self) -> usize {
         self.repeated.len() * self.times + self.rest.len()
     }
@@ -27,12 +27,12 @@ impl Body {
         self.len() == 0
     }
 
-    /// The end of all dispatches that are named.
+    /// One past the last dispatch of either range.
     pub fn end(&self) -> usize {
         self.repeated.end.max(self.rest.end)
     }
 
-    /// The dispatch at a position in the endless repetition of the body, which must not be empty.
+    /// The dispatch at a position of the endlessly repeated body, which must not be empty.
     pub fn at(&self, position: usize) -> usize {
         let (position, again) = (position % self.len(), self.repeated.len() * self.times);
         if position < again {
@@ -42,7 +42,7 @@ impl Body {
         }
     }
 
-    /// Floating-point operations of each position of one turn.
+    /// Floating-point operations of each dispatch of one iteration.
     pub fn flops<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = u64> + 'a {
         (0..self.len()).filter_map(|i| plan.dispatches.get(self.at(i))).map(|d| d.flops)
     }

@@ -1,21 +1,20 @@
 //! Rewrites a network for inference: fewer, larger operations with the same result.
 //!
-//! A fused operation stands where the last of its parts stood, so everything it reads exists.
-//! Rules, in order (`tests/network/plan.rs` holds what they leave of a cifar10-32-shaped network):
+//! A fused operation takes the place of the last of its parts, so everything it reads exists. The rules, in order
+//! (`tests/network/plan.rs` checks what they leave of a network like cifar10-32):
 //!
-//! 1. dropout goes; `group_norm`, scale-shift and activation become statistics ([`Op::NormAffine`])
-//!    and one pass over the data ([`Op::AffineAct`]);
-//! 2. 1x1 products of the same tensor become one: q, k, v, and all time projections of the network;
-//! 3. a convolution takes in the upsampling before it and the time vector, residual, scale and
-//!    activation after it;
-//! 4. a concatenation becomes two sources of whoever reads it;
-//! 5. on GPUs the pass over the data moves into the loads of the convolution that reads it. Software
-//!    adapters keep it: they would compute each activation nine times.
+//! 1. Dropout is removed. `group_norm`, scale-shift and activation become statistics ([`Op::NormAffine`]) and one pass
+//!    over the data ([`Op::AffineAct`]).
+//! 2. 1x1 products of the same tensor are merged: q, k and v, and all time projections of the network.
+//! 3. A convolution absorbs the upsampling before it, and the time vector, residual, scale and activation after it.
+//! 4. A concatenation becomes two sources of the operations that read it.
+//! 5. On GPUs, the pass over the data moves into the loads of the convolution that reads it. Software adapters keep it,
+//!    because they would compute each activation nine times.
 
 use super::graph::{Conv2d, Graph, Node, Op, Operand, TensorId};
 use crate::kernels::Class;
 
-/// Applies all rules that pay on this class of adapter.
+/// Applies all rules that help on this class of adapter.
 pub fn fuse(mut graph: Graph, class: Class) -> Graph {
     drop_dropout(&mut graph);
     split_norms(&mut graph);
@@ -29,10 +28,9 @@ pub fn fuse(mut graph: Graph, class: Class) -> Graph {
     graph
 }
 
-/// Applies the rules that leave every tensor that an adjoint reads: norms are split, and keep their
-/// mean and deviation; products are merged; a convolution takes in what is added to it, but no
-/// activation. Dropout's noise is that of `state` and `items`, the tensors that say which step it is and
-/// which pictures these are.
+/// Applies the rules that keep every tensor an adjoint reads: norms are split and keep their mean and deviation,
+/// products are merged, and a convolution absorbs what is added to it but no activation. `state` and `items`, the
+/// tensors with the step and the pictures, key the noise of dropout.
 #[cfg(feature = "train")]
 pub fn fuse_for_training(mut graph: Graph, state: TensorId, items: TensorId) -> Graph {
     use super::train_op::TrainOp;
@@ -56,7 +54,7 @@ pub fn fuse_for_training(mut graph: Graph, state: TensorId, items: TensorId) -> 
     graph
 }
 
-/// Who makes and who reads each tensor.
+/// Which node makes a tensor, and which nodes read it.
 struct Uses {
     producer: Vec<Option<usize>>,
     readers: Vec<Vec<usize>>,
@@ -75,7 +73,7 @@ impl Uses {
             }
         }
         for output in &g.outputs {
-            // Read by the outside too: never fused away.
+            // The caller reads it too, so it is never fused away.
             uses.readers[output.0 as usize].extend_from_slice(&[usize::MAX; 2]);
         }
         uses
@@ -128,7 +126,7 @@ fn drop_dropout(g: &mut Graph) {
 fn split_norms(g: &mut Graph) {
     let uses = Uses::of(g);
     let mut dead = vec![false; g.nodes.len()];
-    // (position, nodes that take its place)
+    // Positions, and the nodes that take their places.
     let mut placed: Vec<(usize, Vec<Node>)> = Vec::new();
     for i in 0..g.nodes.len() {
         match g.nodes[i].op {
@@ -195,14 +193,10 @@ fn split_norms(g: &mut Graph) {
     }
 }
 
-/// Whether a node can read an operand at a channel offset.
+/// Whether the node can read this tensor from a channel offset, in every operand that is this tensor.
 fn reads_slices(node: &Node, tensor: TensorId) -> bool {
-    match node.op {
-        Op::Attention { .. } => true,
-        Op::AddChannel => node.inputs[1].tensor == tensor && node.inputs[0].tensor != tensor,
-        Op::NormAffine { scale_shift: true, .. } => node.inputs[0].tensor != tensor,
-        _ => false,
-    }
+    let mut operands = node.inputs.iter().enumerate();
+    operands.all(|(i, operand)| operand.tensor != tensor || node.takes_slice(i))
 }
 
 fn merge_products(g: &mut Graph) {
@@ -267,7 +261,7 @@ fn is_product(node: &Node) -> bool {
         && *conv == Conv2d::plain(1, 1, 0, conv.parts[0]))
 }
 
-/// The longest common module path and what differs of the first and the last.
+/// The first name, how many more there are, and the last.
 fn common_name<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
     let first = names.next().unwrap_or_default();
     let (mut last, mut count) = (first, 1);
@@ -300,7 +294,7 @@ fn epilogues(g: &mut Graph, activations: bool) {
     let uses = Uses::of(g);
     let mut dead = vec![false; g.nodes.len()];
     for j in 0..g.nodes.len() {
-        // The operand made by a convolution that nobody else reads, and the other one.
+        // Operands that a convolution may have made for this node alone.
         let candidates: &[usize] = match g.nodes[j].op {
             Op::AddChannel | Op::Scale(_) | Op::AffineAct { affine: false, .. } => &[0],
             Op::Add => &[0, 1],
@@ -341,7 +335,7 @@ fn epilogues(g: &mut Graph, activations: bool) {
             node.output = g.nodes[j].output;
             g.nodes[j] = node;
             dead[i] = true;
-            // `uses` still names the old producer of this output, which is j: right as it is.
+            // `uses` still says that j makes this output, which is right.
         }
     }
     sweep(g, &dead);
@@ -363,11 +357,8 @@ fn two_sources(g: &mut Graph) {
             r != usize::MAX
                 && g.nodes[r].inputs[0].tensor == output
                 && g.nodes[r].inputs[1..].iter().all(|o| o.tensor != output)
-                && match &g.nodes[r].op {
-                    Op::Conv2d(conv) => !conv.two_sources && !conv.upsample,
-                    Op::NormAffine { .. } | Op::AffineAct { .. } => true,
-                    _ => false,
-                }
+                && g.nodes[r].op.two_sources() == Some(false)
+                && !matches!(&g.nodes[r].op, Op::Conv2d(conv) if conv.upsample)
         };
         if !aligned || !readers.iter().all(can) {
             continue;
@@ -379,7 +370,8 @@ fn two_sources(g: &mut Graph) {
                 Op::NormAffine { two_sources, .. } | Op::AffineAct { two_sources, .. } => {
                     *two_sources = true;
                 }
-                _ => {}
+                // `can` has excluded all others. If it had not, `place` would refuse the read of a removed tensor.
+                _ => continue,
             }
             node.inputs[0] = first;
             node.inputs.insert(1, second);
@@ -398,8 +390,8 @@ fn prologues(g: &mut Graph) {
         let (mut inputs, output) = (g.nodes[i].inputs.clone(), g.nodes[i].output);
         let node = &mut g.nodes[reader];
         let Op::Conv2d(conv) = &mut node.op else { continue };
-        // With everything fused a convolution binds exactly the eight storage buffers that every
-        // device grants: two sources, weights, bias, affine, vector, residual, output.
+        // With everything fused, a convolution binds the eight storage buffers that every device grants: two sources,
+        // weights, bias, affine, vector, residual, output.
         if conv.prologue.is_some() || conv.two_sources || node.inputs[0].tensor != output {
             continue;
         }

@@ -1,7 +1,9 @@
-//! A network as named tensors and operations, in order of execution. `model` writes it, passes
-//! rewrite it, `lower` turns it into dispatches. Every operation here has one output and, for those
-//! that `model` emits, a known adjoint: nothing in a graph says whether it will be trained.
+//! A network as named tensors and operations, in order of execution. `model` writes it, passes rewrite it, `lower`
+//! turns it into dispatches. Every operation has one output. Those that `model` writes have a known adjoint, so a graph
+//! need not say whether it will be trained.
 
+pub use super::conv2d::Conv2d;
+use super::error::PlanError;
 use crate::config::unet::Activation;
 use crate::shape::Shape;
 
@@ -43,8 +45,8 @@ impl Param {
     }
 }
 
-/// A tensor as an operation reads it: from channel `offset` on (a multiple of 4; only vectors and
-/// attention operands are ever sliced).
+/// A tensor as an operation reads it: from channel `offset` on, a multiple of 4. Only vectors and the operands of
+/// attention are ever sliced ([`Node::takes_slice`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Operand {
     /// Which tensor.
@@ -57,34 +59,6 @@ impl From<TensorId> for Operand {
     fn from(tensor: TensorId) -> Self {
         Self { tensor, offset: 0 }
     }
-}
-
-/// A convolution with what has been fused into it. Operands, in order: source 0, \[source 1\],
-/// \[affine\], \[vector\], \[residual\]; parameters: the weight of each part, then the bias of each.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Conv2d {
-    /// Kernel width; 1 also serves linear layers.
-    pub k: usize,
-    /// 1 or 2.
-    pub stride: usize,
-    /// Zeros at the top and left; at the bottom and right whatever the output size asks for.
-    pub pad: usize,
-    /// Output channels of each stacked parameter, one entry unless siblings were merged.
-    pub parts: Vec<usize>,
-    /// The sources are concatenated along channels: there are two.
-    pub two_sources: bool,
-    /// Each source pixel stands for 2x2 (nearest).
-    pub upsample: bool,
-    /// The sources pass through act(a x + b) first; there is an affine operand.
-    pub prologue: Option<Option<Activation>>,
-    /// There is a vector operand, added to every pixel of its image.
-    pub channel_add: bool,
-    /// There is a residual operand.
-    pub residual: bool,
-    /// Multiplies the sum.
-    pub scale: f32,
-    /// Applied last.
-    pub act: Option<Activation>,
 }
 
 /// What a node computes.
@@ -131,7 +105,7 @@ pub enum Op {
     /// Operands x, and one number per image that multiplies it.
     ScaleItems,
 
-    /// Fused GroupNorm, statistics only: `[n, 1, 2, c]`, the a and b of a x + b. Operands source 0,
+    /// The statistics of a fused GroupNorm: `[n, 1, 2, c]`, the a and b of a x + b. Operands source 0,
     /// \[source 1\], \[scale-shift vector\]; parameters gamma, beta.
     NormAffine {
         /// Number of groups.
@@ -153,9 +127,53 @@ pub enum Op {
         act: Option<Activation>,
     },
 
-    /// What only training computes.
+    /// An operation of training.
     #[cfg(feature = "train")]
     Train(super::train_op::TrainOp),
+}
+
+impl Op {
+    /// Whether it reads two sources, concatenated along channels; `None` for operations that never do.
+    pub fn two_sources(&self) -> Option<bool> {
+        match self {
+            Self::Conv2d(conv) => Some(conv.two_sources),
+            Self::NormAffine { two_sources, .. } | Self::AffineAct { two_sources, .. } => {
+                Some(*two_sources)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a node of this operation takes this many operands and parameters.
+    fn takes(&self, operands: usize, params: usize) -> bool {
+        let flags = |flags: &[bool]| flags.iter().filter(|&&flag| flag).count();
+        let (need, need_params) = match self {
+            Self::Conv2d(conv) => {
+                let &Conv2d { two_sources, channel_add, residual, .. } = conv;
+                let more = flags(&[two_sources, conv.prologue.is_some(), channel_add, residual]);
+                (1 + more, 2 * conv.parts.len())
+            }
+            Self::NormAffine { two_sources, scale_shift, .. } => {
+                (1 + flags(&[*two_sources, *scale_shift]), 2)
+            }
+            Self::AffineAct { two_sources, affine, .. } => (1 + flags(&[*two_sources, *affine]), 0),
+            Self::GroupNorm { .. } => (1, 2),
+            Self::Embedding => (1, 1),
+            Self::Act(_)
+            | Self::Dropout(_)
+            | Self::Scale(_)
+            | Self::Upsample
+            | Self::AvgPool
+            | Self::CenterInput => (1, 0),
+            Self::ScaleShift | Self::Add | Self::AddChannel | Self::Concat | Self::ScaleItems => {
+                (2, 0)
+            }
+            Self::Attention { .. } => (3, 0),
+            #[cfg(feature = "train")]
+            Self::Train(op) => return op.takes(operands, params),
+        };
+        (operands, params) == (need, need_params)
+    }
 }
 
 /// One operation.
@@ -173,7 +191,60 @@ pub struct Node {
     pub output: TensorId,
 }
 
-/// A network. Nodes are in an order in which they can run.
+impl Node {
+    /// Whether the operation can read its operand number `i` from a channel on.
+    pub fn takes_slice(&self, i: usize) -> bool {
+        match &self.op {
+            Op::Attention { .. } => true,
+            Op::AddChannel => i == 1,
+            Op::NormAffine { scale_shift, two_sources, .. } => {
+                *scale_shift && i == 1 + usize::from(*two_sources)
+            }
+            Op::Conv2d(conv) => {
+                let before = usize::from(conv.two_sources) + usize::from(conv.prologue.is_some());
+                conv.channel_add && i == 1 + before
+            }
+            #[cfg(feature = "train")]
+            Op::Train(op) => op.takes_slice(i),
+            _ => false,
+        }
+    }
+
+    /// Checks the node's operands and parameters: their number, and that slices are where kernels take them.
+    ///
+    /// # Errors
+    /// [`PlanError::Arity`], [`PlanError::Slice`].
+    pub fn check(&self, graph: &Graph) -> Result<(), PlanError> {
+        let node = || self.name.clone();
+        let (operands, params) = (self.inputs.len(), self.params.len());
+        if !self.op.takes(operands, params) {
+            return Err(PlanError::Arity {
+                node: node(),
+                op: format!("{:?}", self.op),
+                operands,
+                params,
+            });
+        }
+        let slice = |operand: &Operand, channel: usize| {
+            let tensor = graph.tensors[operand.tensor.0 as usize].name.clone();
+            Err(PlanError::Slice { node: node(), tensor, channel })
+        };
+        for (i, operand) in self.inputs.iter().enumerate() {
+            let Operand { tensor, offset } = *operand;
+            let inside = offset.is_multiple_of(4) && offset < graph.shape(tensor).c4() * 4;
+            if offset != 0 && !(self.takes_slice(i) && inside) {
+                return slice(operand, offset);
+            }
+        }
+        let first = self.inputs.first().map_or(0, |operand| graph.shape(operand.tensor).c);
+        if self.op.two_sources() == Some(true) && !first.is_multiple_of(4) {
+            return slice(&self.inputs[1], first);
+        }
+        Ok(())
+    }
+}
+
+/// A network. Its nodes are in an order in which they can run.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Graph {
     /// All tensors.
@@ -182,9 +253,9 @@ pub struct Graph {
     pub params: Vec<Param>,
     /// All operations.
     pub nodes: Vec<Node>,
-    /// Tensors that come from outside.
+    /// Tensors that the caller writes.
     pub inputs: Vec<TensorId>,
-    /// Tensors that the outside reads.
+    /// Tensors that the caller reads.
     pub outputs: Vec<TensorId>,
 }
 
@@ -201,8 +272,8 @@ pub enum GraphError {
         /// Its input's channels.
         channels: usize,
     },
-    /// Two tensors that must have equal shapes have not.
-    #[error("{name}: shapes {left} and {right} differ where they must not")]
+    /// Two tensors whose shapes must be equal, and are not.
+    #[error("{name}: the shapes {left} and {right} do not fit together")]
     Shapes {
         /// The operation.
         name: String,
@@ -224,7 +295,7 @@ impl Graph {
         self.tensors.iter().position(|t| t.name == name).map(|i| TensorId(i as u32))
     }
 
-    /// Adds a tensor that comes from outside.
+    /// Adds a tensor that the caller writes.
     pub fn input(&mut self, name: &str, shape: Shape) -> TensorId {
         let id = self.new_tensor(name, shape);
         self.inputs.push(id);
@@ -347,13 +418,18 @@ impl Graph {
     /// `[x, y]` along channels.
     ///
     /// # Errors
-    /// If anything but the channels differs.
+    /// If more than the channels differs.
     pub fn concat(&mut self, name: &str, x: TensorId, y: TensorId) -> Result<TensorId, GraphError> {
         let (a, b) = (self.shape(x), self.shape(y));
         if a.with_c(0) != b.with_c(0) {
             return Err(shapes(name, a, b));
         }
         Ok(self.node(name, Op::Concat, &[x, y], Vec::new(), a.with_c(a.c + b.c)))
+    }
+
+    /// x / scale. Adds no node if the scale is 1.
+    pub fn divide(&mut self, name: &str, x: TensorId, scale: f64) -> TensorId {
+        if scale == 1.0 { x } else { self.unary(name, Op::Scale((1.0 / scale) as f32), x) }
     }
 
     /// Nearest 2x.
@@ -383,23 +459,4 @@ impl Graph {
 
 fn shapes(name: &str, a: Shape, b: Shape) -> GraphError {
     GraphError::Shapes { name: name.to_owned(), left: a.to_string(), right: b.to_string() }
-}
-
-impl Conv2d {
-    /// Nothing fused.
-    pub fn plain(k: usize, stride: usize, pad: usize, c_out: usize) -> Self {
-        Self {
-            k,
-            stride,
-            pad,
-            parts: vec![c_out],
-            two_sources: false,
-            upsample: false,
-            prologue: None,
-            channel_add: false,
-            residual: false,
-            scale: 1.0,
-            act: None,
-        }
-    }
 }

@@ -1,8 +1,10 @@
-//! From a fused graph to kernel calls. This is the only place that knows which kernel serves which
-//! operation, and in which order it binds what.
+//! From a fused graph to kernel calls. Only this file and `lower_train` know which kernel computes which operation, and
+//! the order of its bindings.
 
+use super::error::PlanError;
 use super::graph::{Conv2d, Graph, Node, Op, Operand, TensorId};
 use crate::kernels::add::Add;
+use crate::kernels::attention::{Attention, Rows};
 use crate::kernels::resample::{Kind, Resample};
 use crate::kernels::{self, Call, Class};
 use crate::shape::Shape;
@@ -33,7 +35,7 @@ pub struct Step {
 pub struct Lowered {
     /// The graph, with tensors added for intermediate results inside an operation.
     pub graph: Graph,
-    /// In order.
+    /// In order of execution.
     pub steps: Vec<Step>,
     /// Parameters by name, and how to pack them.
     pub weights: Vec<(Vec<String>, Packing)>,
@@ -43,7 +45,10 @@ pub struct Lowered {
 }
 
 /// Chooses kernels for this class of adapter.
-pub fn lower(graph: Graph, class: Class) -> Lowered {
+///
+/// # Errors
+/// A node that no kernel computes as it is.
+pub fn lower(graph: Graph, class: Class) -> Result<Lowered, PlanError> {
     let nodes = graph.nodes.clone();
     let out = Lowered {
         graph,
@@ -54,9 +59,10 @@ pub fn lower(graph: Graph, class: Class) -> Lowered {
     };
     let mut lowering = Lowering { out, class };
     for node in &nodes {
-        lowering.node(node);
+        node.check(&lowering.out.graph)?;
+        lowering.node(node)?;
     }
-    lowering.out
+    Ok(lowering.out)
 }
 
 /// What a convolution reads and writes.
@@ -87,29 +93,37 @@ impl Lowering {
         params: std::ops::Range<usize>,
         packing: Packing,
     ) -> Arg {
+        let params = node.params[params].iter();
+        let names = params.map(|p| self.out.graph.params[p.0 as usize].name.clone()).collect();
         #[cfg(feature = "train")]
-        if let Some(bound) = self.bound(node, params.clone()) {
+        if let Some(bound) = self.bound(&names) {
             return Arg::Weight(bound);
-        }
-        let mut names = Vec::with_capacity(params.len());
-        for p in &node.params[params] {
-            names.push(self.out.graph.params[p.0 as usize].name.clone());
         }
         self.out.weights.push((names, packing));
         Arg::Weight(self.out.weights.len() - 1)
     }
 
-    pub(super) fn step(&mut self, label: &str, call: Call, args: Vec<Arg>) {
-        debug_assert_eq!(call.shader.bindings.len(), args.len(), "bindings of {label}");
-        self.out.steps.push(Step { label: label.to_owned(), call, args });
+    pub(super) fn step(
+        &mut self,
+        label: &str,
+        call: Call,
+        args: Vec<Arg>,
+    ) -> Result<(), PlanError> {
+        let (node, kernel) = (label.to_owned(), call.shader.name);
+        let (need, have) = (call.shader.bindings.len(), args.len());
+        if need != have {
+            return Err(PlanError::Bindings { node, kernel, need, have });
+        }
+        self.out.steps.push(Step { label: node, call, args });
+        Ok(())
     }
 
-    fn node(&mut self, node: &Node) {
+    fn node(&mut self, node: &Node) -> Result<(), PlanError> {
         let x = node.inputs[0];
         let input = self.shape(x);
         let output = self.out.graph.shape(node.output);
         let out = Arg::Tensor(node.output);
-        // Bound in this order, unless an operation says otherwise.
+        // The usual order of bindings: operands, output.
         let mut args = Vec::with_capacity(node.inputs.len() + 3);
         node.inputs.iter().for_each(|o| args.push(Arg::Tensor(o.tensor)));
         args.push(out);
@@ -143,7 +157,7 @@ impl Lowering {
                     let mut inputs = args.split_off(sources);
                     std::mem::swap(&mut args, &mut inputs);
                     inputs.push(partials);
-                    self.step(&node.name, norm.partials(), inputs);
+                    self.step(&node.name, norm.partials(), inputs)?;
                     args.insert(0, partials);
                     norm.finish()
                 } else {
@@ -185,23 +199,23 @@ impl Lowering {
             Op::ScaleItems => kernels::scale_items::ScaleItems { shape: output }.call(class),
             #[cfg(feature = "train")]
             Op::Train(op) => return self.train(node, op),
-            // `fuse` has rewritten these: no kernel computes them alone.
-            Op::GroupNorm { .. } | Op::ScaleShift | Op::Act(_) | Op::Dropout(_) => {
-                debug_assert!(false, "{} was not fused", node.name);
-                return;
+            // `fuse` rewrites these: no kernel computes them alone.
+            op @ (Op::GroupNorm { .. } | Op::ScaleShift | Op::Act(_) | Op::Dropout(_)) => {
+                let (node, op) = (node.name.clone(), format!("{op:?}"));
+                return Err(PlanError::NotFused { node, op });
             }
         };
-        self.step(&node.name, call, args);
+        self.step(&node.name, call, args)
     }
 
-    fn conv2d(&mut self, node: &Node, conv: &Conv2d) {
-        let mut operands = node.inputs.iter().copied();
-        let mut next = || operands.next().unwrap_or(node.inputs[0]);
-        let first = next();
-        let second = conv.two_sources.then(&mut next);
-        let affine = conv.prologue.is_some().then(&mut next);
-        let vector = conv.channel_add.then(&mut next);
-        let residual = conv.residual.then(&mut next);
+    fn conv2d(&mut self, node: &Node, conv: &Conv2d) -> Result<(), PlanError> {
+        let first = node.inputs[0];
+        let mut rest = node.inputs[1..].iter().copied();
+        let mut next = |present: bool| if present { rest.next() } else { None };
+        let second = next(conv.two_sources);
+        let affine = next(conv.prologue.is_some());
+        let vector = next(conv.channel_add);
+        let residual = next(conv.residual);
 
         let mut sources = vec![self.shape(first).c];
         if let Some(second) = second {
@@ -242,7 +256,7 @@ impl Lowering {
             residual: residual.map(tensor),
             out: Arg::Tensor(node.output),
         };
-        self.convolve(&node.name, &kernel, args);
+        self.convolve(&node.name, &kernel, args)
     }
 
     /// A convolution, in one dispatch or in two.
@@ -251,51 +265,50 @@ impl Lowering {
         label: &str,
         kernel: &kernels::conv2d::Conv2d,
         args: ConvArgs,
-    ) {
+    ) -> Result<(), PlanError> {
         let ConvArgs { x0, x1, weights, bias, affine, vector, residual, out } = args;
         let bound = |args: &[Option<Arg>]| args.iter().copied().flatten().collect::<Vec<_>>();
         let (x0, weights, out) = (Some(x0), Some(weights), Some(out));
         match kernel.parts_shape(self.class) {
             None => {
                 let args = bound(&[x0, x1, weights, bias, affine, vector, residual, out]);
-                self.step(label, kernel.call(self.class), args);
+                self.step(label, kernel.call(self.class), args)
             }
             Some(shape) => {
                 let tensor = self.out.graph.new_tensor(&format!("{label}.parts"), shape);
                 let parts = Some(Arg::Tensor(tensor));
                 let args = bound(&[x0, x1, weights, affine, parts]);
-                self.step(label, kernel.parts(self.class), args);
-                self.step(label, kernel.finish(), bound(&[parts, bias, vector, residual, out]));
+                self.step(label, kernel.parts(self.class), args)?;
+                self.step(label, kernel.finish(), bound(&[parts, bias, vector, residual, out]))
             }
         }
     }
 
-    fn attention(&mut self, node: &Node, heads: usize, head_dim: usize) {
-        use kernels::attention::{Attention, Rows};
-        let [q, k, v] = [node.inputs[0], node.inputs[1], node.inputs[2]];
-        let rows = |o: Operand| Rows { stride4: self.shape(o).c4(), offset4: o.offset / 4 };
-        let shape = self.shape(q);
-        let attention = Attention {
-            n: shape.n,
-            tokens: shape.pixels(),
-            heads,
-            head_dim,
-            q: rows(q),
-            k: rows(k),
-            v: rows(v),
-        };
-        if let Some(call) = attention.fused(self.class).filter(|_| attention.is_large(self.class)) {
-            let args = [q.tensor, k.tensor, v.tensor, node.output].map(Arg::Tensor).to_vec();
-            return self.step(&node.name, call, args);
+    /// The attention of these operands.
+    pub(super) fn attention_of(
+        &self,
+        qkv: [Operand; 3],
+        heads: usize,
+        head_dim: usize,
+    ) -> Attention {
+        let [q, k, v] = qkv.map(|o| Rows { stride4: self.shape(o).c4(), offset4: o.offset / 4 });
+        let shape = self.shape(qkv[0]);
+        Attention { n: shape.n, tokens: shape.pixels(), heads, head_dim, q, k, v }
+    }
+
+    fn attention(&mut self, node: &Node, heads: usize, head_dim: usize) -> Result<(), PlanError> {
+        let qkv = [node.inputs[0], node.inputs[1], node.inputs[2]];
+        let attention = self.attention_of(qkv, heads, head_dim);
+        let [q, k, v] = qkv.map(|o| Arg::Tensor(o.tensor));
+        let (label, class, out) = (&node.name, self.class, Arg::Tensor(node.output));
+        if let Some(call) = attention.fused(class).filter(|_| attention.is_large(class)) {
+            return self.step(label, call, vec![q, k, v, out]);
         }
         let scores =
-            self.out.graph.new_tensor(&format!("{}.scores", node.name), attention.scores_shape());
-        let (scores_arg, class) = (Arg::Tensor(scores), self.class);
-        let label = &node.name;
-        let args = vec![Arg::Tensor(q.tensor), Arg::Tensor(k.tensor), scores_arg];
-        self.step(label, attention.scores(class), args);
-        self.step(label, attention.softmax(class), vec![scores_arg]);
-        let args = vec![scores_arg, Arg::Tensor(v.tensor), Arg::Tensor(node.output)];
-        self.step(label, attention.mix(class), args);
+            self.out.graph.new_tensor(&format!("{label}.scores"), attention.scores_shape());
+        let scores = Arg::Tensor(scores);
+        self.step(label, attention.scores(class), vec![q, k, scores])?;
+        self.step(label, attention.softmax(class), vec![scores])?;
+        self.step(label, attention.mix(class), vec![scores, v, out])
     }
 }

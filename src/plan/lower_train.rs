@@ -1,10 +1,12 @@
 //! The operations that only training has, as kernel calls.
 
-use super::graph::{Conv2d, Node, Operand, TensorId};
+use super::error::PlanError;
+use super::graph::{Conv2d, Node, TensorId};
 use super::lower::{Arg, ConvArgs, Lowering};
 use super::train_op::TrainOp;
 use crate::kernels::ChannelAdd;
-use crate::kernels::attention::{Attention, Rows};
+use crate::kernels::attention::Rows;
+use crate::kernels::dropout::Dropout;
 use crate::kernels::embedding::Embedding;
 use crate::kernels::grad::act::ActGrad;
 use crate::kernels::grad::attention::AttentionGrad;
@@ -15,12 +17,11 @@ use crate::kernels::grad::group_norm::GroupNormGrad;
 use crate::kernels::grad::resample::{Kind, ResampleGrad};
 use crate::kernels::grad::sum::{BatchSum, ImageSum};
 use crate::kernels::group_norm::ScaleShift;
-use crate::kernels::train::dropout::Dropout;
-use crate::kernels::train::loss::Loss;
 use crate::shape::Shape;
+use std::ops::Range;
 
 impl Lowering {
-    pub(super) fn train(&mut self, node: &Node, op: &TrainOp) {
+    pub(super) fn train(&mut self, node: &Node, op: &TrainOp) -> Result<(), PlanError> {
         let class = self.class;
         let output = self.out.graph.shape(node.output);
         let operands = || node.inputs.iter().map(|o| Arg::Tensor(o.tensor));
@@ -34,12 +35,10 @@ impl Lowering {
                 let [state, items] = [1, 2].map(|i| Arg::Tensor(node.inputs[i].tensor));
                 (call, vec![state, items, Arg::Tensor(node.inputs[0].tensor), out])
             }
-            TrainOp::Loss { kind, factor } => {
-                let channels = self.shape(node.inputs[1]).c;
-                let call = Loss { output: x, channels, kind: *kind, factor: *factor }.call(class);
-                let [output, target, items, losses] =
-                    [0, 1, 2, 3].map(|i| Arg::Tensor(node.inputs[i].tensor));
-                (call, vec![items, output, target, out, losses])
+            TrainOp::Kernel { call, output } => {
+                let mut args: Vec<Arg> = operands().collect();
+                args.insert(*output, out);
+                (call.clone(), args)
             }
             TrainOp::ConvWeight(conv) => return self.conv_weight(node, conv),
             TrainOp::ConvInput(conv) => return self.conv_input(node, conv),
@@ -47,7 +46,7 @@ impl Lowering {
                 simple(ImageSum { input: x, at: whole(output), scale: 1.0 }.call(class))
             }
             TrainOp::BatchSum => {
-                self.is_gradient(node.output, node, 0..node.params.len());
+                self.is_gradient(node.output, node, 0..node.params.len())?;
                 simple(BatchSum { n: x.n, c: x.c4() * 4, at: whole(x), scale: 1.0 }.call(class))
             }
             TrainOp::NormSums { groups, act } => {
@@ -61,8 +60,8 @@ impl Lowering {
             }
             TrainOp::NormParams => {
                 let d_beta = node.inputs[1].tensor;
-                self.is_gradient(node.output, node, 0..1);
-                self.is_gradient(d_beta, node, 1..2);
+                self.is_gradient(node.output, node, 0..1)?;
+                self.is_gradient(d_beta, node, 1..2)?;
                 let vector = node.inputs.get(2).copied();
                 let scale_shift =
                     vector.map(|v| ScaleShift { stride4: self.shape(v).c4(), offset: v.offset });
@@ -80,7 +79,8 @@ impl Lowering {
                     scale_shift: None,
                     act: None,
                 };
-                let [gamma, beta] = [0, 1].map(|i| Arg::Weight(self.known(node, i..i + 1)));
+                let gamma = Arg::Weight(self.known(node, 0..1)?);
+                let beta = Arg::Weight(self.known(node, 1..2)?);
                 let sums = Arg::Tensor(node.inputs[0].tensor);
                 (norm.vector(whole(output)), vec![sums, gamma, beta, out])
             }
@@ -91,7 +91,7 @@ impl Lowering {
             TrainOp::UpsampleInput => simple(resample(Kind::Upsample, output, x).call(class)),
             TrainOp::AvgPoolInput => simple(resample(Kind::AvgPool, output, x).call(class)),
             TrainOp::EmbeddingTable => {
-                self.is_gradient(node.output, node, 0..1);
+                self.is_gradient(node.output, node, 0..1)?;
                 let (rows, c) = (output.w, output.c);
                 let forward = Embedding { n: x.n, rows, c };
                 simple(EmbeddingGrad { forward }.call(class))
@@ -104,41 +104,47 @@ impl Lowering {
                     let input = self.shape(*operand);
                     let place = Place { input, stride4: output.c4(), offset4: offset / 4 };
                     let args = vec![Arg::Tensor(operand.tensor), out];
-                    self.step(&node.name, place.call(class), args);
+                    self.step(&node.name, place.call(class), args)?;
                 }
-                return;
+                return Ok(());
             }
         };
-        self.step(&node.name, call, args);
+        self.step(&node.name, call, args)
     }
 
-    /// The weight that stacks these parameters of `node`, if a node before has bound it: networks
-    /// compute with a weight once, their adjoints again.
-    pub(super) fn bound(&self, node: &Node, params: std::ops::Range<usize>) -> Option<usize> {
-        let names = || node.params[params.clone()].iter();
-        let params = &self.out.graph.params;
-        self.out
-            .weights
-            .iter()
-            .position(|(have, _)| have.iter().eq(names().map(|p| &params[p.0 as usize].name)))
+    /// The weight that stacks these parameters, if an earlier node has bound it. The forward pass uses a weight once;
+    /// its adjoints and recomputed nodes use it again.
+    pub(super) fn bound(&self, names: &Vec<String>) -> Option<usize> {
+        self.out.weights.iter().position(|(have, _)| have == names)
     }
 
-    /// The index of a weight that a node of the way forward has bound.
-    fn known(&self, node: &Node, params: std::ops::Range<usize>) -> usize {
-        let found = self.bound(node, params);
-        debug_assert!(found.is_some(), "{}: its weights were not bound before", node.name);
-        found.unwrap_or(0)
+    /// The index of the weight that stacks these parameters of `node`, which a node of the forward pass must have
+    /// bound.
+    fn known(&self, node: &Node, params: Range<usize>) -> Result<usize, PlanError> {
+        let params = node.params[params].iter();
+        let names: Vec<String> =
+            params.map(|p| self.out.graph.params[p.0 as usize].name.clone()).collect();
+        self.bound(&names).ok_or_else(|| PlanError::UnknownWeight {
+            node: node.name.clone(),
+            weight: names.join(" + "),
+        })
     }
 
     /// `tensor` is the gradient of the weight that stacks these parameters of `node`.
-    fn is_gradient(&mut self, tensor: TensorId, node: &Node, params: std::ops::Range<usize>) {
-        let weight = self.known(node, params);
+    fn is_gradient(
+        &mut self,
+        tensor: TensorId,
+        node: &Node,
+        params: Range<usize>,
+    ) -> Result<(), PlanError> {
+        let weight = self.known(node, params)?;
         self.out.gradients.push((tensor, weight));
+        Ok(())
     }
 
-    fn conv_weight(&mut self, node: &Node, conv: &Conv2d) {
+    fn conv_weight(&mut self, node: &Node, conv: &Conv2d) -> Result<(), PlanError> {
         let [x, dz] = [node.inputs[0], node.inputs[1]];
-        self.is_gradient(node.output, node, 0..node.params.len());
+        self.is_gradient(node.output, node, 0..node.params.len())?;
         let grad = Conv2dWeight {
             input: self.shape(x),
             output: self.shape(dz),
@@ -154,30 +160,29 @@ impl Lowering {
                 let shape = self.out.graph.shape(node.output);
                 let shape = Shape { n: grad.splits(self.class), ..shape };
                 let parts = self.temporary(node, "parts", shape);
-                self.step(&node.name, call, vec![x, dz, parts]);
-                self.step(&node.name, sum, vec![parts, out]);
+                self.step(&node.name, call, vec![x, dz, parts])?;
+                self.step(&node.name, sum, vec![parts, out])
             }
         }
     }
 
-    /// The same kernel as forward, with transposed weights; zeros between the gradient's pixels undo a
-    /// stride.
-    fn conv_input(&mut self, node: &Node, conv: &Conv2d) {
+    /// The kernel of the forward pass, with transposed weights. Zeros between the pixels of the gradient undo a stride.
+    fn conv_input(&mut self, node: &Node, conv: &Conv2d) -> Result<(), PlanError> {
         let class = self.class;
         let dz = node.inputs[0];
         let output = self.out.graph.shape(node.output);
         let mut input = self.shape(dz);
         let transpose = TransposeWeight { k: conv.k, c4: output.c4(), co4: input.c4() };
-        let weights = Arg::Weight(self.known(node, 0..node.params.len()));
+        let weights = Arg::Weight(self.known(node, 0..node.params.len())?);
         let transposed = self.temporary(node, "transposed", transpose.output());
-        self.step(&node.name, transpose.call(class), vec![weights, transposed]);
+        self.step(&node.name, transpose.call(class), vec![weights, transposed])?;
 
         let mut source = Arg::Tensor(dz.tensor);
         if conv.stride == 2 {
             let spread = Shape { h: output.h, w: output.w, ..input };
             let dilated = self.temporary(node, "dilated", spread);
             let call = resample(Kind::Dilate, spread, input).call(class);
-            self.step(&node.name, call, vec![source, dilated]);
+            self.step(&node.name, call, vec![source, dilated])?;
             (source, input) = (dilated, spread);
         }
         let add = node.inputs.get(1);
@@ -195,24 +200,20 @@ impl Lowering {
             residual: add.map(|a| Arg::Tensor(a.tensor)),
             out: Arg::Tensor(node.output),
         };
-        self.convolve(&node.name, &kernel, args);
+        self.convolve(&node.name, &kernel, args)
     }
 
-    /// The probabilities are made again: they would be the largest tensors to keep.
-    fn attention_input(&mut self, node: &Node, heads: usize, head_dim: usize) {
+    /// The probabilities are computed again, because they would be the largest tensors to keep.
+    fn attention_input(
+        &mut self,
+        node: &Node,
+        heads: usize,
+        head_dim: usize,
+    ) -> Result<(), PlanError> {
         let class = self.class;
         let [q, k, v, dy] = [node.inputs[0], node.inputs[1], node.inputs[2], node.inputs[3]];
-        let rows = |o: Operand| Rows { stride4: self.shape(o).c4(), offset4: o.offset / 4 };
-        let (shape, stride4) = (self.shape(q), self.out.graph.shape(node.output).c4());
-        let forward = Attention {
-            n: shape.n,
-            tokens: shape.pixels(),
-            heads,
-            head_dim,
-            q: rows(q),
-            k: rows(k),
-            v: rows(v),
-        };
+        let stride4 = self.out.graph.shape(node.output).c4();
+        let forward = self.attention_of([q, k, v], heads, head_dim);
         let part = |i: usize| Rows { stride4, offset4: i * (heads * head_dim).div_ceil(4) };
         let grad = AttentionGrad { forward, d_q: part(0), d_k: part(1), d_v: part(2) };
         let p = self.temporary(node, "p", forward.scores_shape());
@@ -228,8 +229,9 @@ impl Lowering {
             (grad.d_q(), vec![d_s, k, out]),
             (grad.d_k(), vec![d_s, q, out]),
         ] {
-            self.step(&node.name, call, args);
+            self.step(&node.name, call, args)?;
         }
+        Ok(())
     }
 
     fn temporary(&mut self, node: &Node, what: &str, shape: Shape) -> Arg {

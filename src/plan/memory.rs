@@ -1,18 +1,19 @@
-//! Gives every tensor a place. Activations take turns in slots, each a buffer of its own, because
-//! WebGPU tracks usage per whole buffer: a slot read and a slot written in one dispatch must differ.
+//! Gives every tensor a place. Activations take turns in slots. Each slot is a buffer of its own, because WebGPU tracks
+//! usage per buffer: a dispatch must not read one slot and write another in the same buffer.
 
+use super::error::PlanError;
 use super::graph::TensorId;
 use super::lower::{Arg, Lowered};
 use super::plan::{Binding, Buffer, BufferId, Dispatch, PackedWeight, Plan, Role, Slice};
 use crate::kernels::Access;
 
-/// Weights share buffers of about this size: few allocations, each far below every limit.
+/// Weights share buffers of about this size, so that there are few allocations, all far below every limit.
 const WEIGHT_BUFFER_BYTES: u64 = 32 << 20;
 
-/// Alignment of a storage binding's offset that every device accepts.
+/// The alignment of a storage binding's offset that every device accepts.
 const ALIGN: u64 = 256;
 
-/// A tensor that the outside writes or reads, and so keeps a buffer of its own.
+/// A tensor that the caller writes or reads. It keeps a buffer of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct External {
     /// Which.
@@ -22,7 +23,10 @@ pub struct External {
 }
 
 /// Places tensors and weights.
-pub fn place(lowered: Lowered, externals: &[External]) -> Plan {
+///
+/// # Errors
+/// A dispatch that would read what nothing has written, or write what it reads.
+pub fn place(lowered: Lowered, externals: &[External]) -> Result<Plan, PlanError> {
     let Lowered { graph, steps, weights, .. } = lowered;
     let mut plan = Plan::default();
     for (names, packing) in weights {
@@ -33,7 +37,7 @@ pub fn place(lowered: Lowered, externals: &[External]) -> Plan {
 
     let mut place: Vec<Option<Slice>> = vec![None; graph.tensors.len()];
     #[cfg(feature = "train")]
-    place_gradients(&mut plan, &lowered.gradients, &mut place);
+    place_gradients(&mut plan, &lowered.gradients, &mut place)?;
     for external in externals {
         let tensor = &graph.tensors[external.tensor.0 as usize];
         let slice = plan.add_buffer(&tensor.name, tensor.shape.bytes(), external.role);
@@ -50,6 +54,8 @@ pub fn place(lowered: Lowered, externals: &[External]) -> Plan {
         }
     }
 
+    let mut written = vec![false; graph.tensors.len()];
+    graph.inputs.iter().for_each(|input| written[input.0 as usize] = true);
     let mut slots = Slots::default();
     for (i, step) in steps.into_iter().enumerate() {
         let mut bindings = Vec::with_capacity(step.args.len());
@@ -60,6 +66,11 @@ pub fn place(lowered: Lowered, externals: &[External]) -> Plan {
                 Arg::Tensor(t) => {
                     let at = t.0 as usize;
                     let tensor = &graph.tensors[at];
+                    if access == Access::Read && !written[at] {
+                        let (node, tensor) = (step.label, tensor.name.clone());
+                        return Err(PlanError::NotWritten { node, tensor });
+                    }
+                    written[at] = true;
                     match place[at] {
                         Some(slice) => {
                             if last_use[at] == i && !leaving.contains(&slice.buffer) {
@@ -67,7 +78,7 @@ pub fn place(lowered: Lowered, externals: &[External]) -> Plan {
                             }
                             slice
                         }
-                        // The first dispatch that names a tensor writes it.
+                        // The first dispatch to name a tensor writes it.
                         None => {
                             let bytes = tensor.shape.bytes();
                             let buffer = slots.take(&mut plan, bytes);
@@ -80,25 +91,45 @@ pub fn place(lowered: Lowered, externals: &[External]) -> Plan {
             };
             bindings.push(Binding { slice, access });
         }
-        debug_assert!(
-            bindings.iter().all(|w| w.access == Access::Read
-                || bindings.iter().all(|b| b == w
-                    || b.slice.buffer != w.slice.buffer
-                    || b.access == Access::Write)),
-            "{} writes a buffer that it also reads",
-            step.label
-        );
+        if let Some(buffer) = aliased(&bindings) {
+            let buffer = plan.buffers[buffer.0 as usize].label.clone();
+            return Err(PlanError::Aliased { node: step.label, buffer });
+        }
         leaving.into_iter().for_each(|buffer| slots.give_back(&plan, buffer));
         plan.push(&step.label, step.call, bindings);
     }
-    plan
+    for output in &graph.outputs {
+        if !written[output.0 as usize] {
+            let tensor = graph.tensors[output.0 as usize].name.clone();
+            return Err(PlanError::NotWritten { node: "the caller".to_owned(), tensor });
+        }
+    }
+    Ok(plan)
 }
 
-/// Gradients lie in buffers of their own as their weights do in theirs.
+/// A buffer that a dispatch reads in one binding and writes in another, which WebGPU forbids.
+fn aliased(bindings: &[Binding]) -> Option<BufferId> {
+    let written = bindings.iter().filter(|b| b.access == Access::Write).map(|b| b.slice.buffer);
+    let reads = |buffer: BufferId| {
+        bindings.iter().any(|b| b.access == Access::Read && b.slice.buffer == buffer)
+    };
+    written.into_iter().find(|&buffer| reads(buffer))
+}
+
+/// Places gradients in buffers of their own, laid out as the weights are in theirs.
 #[cfg(feature = "train")]
-fn place_gradients(plan: &mut Plan, gradients: &[(TensorId, usize)], place: &mut [Option<Slice>]) {
+fn place_gradients(
+    plan: &mut Plan,
+    gradients: &[(TensorId, usize)],
+    place: &mut [Option<Slice>],
+) -> Result<(), PlanError> {
     if gradients.is_empty() {
-        return;
+        return Ok(());
+    }
+    for (weight, PackedWeight { names, .. }) in plan.weights.iter().enumerate() {
+        if !gradients.iter().any(|&(_, of)| of == weight) {
+            return Err(PlanError::NoGradient { weight: names.join(" + ") });
+        }
     }
     // Nothing but weights has been placed yet.
     let first = plan.mirror("gradients", Role::Gradient);
@@ -107,6 +138,7 @@ fn place_gradients(plan: &mut Plan, gradients: &[(TensorId, usize)], place: &mut
         let buffer = BufferId(first.0 + slice.buffer.0);
         place[tensor.0 as usize] = Some(Slice { buffer, ..slice });
     }
+    Ok(())
 }
 
 /// Room for a weight in the current weights buffer, or in a new one.
@@ -133,7 +165,7 @@ struct Slots {
 }
 
 impl Slots {
-    /// The smallest free slot that is large enough, else the largest one, grown, else a new one.
+    /// The smallest free slot that is large enough; otherwise the largest one, grown; otherwise a new one.
     fn take(&mut self, plan: &mut Plan, bytes: u64) -> BufferId {
         let size = |b: &BufferId| plan.buffers[b.0 as usize].bytes;
         let fits = self.free.iter().filter(|b| size(b) >= bytes).min_by_key(|b| size(b));
@@ -166,8 +198,8 @@ impl Plan {
         Slice { buffer: BufferId((self.buffers.len() - 1) as u32), offset: 0, bytes }
     }
 
-    /// Adds a buffer of the same size for every buffer of weights, and returns the first one. (The
-    /// buffers of weights are the first of a plan.)
+    /// Adds a buffer of the same size for every buffer of weights, which are the first buffers of a plan. Returns the
+    /// first new one.
     #[cfg(feature = "train")]
     pub fn mirror(&mut self, label: &str, role: Role) -> BufferId {
         let first = BufferId(self.buffers.len() as u32);
@@ -180,14 +212,15 @@ impl Plan {
         first
     }
 
-    /// Where [`mirror`](Self::mirror), which returned `first`, has put the like of each weight.
+    /// The places that correspond to the weights in the buffers that [`mirror`](Self::mirror) has added; it returned
+    /// `first`.
     #[cfg(feature = "train")]
     pub fn mirrored(&self, first: BufferId) -> impl Iterator<Item = Slice> {
         let weights = self.weights.iter().map(|weight| weight.slice);
         weights.map(move |s| Slice { buffer: BufferId(first.0 + s.buffer.0), ..s })
     }
 
-    /// Where the gradient of each weight is; nothing if the plan makes none.
+    /// Where the gradient of each weight is. Empty if the plan computes none.
     #[cfg(feature = "train")]
     pub fn gradients(&self) -> impl Iterator<Item = Slice> {
         let first = self.buffers.iter().position(|b| b.role == Role::Gradient);

@@ -1,6 +1,6 @@
-//! The plan: buffers, weights and dispatches, ready to be replayed. It can be printed, measured and
-//! checked without a GPU.
+//! The plan: buffers, weights and dispatches, ready to be replayed.
 
+use super::error::PlanError;
 use crate::kernels::{Access, Param, Shader};
 use crate::shape::Shape;
 use std::fmt;
@@ -9,15 +9,15 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct BufferId(pub u32);
 
-/// What a buffer is for; it decides its usage flags and how a report counts it.
+/// What a buffer is for. This decides its usage flags, and how reports count it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
     /// Packed weights, written once at load.
     Weights,
-    /// Gradients of the weights, laid out as these are.
+    /// Gradients of the weights, in the same layout.
     #[cfg(feature = "train")]
     Gradient,
-    /// What an optimizer keeps for every weight, laid out as these are.
+    /// An optimizer's value for every weight, in the same layout.
     #[cfg(feature = "train")]
     Optimizer,
     /// A slot that activations take turns in.
@@ -87,7 +87,7 @@ pub struct PackedWeight {
     pub slice: Slice,
 }
 
-/// A recipe that can be replayed: nothing in it depends on values computed on the GPU.
+/// A list of dispatches that can be replayed: nothing in it depends on values computed on the GPU.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Plan {
     /// All buffers.
@@ -96,7 +96,7 @@ pub struct Plan {
     pub weights: Vec<PackedWeight>,
     /// In order of execution.
     pub dispatches: Vec<Dispatch>,
-    /// Tensors that the outside reads or writes, by name, as (name, shape, place).
+    /// Tensors that the caller reads or writes: (name, shape, place).
     pub tensors: Vec<(String, Shape, Slice)>,
 }
 
@@ -117,8 +117,20 @@ pub struct Limits {
     pub grid: u32,
 }
 
+impl Slice {
+    /// A binding that reads it.
+    pub fn read(self) -> Binding {
+        Binding { slice: self, access: Access::Read }
+    }
+
+    /// A binding that writes it, or updates it in place.
+    pub fn write(self) -> Binding {
+        Binding { slice: self, access: Access::Write }
+    }
+}
+
 impl Limits {
-    /// What every WebGPU device grants.
+    /// The limits that every WebGPU device grants.
     pub const WEBGPU_DEFAULT: Self = Self {
         binding_bytes: 128 << 20,
         buffer_bytes: 256 << 20,
@@ -130,7 +142,7 @@ impl Limits {
 }
 
 impl Plan {
-    /// Bytes of all buffers of a role: exactly what is allocated.
+    /// Bytes of all buffers of a role: exactly what will be allocated.
     pub fn bytes(&self, role: Role) -> u64 {
         self.buffers.iter().filter(|b| b.role == role).map(|b| b.bytes).sum()
     }
@@ -145,14 +157,23 @@ impl Plan {
         self.dispatches.iter().map(|d| d.flops).sum()
     }
 
-    /// An outside tensor: its shape and place.
+    /// The shape and place of a tensor that the caller reads or writes.
     pub fn tensor(&self, name: &str) -> Option<(Shape, Slice)> {
         self.tensors.iter().find(|(n, ..)| n == name).map(|&(_, shape, slice)| (shape, slice))
+    }
+
+    /// The place of a tensor that the caller reads or writes, and that must be there.
+    ///
+    /// # Errors
+    /// [`PlanError::NoTensor`].
+    pub fn slice(&self, name: &str) -> Result<Slice, PlanError> {
+        let found = self.tensor(name).map(|(_, slice)| slice);
+        found.ok_or_else(|| PlanError::NoTensor { name: name.to_owned() })
     }
 }
 
 impl fmt::Display for Plan {
-    /// One line a dispatch: index, module, kernel, grid, MFLOP, and what it binds (`=` is written).
+    /// One line per dispatch: index, module, kernel, workgroups, MFLOP, bindings (`=` marks those it writes).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, d) in self.dispatches.iter().enumerate() {
             let [x, y, z] = d.grid;

@@ -1,14 +1,14 @@
-//! Gradient checkpointing (Chen et al. 2016): a pass that lets the backward half of a differentiated graph
-//! make a block's activations again, from what the block was given, instead of keeping them.
+//! Gradient checkpointing (Chen et al. 2016): the backward half of a differentiated graph computes the activations of a
+//! block again from the block's inputs, instead of keeping them.
 //!
-//! Blocks are diffusers' resnets and attentions. A tensor stays if a node of another block reads it;
-//! everything else of a block lives only while the block runs, forward and then once more before its
-//! adjoint. The price is nearly one more forward pass.
+//! Blocks are diffusers' resnets and attentions. A tensor is kept if a node of another block reads it. All others live
+//! only while their block runs: in the forward pass, and once more before the block's adjoint. This costs nearly one
+//! more forward pass.
 
 use super::graph::{Graph, Node, TensorId};
 use std::collections::HashMap;
 
-/// Rewrites `graph`, whose first `forward` nodes are the way forward.
+/// Rewrites `graph`, whose first `forward` nodes are the forward pass.
 pub fn recompute(graph: &mut Graph, forward: usize) {
     let blocks: Vec<&str> = graph.nodes[..forward].iter().map(|n| block(&n.name)).collect();
     let mut producer = HashMap::new();
@@ -32,14 +32,14 @@ pub fn recompute(graph: &mut Graph, forward: usize) {
 
     let nodes = std::mem::take(&mut graph.nodes);
     let mut out: Vec<Node> = nodes[..forward].to_vec();
-    // What stands for a tensor from here on.
-    let mut stands: HashMap<TensorId, TensorId> = HashMap::new();
+    // The tensor that holds another's values from here on.
+    let mut replaced: HashMap<TensorId, TensorId> = HashMap::new();
     for node in &nodes[forward..] {
         let mut needed = Vec::new();
         let mut open: Vec<TensorId> = node.inputs.iter().map(|i| i.tensor).collect();
         while let Some(tensor) = open.pop() {
             if let Some(made) = again(tensor)
-                && !stands.contains_key(&tensor)
+                && !replaced.contains_key(&tensor)
                 && !needed.contains(&made)
             {
                 needed.push(made);
@@ -52,27 +52,27 @@ pub fn recompute(graph: &mut Graph, forward: usize) {
             let name = format!("{} again", first.name);
             let output = graph.new_tensor(&name, graph.shape(first.output));
             let mut copy = Node { name, output, ..first.clone() };
-            redirect(&mut copy, &stands);
-            stands.insert(first.output, output);
+            redirect(&mut copy, &replaced);
+            replaced.insert(first.output, output);
             out.push(copy);
         }
         let mut node = node.clone();
-        redirect(&mut node, &stands);
+        redirect(&mut node, &replaced);
         out.push(node);
     }
     graph.nodes = out;
 }
 
-fn redirect(node: &mut Node, stands: &HashMap<TensorId, TensorId>) {
+fn redirect(node: &mut Node, replaced: &HashMap<TensorId, TensorId>) {
     for input in &mut node.inputs {
-        if let Some(&tensor) = stands.get(&input.tensor) {
+        if let Some(&tensor) = replaced.get(&input.tensor) {
             input.tensor = tensor;
         }
     }
 }
 
-/// `down_blocks.0.resnets.1` of `down_blocks.0.resnets.1.conv1`; outside the blocks, all of the name's nodes
-/// are one.
+/// The block of a node: `down_blocks.0.resnets.1` for `down_blocks.0.resnets.1.conv1`. All nodes outside the blocks
+/// form one block, named by the empty string.
 fn block(name: &str) -> &str {
     for kind in [".resnets.", ".attentions.", ".downsamplers.", ".upsamplers."] {
         if let Some(at) = name.find(kind) {

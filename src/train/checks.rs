@@ -1,4 +1,4 @@
-//! Whether a run can begin, or go on: its folder, its network, its data.
+//! Whether a run can begin or continue: its folder, its network, its data.
 
 use super::checkpoint::{DataIdentity, Snapshot, State};
 use super::config::Config;
@@ -7,9 +7,9 @@ use super::error::TrainError;
 use crate::config::{SchedulerConfig, UNetConfig};
 use std::path::Path;
 
-/// Whether the run's folder is none of the data's.
+/// Checks that the run's folder is not inside the data's folder.
 pub fn outside(run: &Path, data: &Path) -> Result<(), TrainError> {
-    // What is not there yet has no canonical path, and is in its nearest parent that is.
+    // A folder that does not exist yet has no canonical path: its nearest existing parent is compared.
     let full = std::path::absolute(run).unwrap_or_else(|_| run.to_owned());
     let mut parents = full.ancestors().filter_map(|parent| parent.canonicalize().ok());
     match (parents.next(), data.canonicalize()) {
@@ -34,7 +34,7 @@ pub fn network(
     Ok((config.unet(shape.c, Some([shape.h, shape.w]), classes)?, config.scheduler()?))
 }
 
-/// Whether what was saved can go on with these settings and this data.
+/// Checks that a saved run can continue with these settings and this data.
 pub fn same_run(
     run: &Path,
     snapshot: &Snapshot,
@@ -43,7 +43,8 @@ pub fn same_run(
 ) -> Result<(), TrainError> {
     let state = &snapshot.state;
     let what = if state.data.sha256 != data.identity() {
-        // In memory the pixels are compared, on disk names and sizes: a smaller cache makes other data of the same.
+        // Data in memory are identified by their pixels, data on disk by names and sizes. With a smaller cache the same
+        // data may therefore look different.
         let alike = state.data.items == data.len() as u64 || state.data.path == config.data.path;
         let cache = " or, if it is the same, with another data.cache_mib";
         &format!("on other data{}", if alike { cache } else { "" })
@@ -58,7 +59,7 @@ pub fn same_run(
     Err(TrainError::AnotherRun { run: run.to_owned(), what })
 }
 
-/// What a new run is before its first step.
+/// The state of a new run before its first step.
 pub fn first_state(config: &Config, data: &Dataset) -> State {
     State {
         seed: config.training.seed,

@@ -1,19 +1,19 @@
-//! The dashboard: a page in the run's folder that shows, from the run's own files, how it goes. It needs
-//! nothing but a static server, also when the run is long over.
+//! The dashboard: a page in the run's folder that shows the run's progress from its files. It needs only a static
+//! server, even long after the run.
 
-use super::checkpoint::RunError;
+use super::checkpoint::{RealDisk, RunError, replace};
 use super::samples;
 use std::fs;
 use std::path::Path;
 
-/// The page's files, by name.
+/// The files of the page, by name.
 const FILES: [(&str, &str); 3] = [
     ("index.html", include_str!("../../assets/dashboard/index.html")),
     ("dashboard.css", include_str!("../../assets/dashboard/dashboard.css")),
     ("dashboard.js", include_str!("../../assets/dashboard/dashboard.js")),
 ];
 
-/// Puts the page into a run's folder.
+/// Writes the page into a run's folder.
 ///
 /// # Errors
 /// [`RunError::Io`].
@@ -25,7 +25,7 @@ pub fn write(run: &Path) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Writes `samples/index.json`, the steps of which there are sample grids, for the page.
+/// Writes `samples/index.json` for the page: the steps that have sample grids.
 ///
 /// # Errors
 /// [`RunError::Io`].
@@ -35,8 +35,6 @@ pub fn index_samples(run: &Path) -> Result<(), RunError> {
     let mut steps: Vec<u64> =
         entries.flatten().filter_map(|e| samples::step(e.file_name().to_str()?)).collect();
     steps.sort_unstable();
-    let (path, hidden) = (folder.join("index.json"), folder.join(".index.json.tmp"));
-    let text = format!("{steps:?}");
-    let written = fs::write(&hidden, text).and_then(|()| fs::rename(&hidden, &path));
-    written.map_err(|e| RunError::io(&path, &e))
+    let (path, text) = (folder.join("index.json"), format!("{steps:?}"));
+    replace(&mut RealDisk, &path, text.as_bytes()).map_err(|e| RunError::io(&path, &e))
 }

@@ -1,4 +1,4 @@
-//! Training on one GPU: parameters, moments and averages in its memory, and the loop that submits steps.
+//! Training on one GPU: parameters, moments and averages in its memory, and the submission of steps.
 
 use super::checkpoint::Tensor;
 use super::optimizer;
@@ -21,11 +21,11 @@ use std::collections::HashMap;
 pub struct Learned {
     /// The parameters.
     pub weights: Vec<Tensor>,
-    /// AdamW's first moments; empty at the start, when they are zero.
+    /// AdamW's first moments. Empty at the start, when they are zero.
     pub exp_avg: Vec<Tensor>,
     /// AdamW's second moments, likewise.
     pub exp_avg_sq: Vec<Tensor>,
-    /// Moving averages of the parameters; empty at the start, when they are the parameters.
+    /// Moving averages of the parameters. Empty at the start, when they equal the parameters.
     pub averages: Vec<Vec<Tensor>>,
 }
 
@@ -37,28 +37,28 @@ pub struct Engine {
     options: StepOptions,
     ring: ReadRing,
     pacer: Option<Pacer>,
-    /// Every parameter's shape.
+    /// The shape of every parameter.
     shapes: HashMap<String, Vec<usize>>,
     /// Parameters that only the CPU has: the frequencies of fourier embeddings, which are not trained.
     fixed: Vec<Tensor>,
 }
 
-/// Rows of the tables for some updates, one after the other.
+/// The tables of some consecutive updates.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Updates {
-    /// Number of the first one, from 0.
+    /// Number of the first update, from 0.
     pub first: u32,
     /// Keys the noise.
     pub seed: u64,
-    /// What the optimizer is told of each.
+    /// The optimizer's row of each update.
     pub rows: Vec<optimizer::Row>,
     /// The items of all their micro-steps.
     pub items: Vec<Item>,
 }
 
 impl Engine {
-    /// Makes the buffers, compiles the shaders, and uploads what is learned so far. The pictures are
-    /// still to be written.
+    /// Creates the buffers, compiles the shaders and uploads what has been learned. The pictures must be written
+    /// afterwards.
     ///
     /// # Errors
     /// What does not fit the device, parameters that are missing, GPU errors.
@@ -75,7 +75,7 @@ impl Engine {
         let executor = Executor::new(gpu, step.plan.clone(), &mut packed, progress).await?;
         let pacer = Pacer::new(NATIVE_TARGET_MS, step.body.flops(&step.plan));
         let pacer = Some(pacer.parts(options.accumulation));
-        let metrics = slice(&executor, tensors::METRICS)?;
+        let metrics = executor.plan().slice(tensors::METRICS)?;
         let ring = ReadRing::new(gpu, metrics.bytes, 2).await?;
         let bound: Vec<&String> = step.plan.weights.iter().flat_map(|w| &w.names).collect();
         let fixed = learned.weights.iter().filter(|t| !bound.contains(&&t.name)).cloned().collect();
@@ -92,7 +92,7 @@ impl Engine {
         self.executor.bytes()
     }
 
-    /// What runs the plan, to be measured.
+    /// What runs the plan, for measurements.
     pub fn executor(&self) -> &Executor {
         &self.executor
     }
@@ -107,7 +107,7 @@ impl Engine {
             let name = format!("{} {piece}", tensors::DATA);
             let Some((_, slice)) = self.executor.plan().tensor(&name) else { break };
             let (now, later) = rest.split_at(rest.len().min(slice.bytes as usize));
-            // The last word of the last piece may be filled up.
+            // The last word of the last piece may need padding.
             let (words, tail) = now.split_at(now.len() / 4 * 4);
             self.executor.upload(slice, words).await?;
             if !tail.is_empty() {
@@ -147,16 +147,17 @@ impl Engine {
 
     /// The time embedding of every timestep.
     fn write_time(&self, unet: &UNetConfig, weights: &HashMap<&str, &Tensor>) -> Result<(), Error> {
-        let frequencies = weights.get("time_proj.weight").map(|t| t.values.as_slice());
+        let frequencies = || {
+            let found = weights.get("time_proj.weight");
+            found.map(|t| t.values.as_slice()).ok_or_else(|| missing("time_proj.weight"))
+        };
         let (mut time, mut inv_t) = (Vec::new(), Vec::new());
         for t in 0..self.options.num_train_timesteps {
             let t = t as f64;
             let row = match unet.time_embedding_type {
                 TimeEmbedding::Positional => embedding::positional(unet, t),
                 // t = 0 is never drawn for these.
-                TimeEmbedding::Fourier => {
-                    embedding::fourier(frequencies.unwrap_or_default(), t.max(1.0))
-                }
+                TimeEmbedding::Fourier => embedding::fourier(frequencies()?, t.max(1.0)),
                 TimeEmbedding::Learned => return Ok(()),
             };
             time.extend(row);
@@ -171,12 +172,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Uploads tables, submits their updates, and returns once the last of them is under way.
-    /// `stop` is asked between submissions: true ends the loop after the update under way, and the
-    /// number of updates that were submitted is returned.
+    /// Uploads tables, submits their updates and returns once the last of them is submitted. `stop` is asked between
+    /// submissions; true ends the loop after the current update. Returns the number of updates submitted.
     ///
     /// # Errors
-    /// More rows than the tables hold, or another number of items than the rows need; see [`Gpu::check`].
+    /// More rows than the tables hold, or a number of items that does not match the rows; see [`Gpu::check`].
     pub async fn run(
         &mut self,
         updates: &Updates,
@@ -222,24 +222,25 @@ impl Engine {
         Ok(submitted)
     }
 
-    /// The numbers of the updates `first..first + count`, at most the tables' capacity of them and all of
-    /// them done.
+    /// The metrics of the updates `first..first + count`, which must be done. At most as many as the tables hold.
     ///
     /// # Errors
     /// See [`Gpu::check`].
     pub async fn metrics(&mut self, first: u32, count: usize) -> Result<Vec<Row>, Error> {
-        let metrics = slice(&self.executor, tensors::METRICS)?;
+        let metrics = self.executor.plan().slice(tensors::METRICS)?;
         self.ring.start(&self.executor, metrics, 0)?;
-        let Some((_, bytes)) = self.ring.wait().await? else { return Ok(Vec::new()) };
+        let Some((_, bytes)) = self.ring.wait().await? else {
+            return Err(Error::Internal("the metrics were not read back".to_owned()));
+        };
         let words: Vec<u32> =
             bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         let rows: Vec<&[u32]> = words.chunks_exact(Row::WORDS).collect();
-        // An update's row is that of its number.
+        // The row of an update is its number modulo the ring's length.
         let row = |i: usize| rows[(first.wrapping_add(i as u32)) as usize % rows.len()];
         Ok((0..count).filter_map(|i| row(i).try_into().ok().map(Row::from_words)).collect())
     }
 
-    /// Everything that is learned, read back.
+    /// Reads back everything that is learned.
     ///
     /// # Errors
     /// See [`Gpu::check`].
@@ -256,20 +257,23 @@ impl Engine {
         })
     }
 
-    /// The batch of one of the updates that were run last, as the network was given it and as `unnoise gradients` takes it:
-    /// `noisy`, `target`, `timesteps` and, of class-conditional networks, `class_labels`. The update is made again, so what
-    /// is learned is not to be kept after this.
+    /// The batch of one of the updates that ran last, in the form that `unnoise gradients` takes: `noisy`, `target`,
+    /// `timesteps` and, for class-conditional networks, `class_labels`. This runs the update again, so the weights must
+    /// not be kept afterwards.
     ///
     /// # Errors
     /// See [`Gpu::check`].
     pub async fn batch(&mut self, updates: &Updates, index: usize) -> Result<Vec<Tensor>, Error> {
         let (n, accumulation) = (self.options.n, self.options.accumulation);
         let items = index * n * accumulation..(index + 1) * n * accumulation;
+        let (Some(&row), Some(items)) = (updates.rows.get(index), updates.items.get(items)) else {
+            return Err(Error::Internal(format!("there is no update {index} among these")));
+        };
         let mut only = Updates {
             first: updates.first.wrapping_add(index as u32),
             seed: updates.seed,
-            rows: updates.rows.get(index).copied().into_iter().collect(),
-            items: updates.items.get(items).unwrap_or_default().to_vec(),
+            rows: vec![row],
+            items: items.to_vec(),
         };
         let each = |what: fn(&Item) -> f32| only.items.iter().map(what).collect::<Vec<_>>();
         let mut all = Vec::new();
@@ -282,7 +286,7 @@ impl Engine {
             (of, Tensor { name: name.to_owned(), shape: Vec::new(), values: Vec::new() })
         });
         for _ in 0..accumulation {
-            // What is left on the GPU is of the last micro-step: each has its turn to be it.
+            // The GPU keeps only the batch of the last micro-step, so each takes its turn to be the last.
             only.items.rotate_left(n);
             self.run(&only, &mut || false).await?;
             for (of, tensor) in &mut pictures {
@@ -297,7 +301,7 @@ impl Engine {
         Ok(all)
     }
 
-    /// A moving average of the parameters, or, where there is none, the parameters.
+    /// A moving average of the parameters, or the parameters if there is none.
     ///
     /// # Errors
     /// See [`Gpu::check`].
@@ -312,8 +316,8 @@ impl Engine {
         for (weight, slice) in plan.weights.iter().zip(plan.mirrored(first)) {
             let parts = weight.packing.unpack(&self.executor.read(slice).await?);
             for (name, values) in weight.names.iter().zip(parts) {
-                let shape = self.shapes.get(name).cloned().unwrap_or_default();
-                all.push(Tensor { name: name.clone(), shape, values });
+                let shape = self.shapes.get(name).ok_or_else(|| missing(name))?;
+                all.push(Tensor { name: name.clone(), shape: shape.clone(), values });
             }
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
@@ -322,7 +326,7 @@ impl Engine {
 
     /// Overwrites the beginning of a tensor.
     fn write_start(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        let whole = slice(&self.executor, name)?;
+        let whole = self.executor.plan().slice(name)?;
         Ok(self.executor.write(Slice { bytes: bytes.len() as u64, ..whole }, bytes)?)
     }
 }
@@ -331,12 +335,14 @@ fn by_name(tensors: &[Tensor]) -> HashMap<&str, &Tensor> {
     tensors.iter().map(|t| (t.name.as_str(), t)).collect()
 }
 
+fn missing(parameter: &str) -> Error {
+    Error::Internal(format!("there is no value for the parameter {parameter}"))
+}
+
 fn pack(
     weight: &crate::plan::PackedWeight,
     values: &HashMap<&str, &Tensor>,
 ) -> Result<Vec<f32>, Error> {
-    let missing =
-        |name: &String| Error::Internal(format!("there is no value for the parameter {name}"));
     let part = |name: &String| values.get(name.as_str()).ok_or_else(|| missing(name));
     let parts: Vec<&[f32]> = weight
         .names
@@ -351,9 +357,4 @@ fn pack(
         )));
     }
     Ok(weight.packing.pack(&parts))
-}
-
-fn slice(executor: &Executor, name: &str) -> Result<Slice, Error> {
-    let found = executor.plan().tensor(name).map(|(_, slice)| slice);
-    found.ok_or_else(|| Error::Internal(format!("the training plan has no tensor `{name}`")))
 }

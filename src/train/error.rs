@@ -1,6 +1,7 @@
-//! Why a training run cannot begin or go on.
+//! Why a training run cannot begin or continue.
 
 use super::checkpoint::RunError;
+use super::config::SettingError;
 use super::dataset::DatasetError;
 use super::log::LogError;
 use super::watch::Diverged;
@@ -10,7 +11,7 @@ use crate::error::Error;
 use crate::gpu::GpuError;
 use std::path::PathBuf;
 
-/// Why a run ends without having reached its end.
+/// Why a run fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -20,6 +21,9 @@ pub enum TrainError {
     /// The network or the noise schedule that the settings describe.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Settings that cannot be written as TOML.
+    #[error(transparent)]
+    Settings(#[from] SettingError),
     /// The noise schedule.
     #[error(transparent)]
     Diffusion(#[from] DiffusionError),
@@ -34,16 +38,16 @@ pub enum TrainError {
     Engine(#[from] Error),
     /// More than the device has room for.
     #[error(
-        "{error}. A smaller --train-batch-size takes less (--gradient-accumulation-steps makes up for it){}.",
-        if *.recompute { "" } else { ", and so does --recompute" }
+        "{error}. Use a smaller --train-batch-size (--gradient-accumulation-steps makes up for it){}.",
+        if *.recompute { "" } else { ", or --recompute" }
     )]
     Room {
-        /// The device's words.
+        /// The error of the device.
         error: GpuError,
-        /// Whether activations are made twice already.
+        /// Whether activations are already recomputed.
         recompute: bool,
     },
-    /// The learning.
+    /// Updates that are not finite.
     #[error("{diverged}{}", saved(.batch))]
     Diverged {
         /// What happened, and advice.
@@ -51,10 +55,10 @@ pub enum TrainError {
         /// Where the batch was written.
         batch: Option<PathBuf>,
     },
-    /// Another run than the one that is in the folder.
+    /// The folder contains another run.
     #[error(
-        "`{}` holds a run {what}. Go on with its own settings (its config.toml), or begin another \
-         with --out.", run.display()
+        "`{}` contains a run {what}. Continue it with its own settings (its config.toml), or start another \
+         one with --out.", run.display()
     )]
     AnotherRun {
         /// The run.
@@ -62,9 +66,9 @@ pub enum TrainError {
         /// What is different.
         what: String,
     },
-    /// Pictures that would be trained on as soon as they are drawn.
+    /// A run's folder whose pictures would become training data.
     #[error(
-        "The run's folder `{}` lies in the data's, `{}`: its sample grids would be taken for data. Choose another --out.",
+        "The run's folder `{}` is inside the data's folder `{}`: its sample grids would become training data. Choose another --out.",
         run.display(), data.display()
     )]
     RunInData {
@@ -73,9 +77,9 @@ pub enum TrainError {
         /// The data.
         data: PathBuf,
     },
-    /// Classes that are asked for and not there.
+    /// Data without the classes that are asked for.
     #[error(
-        "training.class_conditional is on, but {data} has no classes: they are the names of its first folders, or labels in the file."
+        "training.class_conditional is on, but {data} has no classes. Classes are the names of its first folders, or labels in the file."
     )]
     NoClasses {
         /// The data.
@@ -87,7 +91,10 @@ fn saved(batch: &Option<PathBuf>) -> String {
     batch
         .as_ref()
         .map(|path| {
-            format!(" The batch is in `{}`, as `unnoise gradients` takes it.", path.display())
+            format!(
+                " The batch is in `{}`, in the form that `unnoise gradients` takes.",
+                path.display()
+            )
         })
         .unwrap_or_default()
 }

@@ -1,12 +1,13 @@
-//! From the data set to the GPU: pictures that fit stay there, others are decoded ahead of their use on a
-//! thread of their own and uploaded for the updates that see them.
+//! From the data set to the GPU. If all pictures fit, they stay there. Otherwise a thread decodes them ahead of their
+//! use, and they are uploaded for the updates that need them.
 
-use super::config::{self, Config};
-use super::dataset::{Broken, Dataset, DatasetError, Fit, Loader, Options};
+use super::config::Config;
+use super::dataset::{Broken, Dataset, DatasetError, Loader, Options};
 use super::engine::{Engine, Updates};
 use super::error::TrainError;
 use super::order::Order;
 use super::recipe::Recipe;
+use crate::error::Error;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,10 +20,7 @@ pub fn open(config: &Config) -> Result<Dataset, DatasetError> {
     let data = &config.data;
     let options = Options {
         resolution: data.resolution.0.map(|[h, w]| (h, w)),
-        fit: match data.fit {
-            config::Fit::Crop => Fit::Crop,
-            config::Fit::Pad => Fit::Pad,
-        },
+        fit: data.fit,
         channels: Some(data.channels).filter(|&c| c > 0),
         background: config.background().unwrap_or([255; 3]),
         broken_limit: data.max_broken,
@@ -37,22 +35,22 @@ pub fn open(config: &Config) -> Result<Dataset, DatasetError> {
 pub struct Layout {
     /// Pictures in the data buffer.
     pub pictures: usize,
-    /// Updates that one upload of tables serves, at most.
+    /// The most updates that one upload of tables serves.
     pub capacity: usize,
     /// The whole data set is there.
     pub resident: bool,
 }
 
-/// Updates between two uploads, at most.
+/// The most updates between two uploads.
 const CAPACITY: usize = 64;
-/// Pictures of the updates between two uploads, about: rows of 32 bytes.
+/// About how many pictures the updates between two uploads have: each has a row of 32 bytes.
 const ROWS: usize = 1 << 16;
-/// A data set of at most so many bytes stays on the GPU.
+/// The largest data set that stays on the GPU.
 const RESIDENT_BYTES: usize = 1 << 30;
-/// Of others so many bytes are uploaded at once, about.
+/// About how many bytes of larger data sets are uploaded at once.
 const UPLOAD_BYTES: usize = 64 << 20;
 
-/// How a data set is laid out where an update sees `of_update` pictures.
+/// How a data set is laid out if an update uses `of_update` pictures.
 pub fn layout(data: &Dataset, of_update: usize) -> Layout {
     let shape = data.shape();
     let picture = shape.pixels() * shape.c;
@@ -68,19 +66,19 @@ pub fn layout(data: &Dataset, of_update: usize) -> Layout {
 pub struct Feed {
     data: Arc<Dataset>,
     layout: Layout,
-    /// None where all data are on the GPU.
+    /// `None` if all data are on the GPU.
     loader: Option<Loader>,
-    /// Broken pictures that have been named.
+    /// Broken pictures that have been reported.
     named: HashSet<String>,
-    /// So many are passed over.
+    /// How many broken pictures may be skipped.
     broken_limit: usize,
 }
 
 impl Feed {
-    /// Begins to feed `engine` from update `first` on, before which `drawn` pictures were drawn.
+    /// Starts to feed `engine` from update `first` on, before which `drawn` pictures were drawn.
     ///
     /// # Errors
-    /// [`TrainError`]: of the device, or where no thread can be had.
+    /// [`TrainError`]: from the device, or if no thread can be started.
     pub fn new(
         data: &Arc<Dataset>,
         layout: Layout,
@@ -97,8 +95,8 @@ impl Feed {
             }
             None => {
                 let training = &config.training;
-                let of_update = training.batch_size * training.gradient_accumulation_steps;
-                let order = Order::new(training.seed, data.len() as u32, of_update as u32);
+                let of_update = config.pictures_per_update() as u32;
+                let order = Order::new(training.seed, data.len() as u32, of_update);
                 let mut order = order.from(first, drawn);
                 let steps = (first as u32..training.max_steps as u32).map(move |s| order.step(s));
                 Some(Loader::new(Arc::clone(&data), steps, 2 * layout.capacity)?)
@@ -108,28 +106,28 @@ impl Feed {
         Ok(Self { data, layout, loader, named, broken_limit: config.data.max_broken })
     }
 
-    /// Pictures that turned out to be broken since this was last asked: others have taken their places.
+    /// Pictures found to be broken since the last call. Others have taken their places.
     pub fn broken(&mut self) -> Vec<Broken> {
         if self.loader.is_none() {
             return Vec::new();
         }
         let mut broken = self.data.skipped();
-        // One too many has nothing in its place: it ends the run, with an error of its own.
+        // The picture beyond the limit has no replacement: it ends the run with its own error.
         broken.truncate(self.broken_limit);
         broken.retain(|one| self.named.insert(one.file.clone()));
         broken
     }
 
-    /// Updates that can be asked for at once.
+    /// The most updates that can be asked for at once.
     pub fn capacity(&self) -> usize {
         self.layout.capacity
     }
 
-    /// What the updates `first..first + count` are told; their pictures are on the GPU then. Updates are
-    /// asked for in order.
+    /// The tables of the updates `first..first + count`. Their pictures are on the GPU when this returns. Updates must
+    /// be asked for in order.
     ///
     /// # Errors
-    /// [`TrainError`]: pictures that cannot be read, or the device's.
+    /// [`TrainError`]: pictures that cannot be read, errors of the device.
     pub fn updates(
         &mut self,
         recipe: &mut Recipe,
@@ -147,12 +145,14 @@ impl Feed {
             items.append(&mut batch.items);
             pixels.append(&mut batch.pixels);
         }
+        let need = count * recipe.pictures_per_update();
+        if items.len() != need {
+            let have = items.len();
+            return Err(Error::Internal(format!("{have} pictures were loaded of {need}")).into());
+        }
         pollster::block_on(engine.write_data(&pixels))?;
-        let found = |item: u32, at: usize| {
-            // A broken picture has been replaced by another.
-            let item = items.get(at).copied().unwrap_or(item);
-            (at as u32, class(item))
-        };
-        Ok(recipe.updates(first, count, found))
+        // The item that was loaded: it may replace a broken one.
+        let updates = recipe.updates(first, count, |_, at| (at as u32, class(items[at])));
+        Ok(updates)
     }
 }

@@ -1,46 +1,47 @@
-//! A run's folder, to train in: locked, resumed, its settings written.
+//! The folder of a run: locking it, resuming from it, writing the settings.
 
 use super::checkpoint::{
-    Disk, LATEST, LOCK, RealDisk, Restored, RunError, RunLock, checkpoints, restore, resume, rewind,
+    LATEST, LOCK, RealDisk, Restored, RunError, RunLock, checkpoints, replace, restore, resume,
+    rewind,
 };
 use super::config::{Change, Config};
 use std::path::{Path, PathBuf};
 
-/// Name of the settings' file.
+/// The name of the settings file.
 pub const CONFIG: &str = "config.toml";
 
-/// Where a run begins.
+/// Where a run starts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Resume {
-    /// At the newest good checkpoint of the run, or anew where there is none.
+    /// At the newest good checkpoint of the run, or at the beginning if there is none.
     Auto,
-    /// Anew, in a folder without checkpoints.
+    /// At the beginning, in a folder without checkpoints.
     Never,
-    /// At this checkpoint, or the newest good one of this run.
+    /// At this checkpoint, or at the newest good one of this run.
     From(PathBuf),
 }
 
-/// An open run. Nobody else trains in it while this lives.
+/// An open run. Nobody else can train in it while this exists.
 #[derive(Debug)]
 pub struct Folder {
     /// Its path.
     pub path: PathBuf,
-    /// What to go on from.
+    /// The checkpoint to continue from.
     pub restored: Option<Restored>,
-    /// Settings that are not what they were when the run was last begun.
+    /// Settings that have changed since the run was last started.
     pub changes: Vec<Change>,
-    /// The checkpoint that is gone on from and its step, where it is this run's own and not another's that it branches off.
+    /// The checkpoint to continue from and its step, unless it belongs to another run that this one branches off.
     own: Option<(PathBuf, u64)>,
     _lock: RunLock,
 }
 
 impl Folder {
-    /// Opens the run of `config`. Nothing in it changes before [`Folder::begin`]: whether what was found
-    /// goes with the settings and the data is the caller's to say.
+    /// Opens the run of `config`. Nothing in it changes before [`Folder::begin`], so that the caller can first check
+    /// that the checkpoint fits the settings and the data.
     ///
     /// # Errors
-    /// [`RunError::NoFolder`], [`RunError::Foreign`], [`RunError::Locked`], [`RunError::Occupied`] where a run would be begun
-    /// over another, and those of [`resume`] and [`restore`].
+    /// [`RunError::NoFolder`], [`RunError::Foreign`], [`RunError::Locked`], [`RunError::Occupied`] if a new run would
+    /// start in the folder of another, and those of [`resume`] and [`restore`].
     pub fn open(config: &Config, from: &Resume) -> Result<Self, RunError> {
         let path = PathBuf::from(&config.output.dir);
         if path.exists() && !path.is_dir() {
@@ -59,40 +60,38 @@ impl Folder {
             Resume::Never => None,
             Resume::From(other) => Some(restore(other)?),
         };
-        // A run is begun, or branches off another one, where there is none.
+        // A new run, or a branch of another one, needs a folder without checkpoints.
         let own = restored.as_ref().filter(|found| same(found.folder.parent(), &path));
         let own = own.map(|found| (found.folder.clone(), found.snapshot.state.step));
         if own.is_none() && !checkpoints(&path)?.is_empty() {
             return Err(RunError::Occupied { run: path });
         }
         let before = std::fs::read_to_string(path.join(CONFIG)).ok().filter(|_| own.is_some());
-        let before = before.and_then(|text| {
-            Config::resolve(None, Some((CONFIG, &text)), &[], &config.preset).ok()
+        // Settings that cannot be read are about to be replaced and need no comparison.
+        let changes = before.and_then(|text| {
+            let before = Config::resolve(None, Some((CONFIG, &text)), &[], &config.preset).ok()?;
+            before.changes(config).ok()
         });
-        let changes = before.map(|before| before.changes(config)).unwrap_or_default();
+        let changes = changes.unwrap_or_default();
         Ok(Self { path, restored, changes, own, _lock: lock })
     }
 
-    /// Writes the settings, and puts checkpoints after the one resumed aside. Where those are now.
+    /// Writes the settings (TOML), and moves checkpoints after the one resumed aside. Returns where those are now.
     ///
     /// # Errors
     /// [`RunError::Io`].
-    pub fn begin(&self, config: &Config) -> Result<Vec<PathBuf>, RunError> {
+    pub fn begin(&self, settings: &str) -> Result<Vec<PathBuf>, RunError> {
         let rewound = match &self.own {
             Some((checkpoint, step)) => rewind(&self.path, checkpoint, *step)?,
             None => Vec::new(),
         };
-        let (hidden, file) = (self.path.join(".config.toml.tmp"), self.path.join(CONFIG));
-        let mut disk = RealDisk;
-        disk.write(&hidden, config.to_toml().as_bytes())
-            .and_then(|()| disk.rename(&hidden, &file))
-            .and_then(|()| disk.sync_folder(&self.path))
-            .map_err(|e| RunError::io(&file, &e))?;
+        let file = self.path.join(CONFIG);
+        replace(&mut RealDisk, &file, settings.as_bytes()).map_err(|e| RunError::io(&file, &e))?;
         Ok(rewound)
     }
 }
 
-/// The first by name of what is in a folder, but for hidden files, which systems and editors leave anywhere.
+/// The first name in a folder, ignoring hidden files, which systems and editors leave everywhere.
 fn anything(folder: &Path) -> Result<Option<String>, RunError> {
     let entries = match folder.read_dir() {
         Ok(entries) => entries,

@@ -1,41 +1,31 @@
 //! The gradient of a batch: the network, a loss, and their adjoint as one plan.
 
+use super::objective::{Objective, Operands};
 use crate::config::UNetConfig;
 use crate::config::unet::TimeEmbedding;
 use crate::error::Error;
-use crate::generate::RequestError;
-use crate::generate::{Labels, Model, inv_t_rows};
+use crate::generate::{Labels, Model, RequestError, inv_t_rows};
 use crate::gpu::Executor;
 use crate::kernels::Class;
 use crate::kernels::sampler_step::STATE_WORDS;
 use crate::kernels::train::items::Item;
-use crate::kernels::train::loss::LossKind;
-use crate::plan::graph::{Graph, Node, Op, TensorId};
-use crate::plan::train_op::TrainOp;
-use crate::plan::{self, External, Plan, Role, autodiff};
+use crate::plan::graph::{Graph, TensorId};
+use crate::plan::{self, External, PackedWeight, Plan, Role, autodiff};
 use crate::shape::{Shape, nchw_to_nhwc4};
-
-/// What is minimised.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Objective {
-    /// Of the difference between output and target.
-    pub kind: LossKind,
-    /// Of the sum over the items: 1 / n for a mean over one batch.
-    pub factor: f32,
-}
 
 /// The graph of network, loss and their adjoint for `n` images of `h` x `w`, and the network's output.
 ///
-/// Outside tensors: `sample`, `time`, \[`class`\], \[`inv_t`\] as [`crate::model::build`] has them, `state`,
-/// `items` `[n][2]` vec4, `target`, `output`, `item_loss` `[n]` vec4. With `recompute` each block's
-/// activations are made twice and not kept in between: less memory, more time, the same numbers.
+/// Tensors that the caller writes or reads: `sample`, `time`, \[`class`\], \[`inv_t`\] as [`crate::model::build`] has
+/// them, `state`, `items` `[n][2]` vec4, `target`, `output`, `item_loss` `[n]` vec4. With `recompute` the activations
+/// of each block are computed again in the backward pass instead of kept: less memory, more time, the same numbers.
 ///
 /// # Errors
 /// Sizes that the network cannot take.
 pub fn gradient_graph(
     unet: &UNetConfig,
+    class: Class,
     [n, h, w]: [usize; 3],
-    objective: Objective,
+    objective: &Objective,
     recompute: bool,
 ) -> Result<(Graph, TensorId), Error> {
     unet.check_size(h, w)?;
@@ -43,30 +33,22 @@ pub fn gradient_graph(
     graph.tensors[output.0 as usize].name = "output".to_owned();
     let state = graph.input("state", Shape::vector(1, STATE_WORDS));
     let items = graph.input("items", Shape::new(n, 1, 2, 4));
-    let target = graph.input("target", Shape::new(n, h, w, unet.in_channels));
+    let target = graph.input("target", Shape::new(n, h, w, objective.channels));
     let item_loss = graph.input("item_loss", Shape::vector(n, 4));
 
     let mut graph = plan::fuse_for_training(graph, state, items);
     let forward = graph.nodes.len();
-    let d_output = graph.new_tensor("d_output", graph.shape(output));
-    graph.nodes.push(Node {
-        name: "loss".to_owned(),
-        op: Op::Train(TrainOp::Loss { kind: objective.kind, factor: objective.factor }),
-        inputs: [output, target, items, item_loss].map(Into::into).to_vec(),
-        params: Vec::new(),
-        output: d_output,
-    });
-    autodiff::differentiate(&mut graph, (output, d_output))
-        .map_err(|error| Error::Internal(error.to_string()))?;
-
+    let operands = Operands { output, target, items, item_loss };
+    let d_output = objective.append(&mut graph, class, operands);
+    autodiff::differentiate(&mut graph, (output, d_output))?;
     if recompute {
         plan::recompute::recompute(&mut graph, forward);
     }
     Ok((graph, output))
 }
 
-/// The plan of a [`gradient_graph`]: pure data, for which no device is needed. Gradients are added to what
-/// is in the buffers of [`Role::Gradient`].
+/// The plan of a [`gradient_graph`]. It is pure data and needs no device. Gradients are added to the contents of the
+/// buffers of [`Role::Gradient`].
 ///
 /// # Errors
 /// Sizes that the network cannot take.
@@ -74,17 +56,17 @@ pub fn gradient_plan(
     unet: &UNetConfig,
     class: Class,
     size: [usize; 3],
-    objective: Objective,
+    objective: &Objective,
     recompute: bool,
 ) -> Result<Plan, Error> {
-    let (graph, output) = gradient_graph(unet, size, objective, recompute)?;
+    let (graph, output) = gradient_graph(unet, class, size, objective, recompute)?;
     let outside = graph.inputs.iter().copied().chain([output]);
     let externals: Vec<External> =
         outside.map(|tensor| External { tensor, role: Role::State }).collect();
-    Ok(plan::compile_for_training(graph, class, &externals))
+    Ok(plan::compile_for_training(graph, class, &externals)?)
 }
 
-/// A batch as the network is given it.
+/// A batch as the network takes it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Batch {
     /// x_t, `[n, c, h, w]`.
@@ -93,13 +75,14 @@ pub struct Batch {
     pub shape: [usize; 4],
     /// One per image.
     pub timesteps: Vec<f64>,
-    /// What the network should say, `[n, c, h, w]`.
+    /// What the network should predict: `[n, c, h, w]`, or `[n, out_channels, h, w]` with the channels of a learned
+    /// variance. The loss is the mean over all of it.
     pub target: Vec<f32>,
     /// For class-conditional models.
     pub labels: Option<Labels>,
 }
 
-/// A parameter's gradient under its diffusers name, as PyTorch shapes it.
+/// The gradient of a parameter, with diffusers' name and PyTorch's shape.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ParamGradient {
     /// For example `conv_in.weight`.
@@ -110,32 +93,30 @@ pub struct ParamGradient {
     pub values: Vec<f32>,
 }
 
-/// The mean squared error of a batch and its gradient with respect to every parameter; without dropout,
-/// whose noise nobody else can make.
+/// The mean squared error of a batch, and its gradient for every parameter. Dropout is off, since nobody else can make
+/// its noise.
 ///
 /// # Errors
-/// Lengths that do not match, labels that the model does not take or misses, what does not fit the
-/// device, GPU errors.
+/// Lengths that do not match, labels that the model does not take or lacks, plans that do not fit the device, GPU
+/// errors.
 pub async fn gradients(model: &Model, batch: &Batch) -> Result<(f32, Vec<ParamGradient>), Error> {
     let inner = &model.inner;
     let [n, c, h, w] = batch.shape;
-    check(model, batch)?;
-    let objective = Objective { kind: LossKind::Squared, factor: 1.0 / n as f32 };
+    let channels = target_channels(model, batch)?;
+    let objective = Objective::mse(channels, 1.0 / n as f32);
     let unet = UNetConfig { dropout: 0.0, ..inner.unet.clone() };
-    let plan = gradient_plan(&unet, inner.gpu.class(), [n, h, w], objective, false)?;
-    let mut weights = |weight: &plan::PackedWeight| inner.packed(weight);
+    let plan = gradient_plan(&unet, inner.gpu.class(), [n, h, w], &objective, false)?;
+    let mut weights = |weight: &PackedWeight| inner.packed(weight);
     let executor = Executor::new(&inner.gpu, plan, &mut weights, &mut |_| ()).await?;
+    let plan = executor.plan();
 
     let write = |name: &str, data: &[u8]| -> Result<(), Error> {
-        match executor.plan().tensor(name) {
-            Some((_, slice)) => Ok(executor.write(slice, data)?),
-            None => Ok(()),
-        }
+        Ok(executor.write(plan.slice(name)?, data)?)
     };
-    let shape = Shape::new(n, h, w, c);
     let floats = |name: &str, data: &[f32]| write(name, bytemuck::cast_slice(data));
+    let shape = Shape::new(n, h, w, c);
     floats("sample", &nchw_to_nhwc4(&batch.noisy, shape))?;
-    floats("target", &nchw_to_nhwc4(&batch.target, shape))?;
+    floats("target", &nchw_to_nhwc4(&batch.target, shape.with_c(channels)))?;
     floats("time", &model.time_rows(&batch.timesteps)?)?;
     if inner.unet.time_embedding_type == TimeEmbedding::Fourier {
         floats("inv_t", &inv_t_rows(&batch.timesteps))?;
@@ -146,16 +127,14 @@ pub async fn gradients(model: &Model, batch: &Batch) -> Result<(f32, Vec<ParamGr
     let item = Item { weight: 1.0, ..Item::default() };
     write("items", bytemuck::cast_slice(&vec![item.to_words(); n]))?;
 
-    executor.submit(0..executor.plan().dispatches.len())?;
-    let losses = match executor.plan().tensor("item_loss") {
-        Some((_, slice)) => executor.read(slice).await?,
-        None => Vec::new(),
-    };
+    executor.submit(0..plan.dispatches.len())?;
+    let losses = executor.read(plan.slice("item_loss")?).await?;
     let loss = losses.chunks_exact(4).map(|l| f64::from(l[1])).sum::<f64>() / n as f64;
     let mut all = Vec::new();
-    for (weight, slice) in executor.plan().weights.iter().zip(executor.plan().gradients()) {
+    for (weight, slice) in plan.weights.iter().zip(plan.gradients()) {
         let parts = weight.packing.unpack(&executor.read(slice).await?);
         for (name, values) in weight.names.iter().zip(parts) {
+            // `packed` has found them all.
             let shape = inner.weights.shape(name).unwrap_or_default().to_vec();
             all.push(ParamGradient { name: name.clone(), shape, values });
         }
@@ -164,21 +143,22 @@ pub async fn gradients(model: &Model, batch: &Batch) -> Result<(f32, Vec<ParamGr
     Ok((loss as f32, all))
 }
 
-fn check(model: &Model, batch: &Batch) -> Result<(), Error> {
+/// Checks the lengths of a batch. Returns the channels of its target.
+fn target_channels(model: &Model, batch: &Batch) -> Result<usize, Error> {
     let unet = model.config();
     let [n, c, h, w] = batch.shape;
-    let values = n * c * h * w;
-    if n == 0 || c != unet.in_channels || batch.noisy.len() != values {
+    let pixels = n * h * w;
+    if n == 0 || c != unet.in_channels || batch.noisy.len() != pixels * c {
         let (shape, values, channels) = (batch.shape, batch.noisy.len(), unet.in_channels);
         return Err(RequestError::Images { name: "noisy", shape, values, channels }.into());
-    }
-    if batch.target.len() != values {
-        let (name, have, need) = ("target", batch.target.len(), values);
-        let need_for = "values as many as noisy has".to_owned();
-        return Err(RequestError::Values { name, have, need, need_for }.into());
     }
     if batch.timesteps.len() != n {
         return Err(RequestError::Timesteps { have: batch.timesteps.len(), images: n }.into());
     }
-    Ok(())
+    let channels = [c, unet.out_channels].into_iter().find(|c| batch.target.len() == pixels * c);
+    channels.ok_or_else(|| {
+        let (values, all) = (batch.target.len(), unet.out_channels);
+        let channels = if c == all { c.to_string() } else { format!("{c} or {all}") };
+        RequestError::Target { values, images: n, height: h, width: w, channels }.into()
+    })
 }

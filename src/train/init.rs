@@ -1,4 +1,4 @@
-//! The parameters before the first step, as PyTorch's modules initialise theirs.
+//! The parameters before the first step, initialised as PyTorch's modules do it.
 
 use super::checkpoint::Tensor;
 use crate::config::UNetConfig;
@@ -6,12 +6,12 @@ use crate::config::unet::TimeEmbedding;
 use crate::diffusion::philox::{Stream, normals, philox4x32};
 use crate::error::Error;
 
-/// Standard deviation of fourier frequencies (diffusers' `GaussianFourierProjection`, scale 16).
+/// The standard deviation of fourier frequencies (diffusers' `GaussianFourierProjection`, scale 16).
 const FOURIER_SCALE: f32 = 16.0;
 
-/// Parameters of a new network: weights and biases of convolutions and linear layers uniform within
-/// `1 / sqrt(fan_in)` (`kaiming_uniform_` with a = sqrt(5)), embeddings N(0, 1), norms 1 and 0. The same
-/// seed gives the same values for a parameter whatever else the network has.
+/// The parameters of a new network. Weights and biases of convolutions and linear layers are uniform within
+/// `1 / sqrt(fan_in)` (`kaiming_uniform_` with a = sqrt(5)), embeddings are N(0, 1), norms 1 and 0. The values of a
+/// parameter depend only on the seed, its name and its shape.
 ///
 /// # Errors
 /// A configuration that contradicts itself.
@@ -48,7 +48,7 @@ pub fn parameters(unet: &UNetConfig, seed: u64) -> Result<Vec<Tensor>, Error> {
         .collect())
 }
 
-/// FNV-1a: parameters are told apart by name, not by position.
+/// FNV-1a: parameters are keyed by name, not by position.
 fn name_key(name: &str) -> u32 {
     name.bytes().fold(0x811c_9dc5, |hash, b| (hash ^ u32::from(b)).wrapping_mul(0x0100_0193))
 }
@@ -63,7 +63,7 @@ fn normal(seed: u64, key: u32, len: usize, deviation: f32) -> Vec<f32> {
 }
 
 fn uniform(seed: u64, key: u32, len: usize, bound: f64) -> Vec<f32> {
-    // The middle of one of 2^32 steps of [-bound, bound).
+    // The middle of one of the 2^32 intervals of [-bound, bound).
     let value = |word: u32| ((f64::from(word) + 0.5) / 2_147_483_648.0 - 1.0) * bound;
     blocks(seed, key, len).flatten().take(len).map(|word| value(word) as f32).collect()
 }

@@ -1,27 +1,27 @@
-//! When to stop: after the step that is being made, with a checkpoint.
+//! When to stop. A run that is stopped finishes its step and saves a checkpoint.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Why a run ends before its last step. Either way it is saved, and the process exits with 0.
+/// Why a run ends before its last step. In both cases it is saved, and the process exits with 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
-    /// Ctrl-C, or SIGTERM. (The second one ends the process at once.)
+    /// Ctrl-C or SIGTERM. (A second one ends the process at once.)
     Asked,
-    /// The time that was given is over.
+    /// The time limit is reached.
     Time,
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Asked => "Asked to stop",
-            Self::Time => "The time is over",
+            Self::Asked => "Stopped",
+            Self::Time => "The time is up",
         })
     }
 }
 
-/// Asked between two steps.
+/// Decides between two steps whether to stop.
 #[derive(Clone, Copy, Debug)]
 pub struct Stop {
     pressed: fn() -> bool,
@@ -29,13 +29,13 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Stops once `pressed` says so (the process's signal handler, usually), or `max_time` from now.
+    /// Stops once `pressed` returns true (usually because of a signal), or `max_time` from now.
     pub fn new(pressed: fn() -> bool, max_time: Option<Duration>) -> Self {
-        // A time beyond what the clock can hold is none.
+        // A time beyond the range of the clock means no limit.
         Self { pressed, deadline: max_time.and_then(|time| Instant::now().checked_add(time)) }
     }
 
-    /// Why to stop now, or `None` to go on.
+    /// Why to stop now, or `None` to continue.
     pub fn reason(&self) -> Option<Reason> {
         if (self.pressed)() {
             return Some(Reason::Asked);

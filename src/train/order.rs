@@ -1,16 +1,16 @@
-//! Which item comes when, its timestep, whether it is mirrored: every draw on the data side, without
-//! state. A draw is a function of the seed, the step and the item's number within the step, so that a
-//! run resumes with nothing but its step, and micro-batches do not change what is drawn.
+//! Every random draw about the data: the order of the items, their timesteps, whether they are mirrored. A draw has no
+//! state. It is a function of the seed, the step and the item's number within the step. So a run needs only its step to
+//! resume, and micro-batches do not change what is drawn.
 //!
 //! Philox counters (key = seed), see [`Stream`]:
 //!
 //! | stream | counter |
 //! |---|---|
-//! | `Shuffle` | `[attempt, i, epoch, stream]`: j of Fisher-Yates' exchange of i and j |
+//! | `Shuffle` | `[attempt, i, epoch, stream]`: the j that Fisher-Yates exchanges with i |
 //! | `Timestep` | `[attempt, item, step, stream]` |
 //! | `Flip`, `DropLabel` | `[0, item, step, stream]`: the first word |
 //!
-//! A block has four words; `attempt` counts blocks where `below` rejects all of them.
+//! A block has four words. `attempt` counts the blocks whose words `below` has all rejected.
 
 use crate::diffusion::philox::{Stream, philox4x32};
 
@@ -19,19 +19,19 @@ pub fn timestep(seed: u64, step: u32, item: u32, num_train_timesteps: u32) -> u3
     below(num_train_timesteps, |attempt| words(seed, [attempt, item, step], Stream::Timestep))
 }
 
-/// Whether an item is mirrored left to right: every other one, by chance.
+/// Whether an item is mirrored left to right; the probability is 1/2.
 pub fn flip(seed: u64, step: u32, item: u32) -> bool {
     words(seed, [0, item, step], Stream::Flip)[0] >> 31 == 1
 }
 
-/// Whether an item's class is withheld, which happens with probability `p` (Ho and Salimans 2022,
-/// algorithm 1): what the network learns without a class is what guidance compares with.
+/// Whether an item's class is withheld; the probability is `p` (Ho and Salimans 2022, algorithm 1). Guidance needs what
+/// the network learns without a class.
 pub fn drop_label(seed: u64, step: u32, item: u32, p: f64) -> bool {
     let [word, ..] = words(seed, [0, item, step], Stream::DropLabel);
     f64::from(word) < p * 4_294_967_296.0
 }
 
-/// An epoch's order of `n` items: Fisher-Yates (Knuth's algorithm P), every permutation as likely.
+/// The order of `n` items in an epoch, by Fisher-Yates (Knuth's algorithm P): all permutations are equally likely.
 pub fn permutation(seed: u64, epoch: u32, n: u32) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n).collect();
     for i in (1..n).rev() {
@@ -41,26 +41,27 @@ pub fn permutation(seed: u64, epoch: u32, n: u32) -> Vec<u32> {
     order
 }
 
-/// The endless sequence of items that a run trains on: epoch after epoch, each in an order of its
-/// own, cut into steps of `batch` items. A step may end one epoch and begin the next.
+/// The endless sequence of items of a run: epoch after epoch, each in its own order, divided into steps of `batch`
+/// items. A step may end one epoch and begin the next.
 pub struct Order {
     seed: u64,
     items: u32,
     batch: u32,
-    /// Items drawn before step 0, had all steps been of this batch: modulo 2^64, since earlier ones may have been smaller.
+    /// Items drawn before step 0 if all steps had had this batch. It is modulo 2^64, since earlier batches may have
+    /// been smaller.
     offset: u64,
-    /// The orders in use. They can be made again at any time; two, since a step may need both.
+    /// The orders in use, as a cache. There are two because a step may need two.
     epochs: [Option<(u32, Vec<u32>)>; 2],
 }
 
 impl Order {
-    /// Of `items` items in steps of `batch` items, gradient accumulation included. None is taken
-    /// for one.
+    /// A sequence of `items` items in steps of `batch` items, gradient accumulation included. 0 is taken as 1.
     pub fn new(seed: u64, items: u32, batch: u32) -> Self {
         Self { seed, items: items.max(1), batch: batch.max(1), offset: 0, epochs: [None, None] }
     }
 
-    /// The same after `drawn` items by `step`: a run whose batch has changed goes on with the items that it has not seen.
+    /// The same sequence, if `drawn` items came before `step`: a run whose batch has changed continues with the items
+    /// that it has not seen.
     pub fn from(mut self, step: u64, drawn: u64) -> Self {
         self.offset = drawn.wrapping_sub(step.wrapping_mul(u64::from(self.batch)));
         self
@@ -71,16 +72,16 @@ impl Order {
         self.offset.wrapping_add(u64::from(step) * u64::from(self.batch))
     }
 
-    /// Where a step's item number `slot` stands: its epoch, and its place in the epoch's order.
+    /// The epoch of a step's item number `slot`, and its place in the order of the epoch.
     pub fn place(&self, step: u32, slot: u32) -> (u32, u32) {
         let drawn = self.drawn(step) + u64::from(slot);
         let items = u64::from(self.items);
-        // An epoch's number wraps after 2^32 of them, which no run reaches.
+        // The number of an epoch wraps after 2^32 epochs, which no run reaches.
         ((drawn / items) as u32, (drawn % items) as u32)
     }
 
-    /// The item of the data set that stands there. An epoch's first use takes time in proportion to
-    /// the number of items (a millisecond for 50,000).
+    /// The item of the data set at that place. The first use of an epoch takes time proportional to the number of items
+    /// (a millisecond for 50,000).
     pub fn index(&mut self, step: u32, slot: u32) -> u32 {
         let (epoch, place) = self.place(step, slot);
         let (seed, items) = (self.seed, self.items);
@@ -102,8 +103,8 @@ fn words(seed: u64, [a, b, c]: [u32; 3], stream: Stream) -> [u32; 4] {
     philox4x32([a, b, c, stream as u32], [seed as u32, (seed >> 32) as u32])
 }
 
-/// Uniform on `0..range` without bias (Lemire 2019, algorithm 5): of the 2^32 words, 2^32 mod `range`
-/// are rejected, so that as many are left for each result. `block` gives four words per attempt.
+/// Uniform on `0..range` without bias (Lemire 2019, algorithm 5): 2^32 mod `range` of the 2^32 words are rejected,
+/// which leaves the same number for each result. `block` gives four words per attempt.
 fn below(range: u32, block: impl Fn(u32) -> [u32; 4]) -> u32 {
     let range = range.max(1);
     let rejected = range.wrapping_neg() % range;
@@ -133,7 +134,7 @@ mod tests {
         (chi - freedom) / (2.0 * freedom).sqrt()
     }
 
-    /// Every result has exactly as many words: all 2^16 high halves with both kinds of low halves.
+    /// Every result has the same number of words: all 2^16 high halves with both kinds of low halves.
     #[test]
     fn below_rejects_exactly_the_surplus() {
         // 2^32 = 3 * 1,431,655,765 + 1: one word of all is rejected, and it is 0.
@@ -211,7 +212,7 @@ mod tests {
         assert!(deviation(&counts).abs() < 5.0, "{}", deviation(&counts));
     }
 
-    /// Whatever the batch, and wherever one begins, the sequence is that of the epochs' orders.
+    /// The sequence is that of the epochs' orders, whatever the batch and the first step.
     #[test]
     fn order_is_a_function_of_the_step() {
         let flat: Vec<u32> = (0..9).flat_map(|epoch| permutation(5, epoch, 10)).collect();

@@ -1,6 +1,6 @@
-//! Settings to begin from: small ones that show something soon, and those of the papers.
+//! Presets: small ones that show something quickly, and those of the papers.
 //!
-//! The papers' are theirs as far as this trainer goes; where it differs the preset says so.
+//! The papers' presets equal the papers as far as this trainer can; where it differs, the preset says so.
 
 use super::config::{
     Config, Data, Diffusion, Ema, EmaWarmup, Loss, Lr, LrScheduler, Model, Optimizer, Output,
@@ -20,7 +20,7 @@ pub const NAMES: &[&str] = &[
     "diffusers-unconditional",
 ];
 
-/// The preset that gives pictures one can recognise soonest on an adapter of this class.
+/// The preset that gives recognisable pictures soonest on this class of adapter.
 pub fn for_class(class: Class) -> &'static str {
     match class {
         Class::Apple | Class::DiscreteIntel | Class::Discrete => "emoji",
@@ -44,7 +44,7 @@ pub fn find(name: &str) -> Option<Config> {
     Some(Config { preset: name.to_owned(), ..config })
 }
 
-/// Which levels of a network have attention.
+/// The block types of a network, from which levels have attention.
 fn blocks(attention: &[bool]) -> (Vec<String>, Vec<String>) {
     let name = |attention: bool, plain: &str, with: &str| {
         (if attention { with } else { plain }).to_owned()
@@ -54,7 +54,7 @@ fn blocks(attention: &[bool]) -> (Vec<String>, Vec<String>) {
     (down.collect(), up.collect())
 }
 
-/// A network's widths, and which of its levels have attention.
+/// A network by its widths and by which of its levels have attention.
 fn network(channels: &[usize], attention: &[bool], layers: usize) -> Model {
     let (down_block_types, up_block_types) = blocks(attention);
     Model {
@@ -66,7 +66,7 @@ fn network(channels: &[usize], attention: &[bool], layers: usize) -> Model {
     }
 }
 
-/// 16x16 emoji, 1.86 M parameters: what `www/models/emoji-16` was made with.
+/// 16x16 emoji, 1.86 M parameters. It made `www/models/emoji-16`.
 fn emoji_tiny() -> Config {
     Config {
         model: Model { attention_head_dim: 16, ..network(&[32, 64, 96], &[false, true, true], 1) },
@@ -78,7 +78,7 @@ fn emoji_tiny() -> Config {
     }
 }
 
-/// 32x32 emoji, 3.59 M parameters: about 7 MB in f16, a page's worth.
+/// 32x32 emoji, 3.59 M parameters: about 7 MB in f16, small enough for a page.
 fn emoji() -> Config {
     Config {
         model: Model { attention_head_dim: 16, ..network(&[48, 96, 128], &[false, true, true], 1) },
@@ -90,10 +90,11 @@ fn emoji() -> Config {
     }
 }
 
-/// What both emoji presets have in common. Flat backgrounds and few colours are learned soonest by a network that predicts v
-/// under the cosine schedule with the min-SNR weight: at 16x16 the background is clean and faces are faces after 2,000 steps
-/// of 16 pictures. The page's earlier model, which predicted the noise under the linear schedule and learned from all emoji, still had
-/// mottled backgrounds after 6,273 steps of 64; the two have not been compared on the same data.
+/// What both emoji presets have in common. Emoji have flat backgrounds and few colours. A network that predicts v, with
+/// the cosine schedule and the min-SNR weight, learns them quickly: at 16x16, after 2,000 steps of 16 pictures,
+/// backgrounds are clean and faces are recognisable. The page's earlier model predicted the noise with the linear
+/// schedule and learned from all emoji. Its backgrounds were still mottled after 6,273 steps of 64 pictures. The two
+/// have not been compared on the same data.
 fn emoji_of(side: usize) -> Config {
     Config {
         data: Data {
@@ -114,7 +115,7 @@ fn emoji_of(side: usize) -> Config {
     }
 }
 
-/// MNIST as it comes, 28x28 gray; three levels, since 7 is odd.
+/// MNIST as it is, 28x28 gray. Three levels, because 7 is odd.
 fn mnist() -> Config {
     Config {
         data: Data { resolution: Resolution::square(28), channels: 1, ..Data::default() },
@@ -127,7 +128,7 @@ fn mnist() -> Config {
     }
 }
 
-/// CIFAR-10 on a small machine: half the width and depth of [`ddpm_cifar10`], attention at 16 too.
+/// CIFAR-10 for a small machine: half the width and depth of [`ddpm_cifar10`].
 fn cifar10_small() -> Config {
     Config {
         data: cifar10(),
@@ -173,7 +174,7 @@ fn ddpm_256() -> Config {
         optimizer: Optimizer { lr: 2e-5, ..Optimizer::default() },
         lr: Lr { scheduler: LrScheduler::ConstantWithWarmup, warmup_steps: 5000 },
         ema: constant_ema(),
-        // 64 at once would be tensors of 4 GiB, and Vulkan and D3D12 bind 2 at most.
+        // 64 at once would need tensors of 4 GiB; Vulkan and D3D12 bind at most 2.
         training: Training {
             batch_size: 8,
             gradient_accumulation_steps: 8,
@@ -198,7 +199,7 @@ fn ho(channels: &[usize], attention: &[bool]) -> Model {
 }
 
 /// Nichol & Dhariwal 2021, CIFAR-10, L_simple with the cosine schedule (appendix A; README of
-/// improved-diffusion). Not yet here: the learned variances of L_hybrid and L_vlb.
+/// improved-diffusion). The learned variances of L_hybrid and L_vlb are not implemented.
 fn improved_ddpm_cifar10() -> Config {
     let cosine = Diffusion {
         num_train_timesteps: 4000,
@@ -212,7 +213,7 @@ fn improved_ddpm_cifar10() -> Config {
             // Four heads of 256 channels.
             attention_head_dim: 64,
             norm_num_groups: 32,
-            // diffusers leaves this norm out under scale_shift unless it is asked for.
+            // With scale_shift, diffusers has this norm only if it is asked for.
             attn_norm_num_groups: 32,
             dropout: 0.3,
             resnet_time_scale_shift: "scale_shift".to_owned(),
@@ -228,8 +229,8 @@ fn improved_ddpm_cifar10() -> Config {
     }
 }
 
-/// diffusers' `examples/unconditional_image_generation/train_unconditional.py` as it stands: 64x64,
-/// 113.7 M parameters, AdamW. It counts epochs; its README's 100 of 8,189 flowers are 51,200 steps.
+/// diffusers' `examples/unconditional_image_generation/train_unconditional.py` as it is: 64x64,
+/// 113.7 M parameters, AdamW. It counts epochs: the 100 epochs of 8,189 flowers in its README are 51,200 steps.
 fn diffusers_unconditional() -> Config {
     let attention = [false, false, false, false, true, false];
     let resolution = Resolution::square(64);
@@ -246,7 +247,7 @@ fn diffusers_unconditional() -> Config {
     }
 }
 
-/// Long runs are looked at less often.
+/// Long runs draw grids less often.
 fn papers() -> Config {
     let output = Output::default();
     let sampling = Sampling { every: 5000, count: 64, ..Sampling::default() };

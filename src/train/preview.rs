@@ -1,4 +1,4 @@
-//! Pictures drawn on the way: always from the same noise, so that one can watch them become something.
+//! Pictures drawn during a run, always from the same noise, so that one can watch them improve.
 
 use super::checkpoint::Tensor;
 use super::config::{Config, Sampler};
@@ -25,11 +25,11 @@ pub enum PreviewError {
 /// Pixels between pictures of a grid.
 const GAP: usize = 2;
 
-/// A grid as near to a square as the settings' count allows; a class-conditional model's has its
-/// classes one after the other. `None` once `stop` says so.
+/// A grid as square as the number of pictures allows. A class-conditional model draws its classes one after the other.
+/// Returns `None` if `stop` becomes true.
 ///
 /// # Errors
-/// [`PreviewError`]: of the sampler, or where the weights make values that are not finite.
+/// [`PreviewError`]: from the sampler, or if the weights give values that are not finite.
 pub fn grid(
     gpu: &Gpu,
     config: &Config,

@@ -1,19 +1,17 @@
-//! From settings to what each step is told: its items, its learning rate, its averages' decays. All of it is
-//! a function of the seed and the step, so there is nothing to save of it.
+//! From settings to the numbers of each step: its items, its learning rate, the decays of its averages. All of them are
+//! functions of the seed and the step, so nothing of them is saved.
 
-use super::config::{self, Config, EmaWarmup, LrScheduler};
+use super::config::{Config, Ema, Loss, Optimizer};
 use super::engine::Updates;
-use super::lr::{LrKind, LrSchedule};
-use super::optimizer::{self, AdamW, Ema, EmaWarmUp};
+use super::lr::LrSchedule;
+use super::optimizer;
 use super::order::{self, Order};
 use super::step::StepOptions;
-use super::weighting::Weighting;
 use crate::config::scheduler::PredictionType;
 use crate::config::unet::TimeEmbedding;
 use crate::config::{SchedulerConfig, UNetConfig};
 use crate::diffusion::{DiffusionError, NoiseLevel, Schedule};
 use crate::kernels::train::items::Item;
-use crate::kernels::train::loss::LossKind;
 
 /// See the module.
 pub struct Recipe {
@@ -22,15 +20,15 @@ pub struct Recipe {
     accumulation: usize,
     flips: bool,
     levels: Vec<NoiseLevel>,
-    /// The least timestep that is drawn: 1 where a fourier embedding takes its logarithm.
+    /// The lowest timestep that is drawn: 1 if a fourier embedding takes its logarithm.
     first_t: u32,
     prediction_type: PredictionType,
-    weighting: Weighting,
+    loss: Loss,
     lr: LrSchedule,
-    adamw: AdamW,
-    emas: Vec<Ema>,
+    optimizer: Optimizer,
+    ema: Ema,
     order: Order,
-    /// Row of the class table that stands for no class, and how often it is shown.
+    /// The row of the class table for no class, and how often it is used.
     no_class: Option<(u32, f64)>,
 }
 
@@ -60,16 +58,16 @@ impl Recipe {
             levels: levels.collect(),
             first_t: u32::from(unet.time_embedding_type == TimeEmbedding::Fourier),
             prediction_type: scheduler.prediction_type,
-            weighting: weighting(&config.loss),
-            lr: lr(config),
-            adamw: adamw(&config.optimizer),
-            emas: emas(&config.ema),
+            loss: config.loss.clone(),
+            lr: LrSchedule::new(config),
+            optimizer: config.optimizer.clone(),
+            ema: config.ema.clone(),
             order: Order::new(training.seed, u32::try_from(items).unwrap_or(u32::MAX), of_step),
             no_class: classes.filter(|_| dropped > 0.0).map(|rows| (rows - 1, dropped)),
         })
     }
 
-    /// Goes on at update `step`, before which `drawn` pictures were drawn, whatever the batch was then.
+    /// Continues at update `step`, before which `drawn` pictures were drawn, whatever the batch was then.
     pub fn from(mut self, step: u64, drawn: u64) -> Self {
         self.order = self.order.from(step, drawn);
         self
@@ -80,13 +78,18 @@ impl Recipe {
         self.lr.at(step)
     }
 
-    /// Pictures of the data set that an update sees, in the order of its micro-steps.
+    /// How many pictures an update uses.
+    pub fn pictures_per_update(&self) -> usize {
+        self.batch * self.accumulation
+    }
+
+    /// The pictures of the data set that an update uses, in the order of its micro-steps.
     pub fn pictures(&mut self, step: u64) -> Vec<u32> {
         self.order.step(step as u32)
     }
 
-    /// What the updates `first..first + count` are told. `source` says of a picture, by its number in the
-    /// data set and its place in this sequence, where it is in the data buffer, and its class.
+    /// The tables of the updates `first..first + count`. `source` takes the number of a picture in the data set and its
+    /// place in this sequence. It returns the picture's place in the data buffer and its class.
     pub fn updates(
         &mut self,
         first: u64,
@@ -97,7 +100,8 @@ impl Recipe {
             Updates { first: first as u32, seed: self.seed, rows: Vec::new(), items: Vec::new() };
         for step in first..first + count as u64 {
             let lr = self.lr.at(step);
-            updates.rows.push(optimizer::Row::new(&self.adamw, &self.emas, lr, step + 1));
+            let decays = self.ema.decays(step + 1);
+            updates.rows.push(optimizer::Row::new(&self.optimizer, &decays, lr, step + 1));
             for (slot, picture) in self.pictures(step).into_iter().enumerate() {
                 let (place, class) = source(picture, updates.items.len());
                 updates.items.push(self.item(step as u32, slot as u32, place, class));
@@ -121,14 +125,15 @@ impl Recipe {
             class: class as f32,
             signal: level.signal as f32,
             noise: level.noise as f32,
-            weight: self.weighting.weight(level, self.prediction_type) as f32,
-            // Distinct within an update; the noise's counter has the update's number too.
+            weight: self.loss.weighting.weight(self.loss.snr_gamma, level, self.prediction_type)
+                as f32,
+            // Distinct within an update. The number of the update is in the noise's counter too.
             number: slot,
         }
     }
 
-    /// The options of the step's plan for pictures of `[height, width]`, `pictures` of which are in the
-    /// data buffer, with tables for `capacity` updates.
+    /// The options of the step's plan: pictures of `[height, width]`, a data buffer for `pictures` of them, and tables
+    /// for `capacity` updates.
     pub fn step_options(
         &self,
         config: &Config,
@@ -141,64 +146,14 @@ impl Recipe {
             h,
             w,
             prediction_type: self.prediction_type,
-            loss: loss(&config.loss),
+            loss: self.loss.clone(),
             num_train_timesteps: self.levels.len(),
             accumulation: self.accumulation,
-            adamw: self.adamw,
-            max_grad_norm: config.optimizer.max_grad_norm as f32,
-            emas: self.emas.len(),
+            optimizer: self.optimizer.clone(),
+            emas: self.ema.max_decay.len(),
             capacity,
             pictures,
             recompute: config.training.recompute,
         }
     }
-}
-
-fn loss(loss: &config::Loss) -> LossKind {
-    match loss.kind {
-        config::LossKind::Mse => LossKind::Squared,
-        config::LossKind::L1 => LossKind::Absolute,
-        config::LossKind::Huber => LossKind::Huber { delta: loss.huber_delta as f32 },
-    }
-}
-
-fn weighting(loss: &config::Loss) -> Weighting {
-    match loss.weighting {
-        config::Weighting::None => Weighting::None,
-        config::Weighting::MinSnr => Weighting::MinSnr { gamma: loss.snr_gamma },
-    }
-}
-
-fn adamw(o: &config::Optimizer) -> AdamW {
-    AdamW { beta1: o.beta1, beta2: o.beta2, eps: o.eps, weight_decay: o.weight_decay }
-}
-
-fn lr(config: &Config) -> LrSchedule {
-    let kind = match config.lr.scheduler {
-        LrScheduler::Constant => LrKind::Constant,
-        LrScheduler::ConstantWithWarmup => LrKind::ConstantWithWarmup,
-        LrScheduler::Linear => LrKind::Linear,
-        LrScheduler::Cosine => LrKind::Cosine,
-    };
-    LrSchedule {
-        kind,
-        base: config.optimizer.lr,
-        warmup_steps: config.warmup_steps(),
-        total_steps: config.training.max_steps,
-    }
-}
-
-fn emas(ema: &config::Ema) -> Vec<Ema> {
-    let warm_up = match ema.warmup {
-        EmaWarmup::None => EmaWarmUp::Constant,
-        EmaWarmup::Plain => EmaWarmUp::Ratio,
-        EmaWarmup::Power => EmaWarmUp::Power { inv_gamma: ema.inv_gamma, power: ema.power },
-    };
-    let one = |&max_decay: &f64| Ema {
-        max_decay,
-        min_decay: ema.min_decay,
-        update_after_step: ema.update_after_step,
-        warm_up,
-    };
-    ema.max_decay.iter().map(one).collect()
 }

@@ -1,86 +1,100 @@
-//! What a run says before it begins.
+//! What a run prints before its first step.
 
+use super::caller::Caller;
 use super::checkpoint::{Restored, Skipped};
 use super::config::{Change, Config, LrScheduler};
 use super::dataset::Broken;
+use super::estimate::{Left, Pace};
 use super::folder::Folder;
 use super::step::StepPlan;
-use super::trainer::Talk;
-use super::watch;
 use crate::error::Error;
 use crate::gpu::{Gpu, probe};
 use crate::kernels::Class;
 use crate::words;
+use std::path::Path;
 
-/// Names so many broken pictures at once; the rest are counted.
+/// At most this many broken pictures are named; the rest are counted.
 const NAMED: usize = 5;
 
-/// Pictures that are left out, and why.
-pub fn broken(broken: &[Broken], talk: &Talk<'_>) {
+/// The pictures that are skipped, and why.
+pub fn broken(broken: &[Broken], caller: &Caller<'_>) {
     for Broken { file, why } in broken.iter().take(NAMED) {
-        (talk.say)(&format!("{file} is left out: {why}"));
+        (caller.say)(&format!("{file} is skipped: {why}"));
     }
     if broken.len() > NAMED {
-        (talk.say)(&format!("and {} more", broken.len() - NAMED));
+        (caller.say)(&format!("and {} more", broken.len() - NAMED));
     }
 }
 
 /// What was found in the run's folder.
-pub fn restored(folder: &Folder, talk: &Talk<'_>) {
+pub fn restored(folder: &Folder, caller: &Caller<'_>) {
     if let Some(Restored { folder: checkpoint, snapshot, skipped }) = &folder.restored {
         for Skipped { folder, fault } in skipped {
-            (talk.say)(&format!("{} is passed over: {fault}", folder.display()));
+            (caller.say)(&format!("{} is skipped: {fault}", folder.display()));
         }
-        (talk.say)(&format!(
-            "Going on from {} (step {})",
+        (caller.say)(&format!(
+            "Resuming from {} (step {})",
             checkpoint.display(),
             snapshot.state.step
         ));
     }
 }
 
-/// What is not as it was, or not as it stands in the settings.
-pub fn settings(folder: &Folder, config: &Config, talk: &Talk<'_>) {
+/// Settings that have changed, and those that are not used as they are.
+pub fn settings(folder: &Folder, config: &Config, caller: &Caller<'_>) {
     for Change { key, before, after } in &folder.changes {
-        (talk.say)(&format!("{key} is {after} from now on; it was {before}"));
+        (caller.say)(&format!("{key} is now {after}; it was {before}"));
     }
     let (set, used) = (config.lr.warmup_steps, config.warmup_steps());
     if set != used && config.lr.scheduler != LrScheduler::Constant {
         let steps = config.training.max_steps;
-        (talk.say)(&format!(
-            "The warm-up is {used} steps: lr.warmup_steps, {set}, does not fit {steps}"
+        (caller.say)(&format!(
+            "The warm-up is {used} steps, because lr.warmup_steps ({set}) is more than the {steps} steps of the run"
         ));
     }
 }
 
-/// The network, and what learning will take from `step` on: said before anything is allocated for it.
+/// A run that is complete.
+pub fn complete(run: &Path, config: &Config, step: u64, caller: &Caller<'_>) {
+    (caller.say)(&format!(
+        "Nothing to do: the run is at step {step} of {}. Train longer with a larger --max-steps, or go back with --resume {}/checkpoint-...",
+        config.training.max_steps,
+        run.display()
+    ));
+}
+
+/// The network, and the memory and time that the run needs from `step` on, before anything is allocated. Returns the
+/// guess of the time.
 ///
 /// # Errors
-/// GPU errors while its speed is measured.
+/// GPU errors while the adapter's speed is measured.
 pub fn plan(
     gpu: &Gpu,
     config: &Config,
     plan: &StepPlan,
     parameters: usize,
     step: u64,
-    talk: &Talk<'_>,
-) -> Result<(), Error> {
-    let left = config.training.max_steps.saturating_sub(step);
+    caller: &Caller<'_>,
+) -> Result<Pace, Error> {
     let rate = pollster::block_on(guess(gpu, plan))?;
-    let (bytes, grids) = (plan.plan.total_bytes(), grids(config, step));
-    (talk.say)(&format!(
-        "Preset {}: {} parameters, {} dispatches a step, {}; {}",
+    let pace = Pace::guess(config, parameters, rate);
+    let mut left = Left::after(config, step);
+    // The grid of the first step.
+    left.grids += u64::from(step == 0 && config.sampling.every > 0);
+    (caller.say)(&format!(
+        "Preset {}: {} parameters, {} dispatches per step, {}; needs {}; {}",
         config.preset,
         words::count(parameters as u64),
         plan.body.len(),
         gpu.adapter().name,
-        watch::estimate(bytes, left, grids, Some(rate)),
+        words::bytes(plan.plan.total_bytes()),
+        pace.describe(left),
     ));
-    Ok(())
+    Ok(pace)
 }
 
-/// Steps per second, roughly: before anything of the run is allocated, only the adapter's multiply-add rate
-/// is known, and about which share of it training reaches on its kind.
+/// Steps per second, roughly. Before anything is allocated, only the multiply-add rate of the adapter is known, and
+/// about which share of it training reaches on this class of adapter.
 async fn guess(gpu: &Gpu, plan: &StepPlan) -> Result<f64, Error> {
     // Measured on software adapters (docs/measurements.md); a guess for GPUs.
     let share = match gpu.class() {
@@ -92,16 +106,4 @@ async fn guess(gpu: &Gpu, plan: &StepPlan) -> Result<f64, Error> {
     };
     let flops = plan.flops() as f64;
     Ok(probe::fma_rate(gpu).await? * 1e9 * share / flops)
-}
-
-/// How many steps take as long as the grids that will be drawn after `step`: an evaluation of a picture is about a third
-/// of learning from it.
-fn grids(config: &Config, step: u64) -> f64 {
-    let (sampling, training) = (&config.sampling, &config.training);
-    if sampling.every == 0 {
-        return 0.0;
-    }
-    let count = (training.max_steps.max(step) - step).div_ceil(sampling.every) as f64;
-    let of_step = 3.0 * (training.batch_size * training.gradient_accumulation_steps) as f64;
-    count * (sampling.count * sampling.steps) as f64 / of_step
 }

@@ -103,7 +103,7 @@ fn signals_and_time_save_and_exit_with_0() {
         let told = place.told();
         assert_eq!(status.code(), Some(0), "{told}");
         let saved = place.left().snapshot.state.step;
-        assert!(told.contains(&format!("Asked to stop: saved after step {saved}")), "{told}");
+        assert!(told.contains(&format!("Stopped: saved after step {saved}")), "{told}");
         assert!(saved > step, "{saved} after {step}");
         assert_eq!(rows(&place.run()), saved, "a row for each step, and none twice");
         step = saved;
@@ -111,9 +111,9 @@ fn signals_and_time_save_and_exit_with_0() {
     let child = place.train(&["--set", "training.log_every=1", "--max-time", "1s"]);
     assert_eq!(end(child).code(), Some(0));
     let (told, saved) = (place.told(), place.left().snapshot.state.step);
-    assert!(told.contains(&format!("The time is over: saved after step {saved}")), "{told}");
+    assert!(told.contains(&format!("The time is up: saved after step {saved}")), "{told}");
     assert!(told.contains(&format!("(step {step})")), "it went on: {told}");
-    assert!(told.contains("training.max_time is \"1s\" from now on"), "{told}");
+    assert!(told.contains("training.max_time is now \"1s\""), "{told}");
     assert_eq!(rows(&place.run()), saved);
 }
 

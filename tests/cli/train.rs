@@ -120,7 +120,8 @@ fn a_run_goes_on_with_its_settings() {
     for run in ["runs/default", "runs/other"] {
         mine.output.dir = run.to_owned();
         fs::create_dir_all(folder.0.join(run).join("checkpoint-000500")).expect("a folder");
-        fs::write(folder.0.join(run).join("config.toml"), mine.to_toml()).expect("settings");
+        fs::write(folder.0.join(run).join("config.toml"), mine.to_toml().expect("settings"))
+            .expect("settings");
     }
     assert_eq!(folder.settings(&["--out", "runs/other"]), mine);
     let config = folder.settings(&["--max-steps", "5000"]);
@@ -141,7 +142,8 @@ fn a_checkpoint_is_gone_on_from_in_its_own_run() {
     mine.training.seed = 77;
     let checkpoint = "runs/mine/checkpoint-000500";
     fs::create_dir_all(folder.0.join(checkpoint)).expect("a folder");
-    fs::write(folder.0.join("runs/mine/config.toml"), mine.to_toml()).expect("settings");
+    fs::write(folder.0.join("runs/mine/config.toml"), mine.to_toml().expect("settings"))
+        .expect("settings");
     let found = |args: &[&str]| {
         let config = folder.settings(args);
         (config.training.seed, config.output.dir)
@@ -163,7 +165,8 @@ fn settings_are_those_of_the_run_that_goes_on() {
     let mut mine = presets::find("emoji").expect("a preset");
     mine.training.seed = 77;
     fs::create_dir_all(folder.0.join("mine")).expect("a folder");
-    fs::write(folder.0.join("mine/config.toml"), mine.to_toml()).expect("settings");
+    fs::write(folder.0.join("mine/config.toml"), mine.to_toml().expect("settings"))
+        .expect("settings");
     fs::create_dir_all(folder.0.join("mine/checkpoint-000500")).expect("a folder");
     let seed = |args: &[&str]| folder.settings(args).training.seed;
     for set in ["output.dir=mine", "output.dir='mine'", "output.dir=\"mine\""] {
@@ -226,7 +229,7 @@ fn a_run_is_a_model() {
     let told = folder.run(&["info", "out"]);
     assert!(told.contains("tensors of F16"), "{told}");
     let error = folder.fail(1, &["export", "runs/mine", "--out", "out"]);
-    assert!(error.contains("`out` is there already"), "{error}");
+    assert!(error.contains("`out` already exists"), "{error}");
     for folder_name in ["checkpoint-000400", "checkpoint-000500"] {
         let manifest = folder.0.join("runs/mine").join(folder_name).join("manifest.json");
         fs::write(manifest, "").expect("written");

@@ -149,6 +149,29 @@ fn gradients_take_class_labels() {
     }
 }
 
+/// The target may have all channels of the output, those of a learned variance too.
+#[test]
+fn gradients_take_a_target_of_all_channels() {
+    let Some(_) = crate::common::gpu() else { return };
+    let folder = Folder::new("channels");
+    let file = tensors("train/all_channels.safetensors");
+    let read = |leaf: &str| file.read(&format!("learned-var/{leaf}")).expect(leaf);
+    let mut tensors = file_of("learned-var", read("target"));
+    tensors[2].1 = vec![3, 2, 28, 28];
+    let batch = write_tensors(&folder, "batch.safetensors", &tensors);
+    let have = gradients(&folder, &model("learned-var"), &batch);
+    let (loss, want) = (have.read("loss").expect("loss")[0], read("loss")[0]);
+    assert!((loss - want).abs() < 1e-5, "loss {loss}, should be {want}");
+
+    tensors[2] = ("target", vec![3, 3, 28, 28], vec![0.0; 3 * 3 * 28 * 28]);
+    let batch = write_tensors(&folder, "batch.safetensors", &tensors);
+    let out = folder.file("out.safetensors");
+    let said = fail(&["gradients", &model("learned-var"), "--batch", &batch, "--out", &out]);
+    for shape in ["[3, 3, 28, 28]", "[3, 1, 28, 28]", "[3, 2, 28, 28]"] {
+        assert!(said.contains(shape), "{said}");
+    }
+}
+
 /// A run stands for its newest checkpoint here too, and what is not finite is no result.
 #[test]
 fn gradients_of_a_run_and_of_infinities() {

@@ -13,8 +13,9 @@ use unnoise::kernels::optim::grad_norm::{GradNorm, GradNormFinish};
 use unnoise::kernels::sampler_step::STATE_WORDS;
 use unnoise::kernels::train::initial_state;
 use unnoise::shape::Shape;
-use unnoise::train::lr::{LrKind, LrSchedule};
-use unnoise::train::optimizer::{self, EmaWarmUp, Row};
+use unnoise::train::config::{self, EmaWarmup, LrScheduler, Optimizer};
+use unnoise::train::lr::LrSchedule;
+use unnoise::train::optimizer::Row;
 use unnoise::weights::Weights;
 
 const CLASSES: [Class; 2] = [Class::Software, Class::Discrete];
@@ -23,8 +24,17 @@ const CLASSES: [Class; 2] = [Class::Software, Class::Discrete];
 const UNCLIPPED: [f32; 4] = [3.0, 1.0, 1.0, 0.0];
 
 /// The AdamW of `fixtures/train`.
-const FIXTURE: optimizer::AdamW =
-    optimizer::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 1e-2 };
+const FIXTURE: Optimizer = Optimizer {
+    lr: 1e-4,
+    beta1: 0.9,
+    beta2: 0.999,
+    eps: 1e-8,
+    weight_decay: 1e-2,
+    max_grad_norm: 0.0,
+};
+
+/// The AdamW of diffusers' train_unconditional.py.
+const DIFFUSERS: Optimizer = Optimizer { beta1: 0.95, weight_decay: 1e-6, ..FIXTURE };
 
 /// Normal values that f32 holds, of a stream of their own.
 fn values(stream: u32, count: usize) -> Vec<f32> {
@@ -43,7 +53,7 @@ fn state(at: u32, rows: u32) -> [u32; STATE_WORDS] {
 }
 
 /// A kernel for these constants.
-fn kernel(adamw: &optimizer::AdamW, len4: usize, ema_lane: Option<usize>) -> AdamW {
+fn kernel(adamw: &Optimizer, len4: usize, ema_lane: Option<usize>) -> AdamW {
     AdamW { len4, beta1: adamw.beta1, beta2: adamw.beta2, eps: adamw.eps, ema_lane }
 }
 
@@ -157,15 +167,19 @@ fn the_norm_clips_as_torch_and_notices_what_is_not_finite() {
 #[test]
 fn adamw_agrees_with_its_twin() {
     let Some(gpu) = gpu() else { return };
-    let ema = optimizer::Ema { warm_up: EmaWarmUp::Ratio, ..optimizer::Ema::default() };
-    for (len4, adamw) in [(1, FIXTURE), (37, optimizer::AdamW::default()), (3000, FIXTURE)] {
+    let ema = config::Ema {
+        max_decay: vec![0.9999; 2],
+        warmup: EmaWarmup::Plain,
+        ..config::Ema::default()
+    };
+    for (len4, adamw) in [(1, FIXTURE), (37, DIFFUSERS), (3000, FIXTURE)] {
         let len = 4 * len4;
         let scaled = |stream: u32, by: f32| -> Vec<f32> {
             let scale = |(i, v): (usize, f32)| by * v * 10f32.powi((i % 7) as i32 - 4);
             values(stream, len).into_iter().enumerate().map(scale).collect()
         };
         let lr = |k: u64| 1e-3 / k as f64;
-        let rows = (1..=5).map(|k| Row::new(&adamw, &[ema, ema], lr(k), k).to_words());
+        let rows = (1..=5).map(|k| Row::new(&adamw, &ema.decays(k), lr(k), k).to_words());
         let mut table: Vec<f32> = rows.flatten().collect();
         // The other average is another one.
         table.chunks_mut(8).for_each(|row| row[4] = 0.123);
@@ -188,7 +202,7 @@ fn adamw_agrees_with_its_twin() {
             }
             for (twin, g) in twin.iter_mut().zip(&tensors[1]) {
                 let g = f64::from(*g) * f64::from(factor);
-                let decay = ema.decay(k.into());
+                let decay = ema.decays(k.into())[1];
                 twin.step(&adamw, lr(k.into()), k as i32, g, decay);
             }
             let norm = [9.0, factor, 1.0, 0.0];
@@ -304,13 +318,16 @@ fn eight_clipped_steps_are_pytorchs() {
     let singles =
         |value: &Value| -> Vec<f32> { numbers(value).into_iter().map(|v| v as f32).collect() };
     let of = |name: &str| number(&given[name]);
-    let adamw = optimizer::AdamW {
+    let adamw = Optimizer {
+        lr: of("lr"),
         beta1: of("beta1"),
         beta2: of("beta2"),
         eps: of("eps"),
         weight_decay: of("weight_decay"),
+        max_grad_norm: of("max_norm"),
     };
-    let lr = LrSchedule { kind: LrKind::Cosine, base: of("lr"), warmup_steps: 2, total_steps: 8 };
+    let lr =
+        LrSchedule { kind: LrScheduler::Cosine, base: of("lr"), warmup_steps: 2, total_steps: 8 };
     let rows = (0..8).map(|step| Row::new(&adamw, &[], lr.at(step), step + 1).to_words());
     let table: Vec<f32> = rows.flatten().collect();
     for class in CLASSES {
@@ -349,9 +366,10 @@ fn ema_is_diffusers() {
         .map(|(ema, (p1, p3))| (((ema - (1.0 - d3) * p3) / d3 - d2 * p1) / (1.0 - d2)) as f32)
         .collect();
 
-    let plain = optimizer::Ema { warm_up: EmaWarmUp::Ratio, ..optimizer::Ema::default() };
-    let emas = [optimizer::Ema::default(), optimizer::Ema::default(), plain];
-    let rows = (1..=3).map(|k| Row::new(&FIXTURE, &emas, 0.0, k).to_words());
+    let power = config::Ema::default();
+    let plain = config::Ema { warmup: EmaWarmup::Plain, ..config::Ema::default() };
+    let decays = |k| [&power, &power, &plain].map(|ema| ema.decays(k)[0]);
+    let rows = (1..=3).map(|k| Row::new(&FIXTURE, &decays(k), 0.0, k).to_words());
     let table: Vec<f32> = rows.flatten().collect();
     let kernel = Ema { len4: p1.len() / 4, lane: 2 };
     let mut ema = vec![f32::NAN; p1.len()];
@@ -381,12 +399,7 @@ fn ema_is_diffusers() {
 fn a_slow_average_has_its_rate() {
     let Some(gpu) = gpu() else { return };
     for decay in [0.9999, 0.99999] {
-        let slow = optimizer::Ema {
-            max_decay: decay,
-            warm_up: EmaWarmUp::Constant,
-            ..optimizer::Ema::default()
-        };
-        let table = Row::new(&FIXTURE, &[slow], 0.0, 1).to_words();
+        let table = Row::new(&FIXTURE, &[decay], 0.0, 1).to_words();
         let (zeros, ones, state) = ([0.0; 4], [1.0; 4], state(0, 1));
         let bindings = [
             Bind::Bits(&state),
@@ -405,7 +418,7 @@ fn a_slow_average_has_its_rate() {
 #[test]
 fn nothing_happens_after_the_last_step() {
     let Some(gpu) = gpu() else { return };
-    let table = Row::new(&FIXTURE, &[optimizer::Ema::default()], 1e-3, 1).to_words();
+    let table = Row::new(&FIXTURE, &config::Ema::default().decays(1), 1e-3, 1).to_words();
     let seven = [7.0; 8];
     for (at, norm) in [(1, UNCLIPPED), (u32::MAX, UNCLIPPED), (0, [f32::INFINITY, 0.0, 0.0, 0.0])] {
         let state = state(at, 1);

@@ -7,9 +7,9 @@ use serde_json::Value;
 use unnoise::config::scheduler::PredictionType;
 use unnoise::diffusion::philox::{Stream, noise};
 use unnoise::kernels::Class;
+use unnoise::kernels::dropout::Dropout;
 use unnoise::kernels::sampler_step::STATE_WORDS;
 use unnoise::kernels::train::batch::Batch;
-use unnoise::kernels::train::dropout::Dropout;
 use unnoise::kernels::train::initial_state;
 use unnoise::kernels::train::items::{Item, Items};
 use unnoise::kernels::train::loss::{Loss, LossKind};
@@ -23,8 +23,10 @@ const PREDICTIONS: [PredictionType; 3] =
     [PredictionType::Epsilon, PredictionType::Sample, PredictionType::VPrediction];
 /// More items than a row of workgroups.
 const FOLDED: usize = 32_770;
-const LOSSES: [LossKind; 3] =
-    [LossKind::Squared, LossKind::Absolute, LossKind::Huber { delta: 0.7 }];
+const LOSSES: [LossKind; 3] = [LossKind::Mse, LossKind::L1, LossKind::Huber];
+
+/// Where the Huber loss turns into a line.
+const DELTA: f32 = 0.7;
 
 /// Normal values that f32 holds, of a stream of their own.
 fn values(stream: u32, count: usize) -> Vec<f32> {
@@ -279,13 +281,13 @@ fn loss_agrees_with_its_twin() {
         let (o, y) = (values(1, shape.n * size), values(2, shape.n * shape.pixels() * c));
         let kinds = if shape.n == FOLDED { &LOSSES[..1] } else { &LOSSES };
         for (&kind, factor) in kinds.iter().zip([1.0, 0.125, 1.0 / 3.0]) {
-            let kernel = Loss { output: shape, channels: c, kind, factor };
+            let kernel = Loss { output: shape, channels: c, kind, delta: DELTA, factor };
             let (mut want, mut want_loss) = (Vec::new(), Vec::new());
             for (i, item) in items.iter().enumerate() {
                 let scale = f64::from(factor * item.weight);
                 let y = wide(&y[i * shape.pixels() * c..][..shape.pixels() * c]);
                 let o = wide(&o[i * size..][..size]);
-                let (mean, d_o) = loss::item(kind, &o, shape.c, &y, c, scale);
+                let (mean, d_o) = loss::item((kind, DELTA), &o, shape.c, &y, c, scale);
                 want.extend(d_o);
                 want_loss.extend([mean, f64::from(item.weight) * mean, 0.0, 0.0]);
             }
@@ -308,12 +310,12 @@ fn loss_agrees_with_its_twin() {
 fn loss_twin_has_its_own_gradient() {
     let (o, y) = (wide(&values(3, 30)), wide(&values(4, 15)));
     for kind in LOSSES {
-        let (_, d_o) = loss::item(kind, &o, 6, &y, 3, 1.5);
+        let (_, d_o) = loss::item((kind, DELTA), &o, 6, &y, 3, 1.5);
         for at in 0..o.len() {
             let moved = |by: f64| {
                 let mut o = o.clone();
                 o[at] += by;
-                1.5 * loss::item(kind, &o, 6, &y, 3, 1.0).0
+                1.5 * loss::item((kind, DELTA), &o, 6, &y, 3, 1.0).0
             };
             let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
             assert!((slope - d_o[at]).abs() < 1e-8, "{kind:?} {at}: {slope} {}", d_o[at]);
@@ -346,15 +348,13 @@ fn losses_are_pytorchs() {
     let items: Vec<Item> =
         weights.iter().map(|&w| Item { weight: w as f32, ..Item::default() }).collect();
     let delta = given["huber_delta"].as_f64().unwrap() as f32;
-    for (kind, name) in [
-        (LossKind::Squared, "squared"),
-        (LossKind::Absolute, "absolute"),
-        (LossKind::Huber { delta }, "huber"),
-    ] {
+    for (kind, name) in
+        [(LossKind::Mse, "squared"), (LossKind::L1, "absolute"), (LossKind::Huber, "huber")]
+    {
         let want = wide(&nhwc(&numbers(&given[name]["gradient"])));
         let want_items = numbers(&given[name]["items"]);
         for class in CLASSES {
-            let kernel = Loss { output: shape, channels: 3, kind, factor: 1.0 / 3.0 };
+            let kernel = Loss { output: shape, channels: 3, kind, delta, factor: 1.0 / 3.0 };
             let [d_output, item_loss] = run_loss(kernel, class, &items, &output, &target);
             assert_close(name, &d_output, &want, 0.0, 1e-6);
             for ((have, want), w) in item_loss.chunks(4).zip(&want_items).zip(&weights) {
@@ -377,7 +377,8 @@ fn loss_of_the_fixture_network() {
     let [pred, noise] = [pred, noise].map(|nchw| nchw_to_nhwc4(&nchw, shape));
     let items = vec![Item { weight: 1.0, ..Item::default() }; 4];
     for class in CLASSES {
-        let kernel = Loss { output: shape, channels: 3, kind: LossKind::Squared, factor: 0.25 };
+        let kernel =
+            Loss { output: shape, channels: 3, kind: LossKind::Mse, delta: 0.0, factor: 0.25 };
         let [_, item_loss] = run_loss(kernel, class, &items, &pred, &noise);
         let mean = item_loss.chunks(4).map(|v| f64::from(v[1])).sum::<f64>() / 4.0;
         assert!((mean - 1.112_971_165_894_022_2).abs() < 1e-6, "{mean}");
@@ -399,7 +400,7 @@ fn loss_passes_on_what_is_not_finite() {
         for class in CLASSES {
             let (mut o, y) = (values(1, 72), values(2, 72));
             o[41] = bad;
-            let kernel = Loss { output: shape, channels: 4, kind, factor: 1.0 };
+            let kernel = Loss { output: shape, channels: 4, kind, delta: DELTA, factor: 1.0 };
             let [d_o, item_loss] = run_loss(kernel, class, &items, &o, &y);
             let bad: Vec<usize> = (0..72).filter(|&i| !d_o[i].is_finite()).collect();
             assert_eq!(bad, [41], "{kind:?} {class:?}");

@@ -166,6 +166,7 @@ mod training {
     use super::{AT, LENGTHS, ROWS, SCALE_SHIFT, SHAPE, activations};
     use unnoise::config::scheduler::PredictionType;
     use unnoise::kernels::attention::Attention;
+    use unnoise::kernels::dropout::Dropout;
     use unnoise::kernels::embedding::Embedding;
     use unnoise::kernels::grad::act::ActGrad;
     use unnoise::kernels::grad::attention::{AttentionGrad, SoftmaxGrad};
@@ -179,7 +180,6 @@ mod training {
     use unnoise::kernels::optim::ema::Ema;
     use unnoise::kernels::optim::grad_norm::{GradNorm, GradNormFinish};
     use unnoise::kernels::train::batch::Batch;
-    use unnoise::kernels::train::dropout::Dropout;
     use unnoise::kernels::train::items::Items;
     use unnoise::kernels::train::loss::{Loss, LossKind};
     use unnoise::kernels::train::metrics::Metrics;
@@ -237,8 +237,10 @@ mod training {
             let op = Batch { shape: SHAPE, prediction_type, first: 0, pictures: 2 };
             calls.push(op.call(class));
         }
-        for kind in [LossKind::Squared, LossKind::Absolute, LossKind::Huber { delta: 0.5 }] {
-            calls.push(Loss { output: SHAPE, channels: 3, kind, factor: 1.0 }.call(class));
+        for kind in [LossKind::Mse, LossKind::L1, LossKind::Huber] {
+            calls.push(
+                Loss { output: SHAPE, channels: 3, kind, delta: 0.5, factor: 1.0 }.call(class),
+            );
         }
         let ring = Metrics { n: 2, accumulation: 1, capacity: 1, num_train_timesteps: 1000 };
         calls.extend([ring.losses(class), ring.norm(class)]);

@@ -131,7 +131,12 @@ fn load(gpu: &Gpu, name: &str) -> Model {
 
 /// A fixture's batch of three against PyTorch.
 fn agrees(gpu: &Gpu, name: &str) {
-    let file = tensors("train/unets.safetensors");
+    agrees_with(gpu, name, "unets");
+}
+
+/// The same with the target and the gradients of a file.
+fn agrees_with(gpu: &Gpu, name: &str, file: &str) {
+    let file = tensors(&format!("train/{file}.safetensors"));
     let target = file.read(&format!("{name}/target")).expect(name);
     let batch = Batch { target, ..networks::batch(name) };
     let (loss, all) = block_on(gradients(&load(gpu, name), &batch)).expect(name);
@@ -233,6 +238,26 @@ fn first_step_of_tiny(gpu: &Gpu) {
     let values = |name: &str| want.read(name).expect(name).into_iter().map(f64::from).collect();
     let want = want.names().map(|name| (name.to_owned(), Want::Values(values(name)))).collect();
     compare(&format!("tiny ({:?})", gpu.class()), &all, &want);
+}
+
+/// A target for all channels of the output, the variance's too: the loss is the mean over all of it.
+#[test]
+fn learned_var_by_all_channels() {
+    let Some(gpu) = crate::common::gpu() else { return };
+    agrees_with(&gpu, "learned-var", "all_channels");
+    // In a batch whose target has neither the sample's channels nor the output's, there is no mean to take.
+    let batch = networks::batch("learned-var");
+    let target = vec![0.0; 3 * batch.noisy.len()];
+    let wrong = block_on(gradients(&load(&gpu, "learned-var"), &Batch { target, ..batch }));
+    let error = wrong.expect_err("a target of three channels").to_string();
+    assert!(error.contains("is not 1 or 2 channels"), "{error}");
+}
+
+#[test]
+fn learned_var_by_all_channels_by_the_kernels_of_gpus() {
+    if let Some(gpu) = gpu_as(Class::Discrete) {
+        agrees_with(&gpu, "learned-var", "all_channels");
+    }
 }
 
 #[test]

@@ -5,7 +5,9 @@ use unnoise::config::UNetConfig;
 use unnoise::gpu::{GpuError, plan_fits};
 use unnoise::kernels::{Access, Call, Class};
 use unnoise::model;
-use unnoise::plan::{self, Dispatch, External, Limits, Plan, Role};
+use unnoise::plan::graph::{Graph, Node, Op, Operand, TensorId};
+use unnoise::plan::{self, Dispatch, External, Limits, Plan, PlanError, Role};
+use unnoise::shape::Shape;
 
 /// google/ddpm-cifar10-32's shape (35.7 M parameters), and smaller relatives of it.
 fn cifar(channels: usize) -> UNetConfig {
@@ -24,7 +26,7 @@ fn compile(config: &UNetConfig, n: usize, side: usize, class: Class) -> Plan {
         .map(|&tensor| External { tensor, role: Role::Input })
         .chain([External { tensor: unet.output, role: Role::State }])
         .collect();
-    plan::compile(unet.graph, class, &externals)
+    plan::compile(unet.graph, class, &externals).expect("a plan")
 }
 
 #[test]
@@ -155,4 +157,80 @@ fn large_images_take_other_kernels() {
     assert!(!uses(&software, "nn/group_norm_partial") && !uses(&software, "nn/attention"));
     let small = names(Class::Discrete, 32);
     assert!(!uses(&small, "nn/group_norm_partial") && !uses(&small, "nn/attention"));
+}
+
+/// A graph with an input of eight channels and a vector for it.
+fn small() -> (Graph, TensorId, TensorId) {
+    let mut graph = Graph::default();
+    let x = graph.input("x", Shape::new(1, 4, 4, 8));
+    let v = graph.input("v", Shape::vector(1, 16));
+    (graph, x, v)
+}
+
+/// Adds a node with these operands, whose output has the shape of `x`.
+fn node(graph: &mut Graph, name: &str, op: Op, inputs: &[Operand], x: TensorId) -> TensorId {
+    let output = graph.new_tensor(name, graph.shape(x));
+    let (name, inputs) = (name.to_owned(), inputs.to_vec());
+    graph.nodes.push(Node { name, op, inputs, params: Vec::new(), output });
+    output
+}
+
+/// Why a graph cannot be planned.
+fn fault(graph: Graph) -> PlanError {
+    let external = |&tensor: &TensorId| External { tensor, role: Role::Input };
+    let externals: Vec<External> = graph.inputs.iter().map(external).collect();
+    plan::compile(graph, Class::Discrete, &externals).expect_err("no plan")
+}
+
+/// Graphs that `model` never writes: each is refused, by the name of what is wrong, in release too.
+#[test]
+fn what_cannot_be_planned_is_named() {
+    // A scale-shift is part of a norm.
+    let (mut graph, x, v) = small();
+    graph.with_vector("shift", Op::ScaleShift, x, v);
+    assert_eq!(
+        fault(graph),
+        PlanError::NotFused { node: "shift".to_owned(), op: "ScaleShift".to_owned() }
+    );
+
+    let (mut graph, x, _) = small();
+    node(&mut graph, "sum", Op::Add, &[x.into()], x);
+    let text = fault(graph).to_string();
+    assert_eq!(text, "sum has 1 operands and 0 parameters, which Add does not take");
+
+    // Kernels read whole operands but for a few.
+    let (mut graph, x, v) = small();
+    let second = Operand { tensor: v, offset: 8 };
+    node(&mut graph, "vector", Op::AddChannel, &[x.into(), second], x);
+    let external = |&tensor: &TensorId| External { tensor, role: Role::Input };
+    let externals: Vec<External> = graph.inputs.iter().map(external).collect();
+    assert!(plan::compile(graph, Class::Discrete, &externals).is_ok(), "a slice of a vector");
+    let (mut graph, x, _) = small();
+    node(&mut graph, "sum", Op::Add, &[x.into(), Operand { tensor: x, offset: 4 }], x);
+    let slice =
+        |channel| PlanError::Slice { node: "sum".to_owned(), tensor: "x".to_owned(), channel };
+    assert_eq!(fault(graph), slice(4));
+    let (mut graph, x, _) = small();
+    let three = graph.input("three", Shape::new(1, 4, 4, 3));
+    let op = Op::AffineAct { two_sources: true, affine: false, act: None };
+    node(&mut graph, "sum", op, &[three.into(), x.into()], x);
+    assert_eq!(fault(graph), slice(3), "a second source after three channels");
+
+    let (mut graph, x, _) = small();
+    let lost = graph.new_tensor("lost", graph.shape(x));
+    node(&mut graph, "sum", Op::Add, &[x.into(), lost.into()], x);
+    let not_written =
+        |node: &str| PlanError::NotWritten { node: node.to_owned(), tensor: "lost".to_owned() };
+    assert_eq!(fault(graph), not_written("sum"));
+    let (mut graph, x, _) = small();
+    let lost = graph.new_tensor("lost", graph.shape(x));
+    graph.outputs.push(lost);
+    assert_eq!(fault(graph), not_written("the caller"));
+
+    let (mut graph, x, _) = small();
+    let sum = node(&mut graph, "sum", Op::Add, &[x.into(), x.into()], x);
+    graph.nodes[0].inputs[1] = sum.into();
+    graph.inputs.push(sum);
+    let text = fault(graph).to_string();
+    assert_eq!(text, "sum writes to sum, which it also reads");
 }

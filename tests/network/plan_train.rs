@@ -5,12 +5,14 @@ use crate::common::valid::assert_valid;
 use std::collections::{HashMap, HashSet};
 use unnoise::config::UNetConfig;
 use unnoise::gpu::plan_fits;
-use unnoise::kernels::train::loss::LossKind;
 use unnoise::kernels::{Access, Call, Class};
-use unnoise::plan::graph::{Graph, TensorId};
-use unnoise::plan::{Limits, Plan, Role};
+use unnoise::plan::graph::{Graph, Node, Op, Operand, TensorId};
+use unnoise::plan::train_op::TrainOp;
+use unnoise::plan::{External, Limits, Plan, PlanError, Role, autodiff, compile_for_training};
+use unnoise::shape::Shape;
 use unnoise::train::config::{Config, Layer};
-use unnoise::train::gradient::{Objective, gradient_graph, gradient_plan};
+use unnoise::train::gradient::{gradient_graph, gradient_plan};
+use unnoise::train::objective::Objective;
 use unnoise::train::presets;
 use unnoise::train::recipe::Recipe;
 use unnoise::train::step::StepPlan;
@@ -64,10 +66,11 @@ impl Case {
 
     fn gradients(&self, class: Class, recompute: bool) -> (Graph, TensorId, Plan) {
         let size = [self.config.training.batch_size, self.side, self.side];
-        let objective = Objective { kind: LossKind::Squared, factor: 1.0 };
+        let objective = Objective::mse(3, 1.0);
         let unet = self.unet();
-        let (graph, output) = gradient_graph(&unet, size, objective, recompute).expect(&self.what);
-        let plan = gradient_plan(&unet, class, size, objective, recompute).expect(&self.what);
+        let (graph, output) =
+            gradient_graph(&unet, class, size, &objective, recompute).expect(&self.what);
+        let plan = gradient_plan(&unet, class, size, &objective, recompute).expect(&self.what);
         (graph, output, plan)
     }
 }
@@ -174,4 +177,72 @@ fn every_parameter_has_a_gradient() {
             assert!(written.contains(&gradient), "{}: {:?}", case.what, weight.names);
         }
     }
+}
+
+/// Two convolutions, and the gradient of their output.
+fn two_convolutions() -> (Graph, TensorId, TensorId) {
+    let mut graph = Graph::default();
+    let x = graph.input("x", Shape::new(1, 4, 4, 8));
+    let y = graph.conv3x3("first", x, 8);
+    let z = graph.conv3x3("second", y, 8);
+    let d_z = graph.input("d_z", graph.shape(z));
+    (graph, z, d_z)
+}
+
+fn plan(graph: Graph) -> Result<Plan, PlanError> {
+    let external = |&tensor: &TensorId| External { tensor, role: Role::State };
+    let externals: Vec<External> = graph.inputs.iter().map(external).collect();
+    compile_for_training(graph, Class::Discrete, &externals)
+}
+
+/// What would train something else than it says is refused, by the name of what is wrong, in release too.
+#[test]
+fn what_cannot_be_trained_is_named() {
+    let (mut graph, z, d_z) = two_convolutions();
+    autodiff::differentiate(&mut graph, (z, d_z)).expect("an adjoint");
+    assert!(plan(graph.clone()).is_ok());
+
+    // A weight without a gradient.
+    let mut fewer = graph.clone();
+    fewer.nodes.retain(|node| node.name != "d_first.weight");
+    assert_eq!(
+        plan(fewer).expect_err("no plan"),
+        PlanError::NoGradient { weight: "first.weight".to_owned() }
+    );
+
+    // The gradient of a weight that nothing computes with.
+    let (mut other, ..) = two_convolutions();
+    let stray = other.param("third", "bias", &[8]);
+    let sums = other.input("sums", Shape::vector(1, 8));
+    let output = other.new_tensor("d_third.bias", Shape::vector(1, 8));
+    let op = Op::Train(TrainOp::BatchSum);
+    let (name, inputs, params) = ("d_third.bias".to_owned(), vec![sums.into()], vec![stray]);
+    other.nodes.push(Node { name, op, inputs, params, output });
+    assert_eq!(
+        plan(other).expect_err("no plan"),
+        PlanError::UnknownWeight {
+            node: "d_third.bias".to_owned(),
+            weight: "third.bias".to_owned()
+        }
+    );
+
+    // An operation without an adjoint: activations are rewritten before.
+    let (mut graph, z, _) = two_convolutions();
+    let relu = Op::Act(unnoise::config::unet::Activation::Relu);
+    let act = graph.unary("act", relu, z);
+    let d_act = graph.input("d_act", graph.shape(act));
+    let error = autodiff::differentiate(&mut graph, (act, d_act)).expect_err("no adjoint");
+    assert_eq!(error.to_string(), "act cannot be trained: Act(Relu) has no adjoint here");
+
+    // Half of a vector is used, and the other half would have a gradient of whatever was in memory.
+    let mut graph = Graph::default();
+    let (x, t) = (graph.input("x", Shape::new(1, 4, 4, 8)), graph.input("t", Shape::vector(1, 8)));
+    let vector = graph.linear("vector", t, 16);
+    let half = Operand { tensor: vector, offset: 8 };
+    let output = graph.new_tensor("sum", graph.shape(x));
+    let (name, op, inputs) = ("sum".to_owned(), Op::AddChannel, vec![x.into(), half]);
+    graph.nodes.push(Node { name, op, inputs, params: Vec::new(), output });
+    let d_output = graph.input("d_sum", graph.shape(output));
+    let error = autodiff::differentiate(&mut graph, (output, d_output)).expect_err("a gap");
+    assert_eq!(error, PlanError::Gap { tensor: "vector".to_owned(), need: 16, have: 8 });
 }

@@ -119,7 +119,10 @@ fn other_formats_and_strange_paths_are_refused() {
             let text = fs::read_to_string(&path).expect("the manifest");
             fs::write(path, text.replacen("model_index.json", strange, 1)).expect("written");
         });
-        assert_eq!(fault, Fault::Manifest { detail: format!("`{strange}` is no file of it") });
+        assert_eq!(
+            fault,
+            Fault::Manifest { detail: format!("`{strange}` is not a path inside the checkpoint") }
+        );
     }
 }
 

@@ -52,7 +52,7 @@ fn a_new_run_has_its_settings_first() {
     assert_eq!((step(&folder), folder.changes.len()), (None, 0));
     let file = folder.path.join(CONFIG);
     assert!(!file.exists(), "not before it begins");
-    assert_eq!(folder.begin(&config), Ok(vec![]));
+    assert_eq!(folder.begin(&config.to_toml().expect("settings")), Ok(vec![]));
     let text = fs::read_to_string(file).expect("settings");
     assert_eq!(Config::resolve(None, Some((CONFIG, &text)), &[], ""), Ok(config.clone()));
     let error = Folder::open(&config, &Resume::Auto).expect_err("one at a time");
@@ -66,7 +66,7 @@ fn a_run_goes_on_and_tells_what_changed() {
     let place = Place::new("on");
     let mut config = place.config("run");
     let folder = Folder::open(&config, &Resume::Auto).expect("a new run");
-    folder.begin(&config).expect("begun");
+    folder.begin(&config.to_toml().expect("settings")).expect("begun");
     drop(folder);
     place.save("run", 100);
     place.save("run", 200);
@@ -75,7 +75,7 @@ fn a_run_goes_on_and_tells_what_changed() {
     assert_eq!(step(&folder), Some(200));
     let [change] = folder.changes.as_slice() else { panic!("{:?}", folder.changes) };
     assert_eq!((change.key.as_str(), change.after.as_str()), ("optimizer.lr", "0.0001"));
-    folder.begin(&config).expect("begun");
+    folder.begin(&config.to_toml().expect("settings")).expect("begun");
     drop(folder);
     let folder = Folder::open(&config, &Resume::Auto).expect("the run");
     assert_eq!(folder.changes, [], "told once");
@@ -92,14 +92,20 @@ fn an_earlier_checkpoint_rewinds_its_own_run_only() {
     let late = place.save("run", 200);
     let branch = place.config("branch");
     let folder = Folder::open(&branch, &Resume::From(early.clone())).expect("a branch");
-    assert_eq!((step(&folder), folder.begin(&branch)), (Some(100), Ok(vec![])));
+    assert_eq!(
+        (step(&folder), folder.begin(&branch.to_toml().expect("settings"))),
+        (Some(100), Ok(vec![]))
+    );
     let run = place.0.join("run");
     let folder = Folder::open(&place.config("last"), &Resume::From(run.clone())).expect("of a run");
     assert_eq!(step(&folder), Some(200));
     let folder = Folder::open(&config, &Resume::From(early)).expect("the run");
     assert_eq!(step(&folder), Some(100));
     assert!(late.exists(), "not before it begins");
-    assert_eq!(folder.begin(&config), Ok(vec![run.join("rewound-000200-1")]));
+    assert_eq!(
+        folder.begin(&config.to_toml().expect("settings")),
+        Ok(vec![run.join("rewound-000200-1")])
+    );
     assert!(!late.exists());
     drop(folder);
     // Another run's checkpoint is not laid over this one's.

@@ -101,7 +101,7 @@ fn signals_finish_the_step_and_save() {
         let mut trainer = Trainer::start(signal, "50", None);
         trainer.signal(signal);
         let line = trainer.wait_for(" after ");
-        assert!(line.starts_with("Asked to stop after "), "{line}");
+        assert!(line.starts_with("Stopped after "), "{line}");
         let (status, step) = trainer.end();
         assert_eq!(status.code(), Some(0), "SIG{signal}");
         assert!(
@@ -116,7 +116,7 @@ fn time_that_is_over_finishes_the_step_and_saves() {
     let began = Instant::now();
     let mut trainer = Trainer::start("time", "50", Some("1"));
     let line = trainer.wait_for(" after ");
-    assert!(line.starts_with("The time is over after "), "{line}");
+    assert!(line.starts_with("The time is up after "), "{line}");
     assert!(began.elapsed() >= Duration::from_secs(1));
     let (status, step) = trainer.end();
     assert_eq!(status.code(), Some(0));

@@ -199,12 +199,12 @@ fn a_step_reads_well() {
     };
     let rate = Rate { steps: 18.0, images: 1152.0 };
     assert_eq!(
-        describe(&row, rate, 44_280),
-        "loss 0.0346  grad 0.432  lr 2.00e-4  18 it/s  1152 images/s  41 min left"
+        describe(&row, rate, 44_280, 180.0),
+        "loss 0.0346  grad 0.432  lr 2.00e-4  18 it/s  1152 images/s  44 min left"
     );
     let bad = Row { grad_norm: None, loss_smoothed: None, skipped: 3, ..row };
     assert_eq!(
-        describe(&bad, Rate::default(), 10),
+        describe(&bad, Rate::default(), 10, 5.0),
         "loss -  grad not finite  lr 2.00e-4  skipped 3"
     );
 }

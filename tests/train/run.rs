@@ -8,13 +8,13 @@ use unnoise::checkpoint::Checkpoint;
 use unnoise::diffusion::philox::{self, Stream};
 use unnoise::generate::{Model, Request};
 use unnoise::kernels::Class;
-use unnoise::kernels::train::loss::LossKind;
 use unnoise::plan::Role;
 use unnoise::shape::{Shape, nhwc4_to_nchw};
 use unnoise::train::checkpoint;
 use unnoise::train::error::TrainError;
 use unnoise::train::folder::Resume;
-use unnoise::train::gradient::{Objective, gradient_plan};
+use unnoise::train::gradient::gradient_plan;
+use unnoise::train::objective::Objective;
 use unnoise::train::order;
 use unnoise::weights::Weights;
 
@@ -45,7 +45,7 @@ fn broken_pictures_are_named() {
     let config = config(&folder.0.join("run"), &[&data, "training.max_steps = 4"]);
     let (ended, said) = told(&gpu, &config);
     ended.unwrap_or_else(|e| panic!("{e}"));
-    assert!(said.contains("broken.png is left out: "), "{said}");
+    assert!(said.contains("broken.png is skipped: "), "{said}");
 }
 
 /// A picture that is found broken only when it is needed: the run goes on and says so.
@@ -65,7 +65,7 @@ fn broken_pictures_of_a_stream_are_named_once() {
     let config = config(&folder.0.join("run"), &settings);
     let (ended, said) = told(&gpu, &config);
     ended.unwrap_or_else(|e| panic!("{e}"));
-    let named = said.matches("b.png cannot be read, another one takes its place: ").count();
+    let named = said.matches("b.png cannot be read, so another picture takes its place: ").count();
     assert_eq!(named, 1, "{said}");
 }
 
@@ -235,8 +235,8 @@ fn recomputing_takes_less_memory() {
     let plan = |recompute| {
         let unet =
             config(Path::new("unused"), &[]).unet(3, Some([32, 32]), None).expect("a network");
-        let objective = Objective { kind: LossKind::Squared, factor: 1.0 };
-        gradient_plan(&unet, Class::Discrete, [8, 32, 32], objective, recompute).expect("a plan")
+        let objective = Objective::mse(3, 1.0);
+        gradient_plan(&unet, Class::Discrete, [8, 32, 32], &objective, recompute).expect("a plan")
     };
     let [keep, again] = [false, true].map(|recompute| plan(recompute).bytes(Role::Activation));
     println!("activations: {keep} bytes kept, {again} made again");

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::path::Path;
 use unnoise::gpu::Gpu;
+use unnoise::train::caller::Caller;
 use unnoise::train::checkpoint::{self, Restored};
 use unnoise::train::config::{Config, Layer};
 use unnoise::train::error::TrainError;
 use unnoise::train::folder::Resume;
 use unnoise::train::interrupt::Stop;
-use unnoise::train::trainer::{self, Outcome, Talk};
+use unnoise::train::trainer::{self, Outcome};
 
 /// A network of two levels on 8x8 emoji.
 pub fn config(folder: &Path, settings: &[&str]) -> Config {
@@ -48,17 +49,17 @@ pub fn attempt(
     resume: Resume,
     pressed: fn() -> bool,
 ) -> Result<Outcome, TrainError> {
-    let talk =
-        Talk { say: &|text| println!("{text}"), quiet: true, stop: Stop::new(pressed, None) };
-    trainer::run(gpu, config, &resume, &talk)
+    let say = |text: &str| println!("{text}");
+    let caller = Caller { say: &say, quiet: true, stop: Stop::new(pressed, None) };
+    trainer::run(gpu, config, &resume, &caller)
 }
 
 /// How a run ends, and what it says.
 pub fn told(gpu: &Gpu, config: &Config) -> (Result<Outcome, TrainError>, String) {
     let said = RefCell::new(String::new());
     let say = |text: &str| said.borrow_mut().push_str(&format!("{text}\n"));
-    let talk = Talk { say: &say, quiet: true, stop: Stop::new(|| false, None) };
-    let ended = trainer::run(gpu, config, &Resume::Auto, &talk);
+    let caller = Caller { say: &say, quiet: true, stop: Stop::new(|| false, None) };
+    let ended = trainer::run(gpu, config, &Resume::Auto, &caller);
     (ended, said.into_inner())
 }
 

@@ -16,12 +16,12 @@ use unnoise::gpu::{Executor, Gpu};
 use unnoise::kernels::Class;
 use unnoise::kernels::train::initial_state;
 use unnoise::kernels::train::items::Item;
-use unnoise::kernels::train::loss::LossKind;
 use unnoise::kernels::train::metrics::Row as Metrics;
 use unnoise::model::embedding::positional;
 use unnoise::plan::{BufferId, PackedWeight, Slice};
 use unnoise::shape::{Shape, nchw_to_nhwc4};
-use unnoise::train::optimizer::{AdamW, Ema, EmaWarmUp, Row};
+use unnoise::train::config::{Ema, EmaWarmup, Loss, Optimizer};
+use unnoise::train::optimizer::Row;
 use unnoise::train::step::{self, StepOptions, StepPlan};
 use unnoise::weights::Weights;
 
@@ -31,9 +31,7 @@ const IMAGE: Shape = Shape { n: N, h: 8, w: 8, c: 3 };
 
 /// What PyTorch was told.
 struct Recipe {
-    adamw: AdamW,
-    lr: f64,
-    max_grad_norm: f32,
+    optimizer: Optimizer,
     emas: Vec<Ema>,
 }
 
@@ -57,11 +55,10 @@ impl Trainer {
             h: 8,
             w: 8,
             prediction_type: PredictionType::Epsilon,
-            loss: LossKind::Squared,
+            loss: Loss::default(),
             num_train_timesteps: 1000,
             accumulation: 1,
-            adamw: recipe.adamw,
-            max_grad_norm: recipe.max_grad_norm,
+            optimizer: recipe.optimizer.clone(),
             emas: recipe.emas.len(),
             capacity: steps,
             pictures: 1,
@@ -85,7 +82,10 @@ impl Trainer {
             }
         }
         let rows: Vec<f32> = (1..=steps as u64)
-            .flat_map(|k| Row::new(&recipe.adamw, &recipe.emas, recipe.lr, k).to_words())
+            .flat_map(|k| {
+                let decays: Vec<f64> = recipe.emas.iter().flat_map(|ema| ema.decays(k)).collect();
+                Row::new(&recipe.optimizer, &decays, recipe.optimizer.lr, k).to_words()
+            })
             .collect();
         all.floats(all.slice(step::tensors::OPTIMIZER), &rows);
         for name in [step::tensors::MICRO_STEPS, step::tensors::UPDATES] {
@@ -209,13 +209,16 @@ const PARAMETERS: Limits = Limits { each: 3e-6, rms: 3e-7 };
 const AFTER_TEN: Limits = Limits { each: 1e-3, rms: 1e-5 };
 
 fn three_steps(gpu: &Gpu) {
-    let power = EmaWarmUp::Power { inv_gamma: 1.0, power: 0.75 };
-    let ema = |warm_up| Ema { warm_up, ..Ema::default() };
+    let ema = |warmup| Ema { warmup, ..Ema::default() };
     let recipe = Recipe {
-        adamw: AdamW { beta1: 0.9, weight_decay: 1e-2, ..AdamW::default() },
-        lr: 1e-4,
-        max_grad_norm: 0.0,
-        emas: vec![ema(power), ema(EmaWarmUp::Ratio)],
+        optimizer: Optimizer {
+            lr: 1e-4,
+            beta1: 0.9,
+            weight_decay: 1e-2,
+            max_grad_norm: 0.0,
+            ..Optimizer::default()
+        },
+        emas: vec![ema(EmaWarmup::Power), ema(EmaWarmup::Plain)],
     };
     let trainer = Trainer::new(gpu, &recipe, 3);
     let batches = Batches::of(&tensors("train/batches.safetensors"));
@@ -240,9 +243,13 @@ fn three_steps(gpu: &Gpu) {
 /// As `make_steps.py` has it.
 fn ten() -> Recipe {
     Recipe {
-        adamw: AdamW { weight_decay: 1e-2, ..AdamW::default() },
-        lr: 1e-3,
-        max_grad_norm: 1.0,
+        optimizer: Optimizer {
+            lr: 1e-3,
+            beta1: 0.95,
+            weight_decay: 1e-2,
+            max_grad_norm: 1.0,
+            ..Optimizer::default()
+        },
         emas: vec![Ema::default()],
     }
 }

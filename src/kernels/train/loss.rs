@@ -2,20 +2,19 @@
 
 use crate::kernels::{Call, Class, SERIAL_WORKGROUP, Shader, grid_1d, params};
 use crate::shape::Shape;
+use serde::{Deserialize, Serialize};
 
-/// l(d), the loss of a difference d = o - y.
-#[derive(Clone, Copy, PartialEq, Debug)]
+/// l(d), the loss of a difference d = o - y; `loss.kind` of the settings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LossKind {
     /// d^2 (L_simple; DDPM, eq. 14).
-    Squared,
+    Mse,
     /// |d|, of gradient 0 at 0.
-    Absolute,
+    L1,
     /// `torch.nn.functional.huber_loss`: d^2 / 2 if |d| < delta, else delta (|d| - delta / 2). Divided
     /// by delta it is `smooth_l1_loss` with beta = delta.
-    Huber {
-        /// Where the parabola ends. Above 0.
-        delta: f32,
-    },
+    Huber,
 }
 
 /// `L = factor sum_i w_i mean(l(o_i - y_i))` and `d_o = factor w_i / (h w c) l'(o - y)`.
@@ -34,6 +33,8 @@ pub struct Loss {
     pub channels: usize,
     /// l.
     pub kind: LossKind,
+    /// Where the Huber loss turns from a parabola into a line, above 0; other losses ignore it.
+    pub delta: f32,
     /// 1 / (n micro-steps) makes L the mean over all items of an optimizer's step.
     pub factor: f32,
 }
@@ -42,10 +43,10 @@ impl Loss {
     /// One dispatch: a workgroup per item, or on software adapters an invocation.
     pub fn call(&self, class: Class) -> Call {
         let shape = self.output;
-        let (kind, delta) = match self.kind {
-            LossKind::Squared => (None, 0.0),
-            LossKind::Absolute => (Some("ABSOLUTE"), 0.0),
-            LossKind::Huber { delta } => (Some("HUBER"), delta),
+        let kind = match self.kind {
+            LossKind::Mse => None,
+            LossKind::L1 => Some("ABSOLUTE"),
+            LossKind::Huber => Some("HUBER"),
         };
         let shader = Shader::new("train/loss").flags(kind).reads(3).writes(2);
         let (shader, grid) = if class.is_software() {
@@ -61,7 +62,7 @@ impl Loss {
                 c: self.channels,
                 o4: shape.c4(),
                 factor: self.factor,
-                delta,
+                delta: self.delta,
             },
             grid,
             flops: 5 * (shape.n * shape.pixels() * self.channels) as u64,

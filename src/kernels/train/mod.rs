@@ -6,7 +6,6 @@
 //! other words see [`initial_state`]. All kernels do nothing once the tables are used up.
 
 pub mod batch;
-pub mod dropout;
 pub mod items;
 pub mod loss;
 pub mod metrics;

@@ -1,44 +1,59 @@
-//! What a save asks of a file system.
+//! The file system operations of a save.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// The operations that a checkpoint is made of, in the order in which they have to reach the disk. Tests
-/// put one in that fails at each of them in turn.
+/// The operations that write a checkpoint, which must reach the disk in order. Tests use an implementation that fails
+/// at each of them in turn.
 pub trait Disk {
-    /// A folder, and those it lies in.
+    /// Creates a folder and its parents.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the operating system.
     fn create_folder(&mut self, path: &Path) -> io::Result<()>;
 
-    /// A whole file, on the disk when this returns.
+    /// Writes a file, which is on the disk when this returns.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the operating system.
     fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
-    /// The names in a folder, on the disk when this returns.
+    /// Syncs the names in a folder, which are on the disk when this returns.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the operating system.
     fn sync_folder(&mut self, path: &Path) -> io::Result<()>;
 
-    /// Another name for a file or folder; a file there before is replaced.
+    /// Renames a file or folder. An existing file is replaced.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the operating system.
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// A folder and all in it.
+    /// Removes a folder and everything in it.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the operating system.
     fn remove_folder(&mut self, path: &Path) -> io::Result<()>;
 }
 
-/// The machine's.
+/// Replaces a file, or creates it, so that nobody ever sees half of it: it is written under a hidden name and renamed.
+/// It is on the disk when this returns.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn replace(disk: &mut dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidFilename.into());
+    };
+    let hidden = folder.join(format!(".{}.tmp", name.to_string_lossy()));
+    disk.write(&hidden, bytes)?;
+    disk.rename(&hidden, path)?;
+    disk.sync_folder(folder)
+}
+
+/// The file system of this machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
@@ -53,7 +68,7 @@ impl Disk for RealDisk {
         file.sync_all()
     }
 
-    /// Windows writes names through, and opens no folder as a file.
+    /// Windows writes names through, and cannot open a folder as a file.
     fn sync_folder(&mut self, path: &Path) -> io::Result<()> {
         if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
     }

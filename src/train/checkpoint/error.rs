@@ -16,10 +16,10 @@ pub enum RunError {
     Io {
         /// File or folder.
         path: PathBuf,
-        /// The system's words.
+        /// The message of the system.
         detail: String,
     },
-    /// No room for a checkpoint.
+    /// No space for a checkpoint.
     #[error(
         "The disk is full: {name} needs {} in `{}`. Free some space, or keep fewer checkpoints \
          (checkpoints.keep); those already there are untouched.",
@@ -30,13 +30,13 @@ pub enum RunError {
         run: PathBuf,
         /// The checkpoint's name.
         name: String,
-        /// Bytes of all its files, about.
+        /// About the size of all its files, in bytes.
         need: u64,
     },
-    /// Tensors that are not to be saved.
+    /// Values that must not be saved.
     #[error(
         "{name} is not saved: {of} of tensor `{tensor}` at {index} is {value}. The training has \
-         diverged; go on from an earlier checkpoint with a lower optimizer.lr."
+         diverged; resume from an earlier checkpoint with a lower optimizer.lr."
     )]
     NotFinite {
         /// The checkpoint's name.
@@ -69,9 +69,9 @@ pub enum RunError {
         /// What is wrong.
         fault: Fault,
     },
-    /// A run of nothing but broken checkpoints: starting over would hide it.
+    /// A run whose checkpoints are all broken. Starting over would hide that.
     #[error(
-        "No checkpoint in `{}` can be used: {}. Restore one of them, or begin a new run with \
+        "No checkpoint in `{}` can be used: {}. Restore one of them, or start a new run with \
          another --out.", run.display(), list(.skipped)
     )]
     NoneGood {
@@ -81,23 +81,23 @@ pub enum RunError {
         skipped: Vec<Skipped>,
     },
     /// A folder with no checkpoint in it.
-    #[error("`{}` holds no checkpoint of a training run. (A model alone has no state to go on from.)", path.display())]
+    #[error("`{}` contains no checkpoint of a training run. (A model alone has no state to resume from.)", path.display())]
     NoCheckpoint {
         /// Folder.
         path: PathBuf,
     },
     /// A run that has not saved yet.
     #[error(
-        "`{}` is a run that has no checkpoint yet: the first comes after checkpoints.every steps, or when it is \
-         stopped with Ctrl-C.", run.display()
+        "`{}` is a run that has no checkpoint yet. The first is saved after checkpoints.every steps, or when you stop \
+         the run with Ctrl-C.", run.display()
     )]
     NotYet {
         /// The run.
         run: PathBuf,
     },
-    /// A run whose checkpoints have been taken away: starting over would hide it.
+    /// A run whose checkpoints have been removed. Starting over would hide that.
     #[error(
-        "`{}` names {name}, which is not there any more. Restore it, or begin a new run with another --out.",
+        "`{}` names {name}, which no longer exists. Restore it, or start a new run with another --out.",
         run.join(super::LATEST).display()
     )]
     Gone {
@@ -106,15 +106,15 @@ pub enum RunError {
         /// The checkpoint's name.
         name: String,
     },
-    /// A file, or something stranger, where the run's folder should be.
+    /// Something other than a folder at the path of the run.
     #[error("`{}` is not a folder. Choose another --out.", run.display())]
     NoFolder {
         /// The path.
         run: PathBuf,
     },
-    /// A folder of somebody else's.
+    /// A folder with other contents.
     #[error(
-        "`{}` is no training run, and not empty: it holds `{file}`. Choose another --out.",
+        "`{}` is not a training run and not empty: it contains `{file}`. Choose another --out.",
         run.display()
     )]
     Foreign {
@@ -129,26 +129,26 @@ pub enum RunError {
         /// The run.
         run: PathBuf,
     },
-    /// A folder that holds a run already.
+    /// A folder that already contains a run.
     #[error(
-        "`{}` holds checkpoints of a run. Go on from them with --resume auto, or choose another --out.",
+        "`{}` contains checkpoints of a run. Continue it with --resume auto, or choose another --out.",
         run.display()
     )]
     Occupied {
         /// The run.
         run: PathBuf,
     },
-    /// A checkpoint of another network than the settings describe.
+    /// A checkpoint whose network is not that of the settings.
     #[error(
-        "The checkpoint's network is not the one of the settings: {differences}. Restore the settings, \
+        "The network of the checkpoint is not that of the settings: {differences}. Restore the settings, \
          or choose another --out."
     )]
     OtherNetwork {
         /// Keys of config.json, with both values.
         differences: String,
     },
-    /// The place for an export is taken.
-    #[error("`{}` is there already. Remove it, or choose another --out.", path.display())]
+    /// The path of an export exists.
+    #[error("`{}` already exists. Remove it, or choose another --out.", path.display())]
     Exists {
         /// Folder.
         path: PathBuf,
@@ -171,13 +171,13 @@ impl RunError {
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// A file of the manifest, or the manifest.
+    /// A file of the manifest, or the manifest itself.
     #[error("{file} is missing")]
     Missing {
         /// File.
         file: String,
     },
-    /// Cut off, or grown.
+    /// A file of another length.
     #[error("{file} is {have} bytes long instead of {need}")]
     Length {
         /// File.
@@ -187,20 +187,20 @@ pub enum Fault {
         /// Bytes there are.
         have: u64,
     },
-    /// Other contents.
-    #[error("{file} is not what was written (another sha256)")]
+    /// A file with other contents.
+    #[error("{file} is not what was written (its sha256 differs)")]
     Hash {
         /// File.
         file: String,
     },
-    /// A manifest that does not say what it should.
+    /// A manifest that makes no sense.
     #[error("manifest.json cannot be used: {detail}")]
     Manifest {
         /// What is wrong.
         detail: String,
     },
     /// Written by a newer unnoise.
-    #[error("it has format {have}, and this unnoise reads up to {max}")]
+    #[error("it has format {have}; this version of unnoise reads formats up to {max}")]
     Schema {
         /// Of the checkpoint.
         have: u64,
@@ -212,18 +212,18 @@ pub enum Fault {
     Unreadable {
         /// File.
         file: String,
-        /// The system's words.
+        /// The message of the system.
         detail: String,
     },
-    /// Whole files that say what they should not.
+    /// Complete files whose contents cannot be used.
     #[error("{detail}")]
     Content {
-        /// The reader's words.
+        /// The message of the reader.
         detail: String,
     },
 }
 
-/// A checkpoint passed over.
+/// A checkpoint that was skipped.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Skipped {
     /// Its folder.

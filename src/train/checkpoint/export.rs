@@ -1,4 +1,4 @@
-//! A model folder for the page and for others, out of a run.
+//! Exports a run as a model folder, for the page and for others.
 
 use super::*;
 use crate::checkpoint::Checkpoint;
@@ -11,13 +11,13 @@ use std::fs;
 /// What was exported.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Exported {
-    /// From this checkpoint, or model folder.
+    /// The checkpoint or model folder that was exported.
     pub from: PathBuf,
     /// Newer checkpoints that could not be used.
     pub skipped: Vec<Skipped>,
-    /// Values in all.
+    /// Number of values.
     pub parameters: u64,
-    /// Bytes of the weights' file.
+    /// Bytes of the file with the weights.
     pub bytes: u64,
 }
 
@@ -25,8 +25,8 @@ pub struct Exported {
 /// with a card that says where it comes from.
 ///
 /// # Errors
-/// [`RunError::Exists`] where `out` is anything but an empty folder; [`RunError::Model`],
-/// [`RunError::Weights`], [`RunError::Graph`] for a model that is not whole; [`RunError::Io`].
+/// [`RunError::Exists`] if `out` is anything but an empty folder; [`RunError::Model`], [`RunError::Weights`] or
+/// [`RunError::Graph`] if the model is incomplete; [`RunError::Io`].
 pub fn export(from: &Path, out: &Path, half: bool) -> Result<Exported, RunError> {
     let (folder, skipped) = model_folder(from)?;
     let Checkpoint { unet, scheduler, weights, .. } = Checkpoint::open(&folder)?;
@@ -64,7 +64,7 @@ pub fn export(from: &Path, out: &Path, half: bool) -> Result<Exported, RunError>
         disk.create_folder(&hidden.join(UNET))?;
         disk.create_folder(&hidden.join("scheduler"))?;
         files.iter().try_for_each(|(path, bytes)| disk.write(&hidden.join(path), bytes))?;
-        // Windows renames nothing onto a folder, an empty one neither.
+        // Windows cannot rename a folder onto another, not even onto an empty one.
         let _ = fs::remove_dir(out);
         disk.rename(&hidden, out)
     };
@@ -75,7 +75,7 @@ pub fn export(from: &Path, out: &Path, half: bool) -> Result<Exported, RunError>
     Ok(Exported { from: folder, skipped, parameters, bytes: length })
 }
 
-/// The model card: what a hub's page shows first. Only its author can add what the pictures are of.
+/// The model card, which a hub shows first. Only its author can add what the pictures show.
 fn card(
     name: &str,
     unet: &UNetConfig,

@@ -1,13 +1,13 @@
-//! One trainer at a time in a run's folder.
+//! The lock of a run's folder, so that only one process trains in it.
 
 use super::{Disk, RealDisk, RunError};
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
-/// Name of the locked file, which is in every run.
+/// The name of the locked file, which every run has.
 pub(crate) const LOCK: &str = ".lock";
 
-/// Holds a run's folder for this process. The system lets go of it however the process ends.
+/// Locks a run's folder for this process. The system releases it however the process ends.
 #[derive(Debug)]
 pub struct RunLock {
     _file: File,
@@ -21,7 +21,7 @@ impl RunLock {
     pub fn take(run: &Path) -> Result<Self, RunError> {
         let path = run.join(LOCK);
         if run.exists() && !run.is_dir() {
-            let detail = "it is a file, and a run needs a folder: choose another --out".to_owned();
+            let detail = "it is a file, but a run needs a folder: choose another --out".to_owned();
             return Err(RunError::Io { path: run.to_owned(), detail });
         }
         if !run.is_dir() {

@@ -1,6 +1,6 @@
-//! `manifest.json`: which files a checkpoint has, and what is in them.
+//! `manifest.json`: the files of a checkpoint, with their lengths and hashes.
 //!
-//! It says nothing else, so that any damage to it either makes it unreadable or contradicts a file.
+//! It contains nothing else, so any damage to it either makes it unreadable or contradicts a file.
 
 use super::{Fault, MANIFEST};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use std::path::{Component, Path};
 
 /// The layout that [`super::save`] writes.
 const SCHEMA: u64 = 1;
-/// Largest manifest read: a checkpoint has a dozen files.
+/// The largest manifest that is read. A checkpoint has a dozen files.
 const MAX_MANIFEST: u64 = 1 << 20;
 
 #[derive(Serialize, Deserialize, Debug)]
@@ -31,31 +31,31 @@ struct Entry {
 }
 
 impl Manifest {
-    /// Of files that are about to be written.
+    /// A manifest without files yet.
     pub fn new() -> Self {
         Self { schema: SCHEMA, files: Vec::new() }
     }
 
-    /// One more file.
+    /// Adds a file.
     pub fn add(&mut self, path: &str, bytes: &[u8]) {
         let entry = Entry { path: path.to_owned(), bytes: bytes.len() as u64, sha256: hex(bytes) };
         self.files.push(entry);
     }
 
-    /// Its own file.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    /// The contents of `manifest.json`.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
-    /// Reads a checkpoint's.
+    /// Reads the manifest of a checkpoint.
     pub fn read(folder: &Path) -> Result<Self, Fault> {
         let bytes = contents(folder, MANIFEST, |have| {
             let max = MAX_MANIFEST;
-            let detail = || format!("it is {have} bytes long, of at most {max}");
+            let detail = || format!("it is {have} bytes long; at most {max} are expected");
             if have > max { Err(Fault::Manifest { detail: detail() }) } else { Ok(()) }
         })?;
         let wrong = |e: serde_json::Error| Fault::Manifest { detail: e.to_string() };
-        // The format first: another one may have other fields.
+        // The format comes first: others may have other fields.
         let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(wrong)?;
         match value["schema"].as_u64() {
             Some(SCHEMA) => serde_json::from_value(value).map_err(wrong),
@@ -64,7 +64,7 @@ impl Manifest {
         }
     }
 
-    /// A file's bytes, once they are known to be those written.
+    /// The bytes of a file, after checking that they are those written.
     pub fn file(&self, folder: &Path, path: &str) -> Result<Vec<u8>, Fault> {
         let missing = || Fault::Missing { file: path.to_owned() };
         let entry = self.files.iter().find(|entry| entry.path == path).ok_or_else(missing)?;
@@ -77,7 +77,7 @@ impl Manifest {
         entries.map(|entry| entry.read(folder)).try_for_each(|read| read.map(drop))
     }
 
-    /// Whether every file is there and as long as it should be.
+    /// Checks that every file exists and has its length.
     pub fn check_lengths(&self, folder: &Path) -> Result<(), Fault> {
         self.files.iter().try_for_each(|entry| {
             let path = entry.inside(folder)?;
@@ -88,12 +88,14 @@ impl Manifest {
 }
 
 impl Entry {
-    /// The file, if its path stays inside of the checkpoint.
+    /// The path of the file, which must be inside the checkpoint.
     fn inside(&self, folder: &Path) -> Result<std::path::PathBuf, Fault> {
         let path = Path::new(&self.path);
         let plain = |part| matches!(part, Component::Normal(_));
         if self.path.is_empty() || !path.components().all(plain) {
-            return Err(Fault::Manifest { detail: format!("`{}` is no file of it", self.path) });
+            return Err(Fault::Manifest {
+                detail: format!("`{}` is not a path inside the checkpoint", self.path),
+            });
         }
         Ok(folder.join(path))
     }
@@ -117,7 +119,7 @@ impl Entry {
     }
 }
 
-/// Whether a checkpoint is what was written, byte for byte.
+/// Checks that a checkpoint is what was written, byte for byte.
 ///
 /// # Errors
 /// The first [`Fault`].
@@ -125,7 +127,7 @@ pub fn verify(folder: &Path) -> Result<(), Fault> {
     Manifest::read(folder)?.check(folder, |_| true)
 }
 
-/// A file's bytes, of a length that `check` accepts.
+/// The bytes of a file whose length `check` accepts.
 fn contents(
     folder: &Path,
     path: &str,

@@ -1,11 +1,11 @@
-//! What a training run leaves on the disk, so that it can be stopped at any moment and go on to the bit.
+//! The checkpoints of a run. With them, a run can be stopped at any moment and continue to the bit.
 //!
 //! ```text
 //! runs/NAME/latest                        text: the newest checkpoint's name
 //! runs/NAME/checkpoint-000500/            opens in diffusers as it is
 //!   model_index.json  scheduler/scheduler_config.json
 //!   unet/             config.json, diffusion_pytorch_model.safetensors: weights to sample with,
-//!                     averaged at the first EMA rate (the raw ones where there is none)
+//!                     averaged at the first EMA rate (the raw ones if there is none)
 //!   unet_ema_0.999/   the same at each further rate
 //!   unet_raw/         the weights being trained, exact f32
 //!   state.safetensors AdamW's exp_avg.* and exp_avg_sq.*
@@ -13,20 +13,21 @@
 //!   manifest.json     bytes and sha256 of all of these
 //! ```
 //!
-//! [`save`] writes a hidden folder, every file of it onto the disk, the manifest last, and renames it: a
-//! checkpoint is whole or not there. [`resume`] takes the newest whose manifest verifies.
+//! [`save`] writes a hidden folder, syncs every file, the manifest last, and renames the folder: a checkpoint is
+//! complete or not there. [`resume`] takes the newest checkpoint whose manifest verifies.
 
 mod disk;
 mod error;
 mod export;
 mod lock;
 mod manifest;
+mod moves;
 mod prune;
 mod resume;
 mod save;
 mod state;
 
-pub use disk::{Disk, RealDisk};
+pub use disk::{Disk, RealDisk, replace};
 pub use error::{Fault, RunError, Skipped};
 pub use export::{Exported, export};
 pub(crate) use lock::LOCK;
@@ -41,8 +42,8 @@ use crate::config::{SchedulerConfig, UNetConfig};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Name of the pointer to the newest checkpoint: a text file, since Windows keeps symlinks to
-/// administrators.
+/// The name of the pointer to the newest checkpoint. It is a text file, since only administrators can create symlinks
+/// on Windows.
 pub const LATEST: &str = "latest";
 const MANIFEST: &str = "manifest.json";
 const STATE: &str = "state.json";
@@ -53,7 +54,7 @@ const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "diffusion_pytorch_model.safetensors";
 const UNET: &str = "unet";
 const RAW: &str = "unet_raw";
-/// In front of a parameter's name in [`MOMENTS`], as PyTorch names them.
+/// Prefixes of the parameters' names in [`MOMENTS`], as PyTorch names the moments.
 const FIRST: &str = "exp_avg.";
 const SECOND: &str = "exp_avg_sq.";
 
@@ -69,13 +70,13 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// As [`crate::weights::safetensors::write`] takes it.
+    /// In the form that [`crate::weights::safetensors::write`] takes.
     pub fn view(&self) -> (&str, &[usize], &[f32]) {
         (&self.name, &self.shape, &self.values)
     }
 }
 
-/// All that a run needs to go on as if it had not stopped.
+/// All that a run needs to continue as if it had not stopped.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Snapshot {
     /// The network.
@@ -95,16 +96,17 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether its tensors are those of `unet`. Its dropout may differ, since it has none.
+    /// Checks that its tensors are those of `unet`. Dropout may differ, since it has no tensors.
     ///
     /// # Errors
     /// [`RunError::OtherNetwork`].
     pub fn check(&self, unet: &UNetConfig) -> Result<(), RunError> {
         let keys = |unet: &UNetConfig| {
             let unet = UNetConfig { dropout: 0.0, ..unet.clone() };
-            serde_json::from_str::<serde_json::Value>(&unet.to_json()).unwrap_or_default()
+            serde_json::from_str::<serde_json::Value>(&unet.to_json())
+                .map_err(|e| RunError::OtherNetwork { differences: e.to_string() })
         };
-        let (have, want) = (keys(&self.unet), keys(unet));
+        let (have, want) = (keys(&self.unet)?, keys(unet)?);
         let all = want.as_object().into_iter().flatten();
         let differences: Vec<String> = all
             .filter(|(key, value)| have[key.as_str()] != **value)
@@ -122,15 +124,15 @@ pub fn folder_name(step: u64) -> String {
     format!("checkpoint-{step:06}")
 }
 
-/// Folder of the averages at a further EMA rate.
+/// The folder of the averages at a further EMA rate.
 fn average_folder(max_decay: f64) -> String {
     format!("{UNET}_ema_{max_decay}")
 }
 
-/// The checkpoints of a run, newest first, good or not. A run that is not there has none.
+/// The checkpoints of a run, newest first, good or not. A run that does not exist has none.
 ///
 /// # Errors
-/// [`RunError::Io`] where the folder cannot be read.
+/// [`RunError::Io`] if the folder cannot be read.
 pub fn checkpoints(run: &Path) -> Result<Vec<(u64, PathBuf)>, RunError> {
     let entries = match run.read_dir() {
         Ok(entries) => entries,

@@ -1,17 +1,17 @@
-//! Which checkpoints stay.
+//! Which checkpoints are kept.
 
 use super::manifest::{Manifest, verify};
-use super::save::{point, remove};
+use super::moves::{point, put_aside, remove};
 use super::*;
 use crate::train::log::Format;
 use crate::train::samples;
 use std::fs;
 
-/// Removes all but the newest `keep` whole checkpoints of a run, once the newest one has been read back
-/// and verified; 0 keeps all. Those removed.
+/// Removes all but the newest `keep` complete checkpoints of a run, after the newest one has been read back and
+/// verified; 0 keeps all. Returns those removed.
 ///
 /// # Errors
-/// [`RunError::Broken`] where the newest does not verify: nothing has been removed then.
+/// [`RunError::Broken`] if the newest does not verify; then nothing has been removed.
 /// [`RunError::Io`].
 pub fn prune(run: &Path, keep: usize) -> Result<Vec<PathBuf>, RunError> {
     let found = checkpoints(run)?;
@@ -32,10 +32,10 @@ pub fn prune(run: &Path, keep: usize) -> Result<Vec<PathBuf>, RunError> {
     Ok(removed)
 }
 
-/// Puts aside, as `rewound-…`, the checkpoints of a run that are not of the course that led to `from`, one of its own checkpoints
-/// or one that had been put aside: a run that goes on from it would find them again. Tables of metrics and later grids go with the
-/// newest of them, and those that went with `from` come back. `from` then has a checkpoint's name, and `latest` that name. Where
-/// those put aside are now.
+/// Prepares a run to continue from `from`, one of its own checkpoints or one that was moved aside. Checkpoints that do
+/// not lead to `from` are moved aside as `rewound-…`, since the run would find them again. Copies of the metrics and
+/// the later grids go with the newest of them; those that went with `from` come back. Afterwards `from` has a
+/// checkpoint's name, and `latest` contains it. Returns the new paths of the checkpoints moved aside.
 ///
 /// # Errors
 /// [`RunError::Io`].
@@ -43,7 +43,7 @@ pub fn rewind(run: &Path, from: &Path, step: u64) -> Result<Vec<PathBuf>, RunErr
     let name = folder_name(step);
     let disk = &mut RealDisk;
     let own = from.file_name() == Some(name.as_ref());
-    // One that was put aside is of another course of the run than those that are there.
+    // If `from` was moved aside, none of the present checkpoints lead to it.
     let rivals = checkpoints(run)?.into_iter().filter(|&(at, _)| at > step || !own);
     let mut moved = Vec::new();
     for (at, folder) in rivals {
@@ -62,30 +62,12 @@ pub fn rewind(run: &Path, from: &Path, step: u64) -> Result<Vec<PathBuf>, RunErr
     Ok(moved)
 }
 
-/// Gives a checkpoint a name under which no resume finds it. Where it is now.
-pub(super) fn put_aside(
-    disk: &mut dyn Disk,
-    run: &Path,
-    step: u64,
-    folder: &Path,
-) -> Result<PathBuf, RunError> {
-    let mut n = 1;
-    loop {
-        let to = run.join(format!("rewound-{step:06}-{n}"));
-        if !to.exists() {
-            disk.rename(folder, &to).map_err(|e| RunError::io(folder, &e))?;
-            return Ok(to);
-        }
-        n += 1;
-    }
-}
-
-/// Names of the tables of a run.
+/// The names of a run's tables.
 fn tables() -> [&'static str; 2] {
     [Format::Csv, Format::Jsonl].map(Format::file_name)
 }
 
-/// Leaves copies of the tables, and the grids after `step`, with a checkpoint that was put aside.
+/// Copies the tables, and moves the grids after `step`, to a checkpoint that was moved aside.
 fn leave(run: &Path, aside: &Path, step: u64) -> Result<(), RunError> {
     for name in tables().iter().filter(|name| run.join(name).exists()) {
         fs::copy(run.join(name), aside.join(name)).map_err(|e| RunError::io(aside, &e))?;
@@ -99,12 +81,12 @@ fn bring_back(aside: &Path, run: &Path) -> Result<(), RunError> {
         fs::rename(aside.join(name), run.join(name)).map_err(|e| RunError::io(run, &e))?;
     }
     grids(aside, run, &|_| true)?;
-    // Empty now, or never there.
+    // It is empty now, or was never there.
     let _ = fs::remove_dir(aside.join(samples::FOLDER));
     Ok(())
 }
 
-/// Moves grids of the names that `which` accepts.
+/// Moves the grids whose names `which` accepts.
 fn grids(from: &Path, to: &Path, which: &dyn Fn(&str) -> bool) -> Result<(), RunError> {
     let (from, to) = (from.join(samples::FOLDER), to.join(samples::FOLDER));
     let Ok(entries) = from.read_dir() else { return Ok(()) };

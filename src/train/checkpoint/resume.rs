@@ -5,7 +5,7 @@ use super::*;
 use crate::config::ConfigError;
 use crate::weights::{Weights, WeightsError};
 
-/// A checkpoint read back.
+/// A checkpoint that was read.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Restored {
     /// Its folder.
@@ -16,10 +16,10 @@ pub struct Restored {
     pub skipped: Vec<Skipped>,
 }
 
-/// The newest checkpoint of a run that verifies; `None` where there has never been one.
+/// The newest checkpoint of a run that verifies; `None` if there has never been one.
 ///
 /// # Errors
-/// [`RunError::NoneGood`] where there are some and none verifies, [`RunError::Gone`], [`RunError::Io`].
+/// [`RunError::NoneGood`] if there are some and none verifies, [`RunError::Gone`], [`RunError::Io`].
 pub fn resume(run: &Path) -> Result<Option<Restored>, RunError> {
     let mut skipped = Vec::new();
     for (_, folder) in checkpoints(run)? {
@@ -37,7 +37,7 @@ pub fn resume(run: &Path) -> Result<Option<Restored>, RunError> {
     }
 }
 
-/// The checkpoint at `path`, or the newest good one of the run there.
+/// The checkpoint at `path`, or the newest good checkpoint of the run at `path`.
 ///
 /// # Errors
 /// [`RunError::Broken`], [`RunError::NoCheckpoint`], and those of [`resume`].
@@ -52,8 +52,9 @@ pub fn restore(path: &Path) -> Result<Restored, RunError> {
     }
 }
 
-/// The folder to sample from, and the checkpoints passed over for it: of a training run its newest checkpoint whose model
-/// verifies; a checkpoint itself, or a network of it, once verified; any other folder itself.
+/// The folder to sample from, and the checkpoints that were skipped. For a training run, it is the newest checkpoint
+/// whose model verifies. A checkpoint, or a network in one, is verified and returned, and any other folder is returned
+/// as it is.
 ///
 /// # Errors
 /// [`RunError::Broken`], [`RunError::NoneGood`], [`RunError::NotYet`], [`RunError::Io`].
@@ -69,7 +70,7 @@ pub fn model_folder(path: &Path) -> Result<(PathBuf, Vec<Skipped>), RunError> {
         let network = file.strip_prefix(UNET).is_some_and(|rest| rest.starts_with('/'));
         network || file == MODEL_INDEX || file == SCHEDULER
     };
-    // Of a checkpoint cut short the state may be there without its manifest.
+    // A checkpoint that is cut short may have its state without its manifest.
     let ours = |folder: &Path| folder.join(MANIFEST).exists() || folder.join(STATE).exists();
     let broken = |folder: &Path, fault| RunError::Broken { folder: folder.to_owned(), fault };
     if ours(path) {
@@ -98,7 +99,7 @@ pub fn model_folder(path: &Path) -> Result<(PathBuf, Vec<Skipped>), RunError> {
     Ok((own, skipped))
 }
 
-/// What a checkpoint, or the one that a network lies in, says of the data it learned from.
+/// The data that a checkpoint learned from. `folder` is a checkpoint, or a network in one.
 pub fn learned_from(folder: &Path) -> Option<DataIdentity> {
     let folders = [Some(folder), folder.parent()];
     let text =
@@ -110,7 +111,7 @@ fn read(folder: &Path) -> Result<Snapshot, Fault> {
     let manifest = Manifest::read(folder)?;
     let file = |path: &str| manifest.file(folder, path);
     let text = |path: &str| {
-        let not_text = |_| Fault::Content { detail: format!("{path} is not text in UTF-8") };
+        let not_text = |_| Fault::Content { detail: format!("{path} is not UTF-8 text") };
         String::from_utf8(file(path)?).map_err(not_text)
     };
     let state: State = serde_json::from_str(&text(STATE)?)
@@ -135,12 +136,12 @@ fn read(folder: &Path) -> Result<Snapshot, Fault> {
         exp_avg_sq: tensors(&moments, SECOND)?,
         state,
     };
-    // What a resume has no use for has to be right as well: somebody will sample from it.
+    // Files that a resume does not need must be good as well: somebody will sample from them.
     manifest.check(folder, |path| !path.ends_with(".safetensors"))?;
     Ok(snapshot)
 }
 
-/// The tensors of a file whose names begin with `prefix`, without it.
+/// The tensors of a file whose names begin with `prefix`, under their names without it.
 fn tensors(weights: &Weights, prefix: &str) -> Result<Vec<Tensor>, Fault> {
     let names = weights.names().filter_map(|name| Some((name, name.strip_prefix(prefix)?)));
     names

@@ -1,13 +1,13 @@
 //! Writing a checkpoint.
 
 use super::manifest::{Manifest, verify};
-use super::prune::put_aside;
+use super::moves::{is_full, point, put_aside, remove};
 use super::*;
 use crate::config::PipelineConfig;
 use crate::weights::safetensors;
 
-/// Writes a checkpoint into `run` and makes `latest` name it. It is on the disk when this returns; where
-/// this fails, or the machine does, it is either whole or not there.
+/// Writes a checkpoint into `run` and makes `latest` name it. It is on the disk when this returns. If this fails, or
+/// the machine does, the checkpoint is complete or not there.
 ///
 /// # Errors
 /// [`RunError`]. Other checkpoints have not been touched.
@@ -18,7 +18,7 @@ pub fn save(run: &Path, snapshot: &Snapshot) -> Result<PathBuf, RunError> {
 /// [`save`] on any disk.
 ///
 /// # Errors
-/// As [`save`].
+/// As for [`save`].
 pub fn save_on(disk: &mut dyn Disk, run: &Path, snapshot: &Snapshot) -> Result<PathBuf, RunError> {
     let name = folder_name(snapshot.state.step);
     let target = run.join(&name);
@@ -26,13 +26,13 @@ pub fn save_on(disk: &mut dyn Disk, run: &Path, snapshot: &Snapshot) -> Result<P
     sweep(disk, run)?;
     if target.exists() {
         match verify(&target) {
-            // Stopped right after a save: there is nothing new to write.
+            // The run stopped right after a save: there is nothing new to write.
             Ok(()) if saved(&target).is_some_and(|state| state.is(&snapshot.state)) => {
                 return point(disk, run, &name).map(|()| target);
             }
-            // Another course of the run: neither is lost.
+            // A checkpoint of another course of the run: both are kept.
             Ok(()) => drop(put_aside(disk, run, snapshot.state.step, &target)?),
-            // A broken one gives way.
+            // A broken checkpoint is replaced.
             Err(_) => remove(disk, &target)?,
         }
     }
@@ -43,7 +43,7 @@ pub fn save_on(disk: &mut dyn Disk, run: &Path, snapshot: &Snapshot) -> Result<P
         files.disk.sync_folder(run).map_err(|e| (run.to_owned(), e))
     });
     if let Err((path, error)) = result {
-        // What is left of it only takes room. If this fails too, the next save removes it.
+        // The rest only takes space. If this fails too, the next save removes it.
         let _ = disk.remove_folder(&hidden);
         return Err(match is_full(&error) {
             true => RunError::Full { run: run.to_owned(), name, need },
@@ -54,38 +54,13 @@ pub fn save_on(disk: &mut dyn Disk, run: &Path, snapshot: &Snapshot) -> Result<P
     Ok(target)
 }
 
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-/// What a checkpoint that is there says of itself.
+/// The state in a checkpoint.
 fn saved(folder: &Path) -> Option<State> {
     let text = std::fs::read_to_string(folder.join(STATE)).ok()?;
     serde_json::from_str(&text).ok()
 }
 
-/// Makes `latest` name a checkpoint, at once.
-pub(super) fn point(disk: &mut dyn Disk, run: &Path, name: &str) -> Result<(), RunError> {
-    let (hidden, target) = (run.join(".latest.tmp"), run.join(LATEST));
-    disk.write(&hidden, format!("{name}\n").as_bytes())
-        .and_then(|()| disk.rename(&hidden, &target))
-        .and_then(|()| disk.sync_folder(run))
-        .map_err(|e| match is_full(&e) {
-            true => RunError::Full { run: run.to_owned(), name: LATEST.to_owned(), need: 4096 },
-            false => RunError::io(&target, &e),
-        })
-}
-
-/// Takes a checkpoint away: out of sight first, so that no half of it is ever seen.
-pub(super) fn remove(disk: &mut dyn Disk, folder: &Path) -> Result<(), RunError> {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let hidden = folder.with_file_name(format!(".{name}.old.tmp"));
-    disk.rename(folder, &hidden)
-        .and_then(|()| disk.remove_folder(&hidden))
-        .map_err(|e| RunError::io(folder, &e))
-}
-
-/// Removes what saves and removals that were cut short have left.
+/// Removes what interrupted saves and removals have left.
 fn sweep(disk: &mut dyn Disk, run: &Path) -> Result<(), RunError> {
     let Ok(entries) = run.read_dir() else { return Ok(()) };
     for path in entries.flatten().map(|entry| entry.path()) {
@@ -97,15 +72,15 @@ fn sweep(disk: &mut dyn Disk, run: &Path) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Of a tensor's line in its file, about.
+/// About the size of a tensor's entry in the header of its file.
 const HEADER_BYTES: u64 = 150;
-/// Of the configs, the manifest and the state.
+/// About the size of the configs, the manifest and the state.
 const OTHER_BYTES: u64 = 16 << 10;
-/// Of a row of metrics in the state.
+/// About the size of a row of metrics in the state.
 const ROW_BYTES: u64 = 500;
 
-/// Bytes of the files, about, once they are known to be worth keeping: a run that has diverged must not push
-/// its good checkpoints out.
+/// About how many bytes the files have, after checking that they are worth keeping: a run that has diverged must not
+/// push out its good checkpoints.
 fn check(name: &str, snapshot: &Snapshot) -> Result<u64, RunError> {
     let (have, need) = (snapshot.averages.len(), snapshot.state.ema_max_decay.len());
     if have != need {
@@ -136,10 +111,10 @@ fn check(name: &str, snapshot: &Snapshot) -> Result<u64, RunError> {
     Ok(bytes)
 }
 
-/// A file or folder, and what the system said about it.
+/// A file or folder, and the error of the system.
 type Failure = (PathBuf, io::Error);
 
-/// A checkpoint being written.
+/// A checkpoint that is being written.
 struct Folder<'a> {
     disk: &'a mut dyn Disk,
     root: &'a Path,
@@ -174,9 +149,11 @@ impl Folder<'_> {
             .map(|(name, t)| (name.as_str(), t.shape.as_slice(), t.values.as_slice()))
             .collect();
         self.tensors(MOMENTS, &moments)?;
-        let json = serde_json::to_string_pretty(state).unwrap_or_default() + "\n";
+        let json = serde_json::to_string_pretty(state);
+        let json = json.map_err(|e| (STATE.into(), io::Error::other(e)))? + "\n";
         self.file(STATE, json.as_bytes())?;
         let manifest = self.manifest.to_json();
+        let manifest = manifest.map_err(|e| (MANIFEST.into(), io::Error::other(e)))?;
         self.write(MANIFEST, manifest.as_bytes())?;
         self.sync("")
     }
@@ -194,7 +171,7 @@ impl Folder<'_> {
         self.file(path, &bytes)
     }
 
-    /// A file of the manifest.
+    /// Writes a file and adds it to the manifest.
     fn file(&mut self, path: &str, bytes: &[u8]) -> Result<(), Failure> {
         self.manifest.add(path, bytes);
         self.write(path, bytes)

@@ -1,15 +1,15 @@
-//! Ranges of the settings, their defaults, and those that exclude each other.
+//! The ranges and defaults of the settings, and combinations that are not allowed.
 
 use super::*;
 use crate::words::parse_duration;
 use std::fmt::Display;
 use std::time::Duration;
 
-/// Most batches of a step.
+/// The most micro-steps of an update.
 const MAX_ACCUMULATION: usize = 1024;
 
 impl Config {
-    /// Checks every setting; `at` says where one was given.
+    /// Checks every setting. `at` says where a setting was given.
     pub(super) fn check(&self, at: &dyn Fn(&str) -> String) -> Result<(), SettingError> {
         let wrong = |key: &str, found: &dyn Display, expected: &str| {
             let (key, found, expected) = (key.to_owned(), found.to_string(), expected.to_owned());
@@ -32,13 +32,13 @@ impl Config {
             );
         }
         if !matches!(data.channels, 0 | 1 | 3 | 4) {
-            return wrong("data.channels", &data.channels, "1, 3 or 4, or 0 for the data's own");
+            return wrong("data.channels", &data.channels, "1, 3 or 4, or 0 for those of the data");
         }
         if self.background().is_none() {
             return wrong("data.background", &data.background, "a colour as #rrggbb");
         }
 
-        // The GPU has 32 bits: what they cannot hold would be infinite, or nothing.
+        // The GPU computes in 32 bits: a number that f32 cannot hold would become infinite or zero.
         let positive = |x: f64| x > 0.0 && (x as f32).is_normal();
         let not_negative = |x: f64| x.is_finite() && x >= 0.0;
         let below_one = |x: f64| (0.0..1.0).contains(&x);
@@ -82,7 +82,7 @@ impl Config {
                 return wrong(key, &n, "a whole number from 1 to 4294967295");
             }
         }
-        // The tables of a step have all its batches.
+        // The tables of an update hold all its micro-steps.
         let accumulation = training.gradient_accumulation_steps;
         if !(1..=MAX_ACCUMULATION).contains(&accumulation) {
             let expected =
@@ -94,17 +94,17 @@ impl Config {
         }
         let distinct = |i: usize| !ema.max_decay[..i].contains(&ema.max_decay[i]);
         if ema.max_decay.len() > Ema::MAX_RATES || !(0..ema.max_decay.len()).all(distinct) {
-            let expected = format!("at most {} rates, each of its own", Ema::MAX_RATES);
+            let expected = format!("at most {} different rates", Ema::MAX_RATES);
             return wrong("ema.max_decay", &format!("{:?}", ema.max_decay), &expected);
         }
         if !training.max_time.is_empty() && self.max_time().is_none() {
             return wrong(
                 "training.max_time",
                 &training.max_time,
-                "a time as 90s, 30m, 2h or 1h30m",
+                "a time such as 90s, 30m, 2h or 1h30m",
             );
         }
-        // Of a preset or a file it may be made for longer runs (`Config::warmup_steps`).
+        // In a preset or file it may be meant for longer runs (`Config::warmup_steps`).
         let asked = at("lr.warmup_steps").starts_with("--");
         let warms = lr.scheduler != LrScheduler::Constant;
         if asked && warms && lr.warmup_steps > training.max_steps {
@@ -124,7 +124,7 @@ impl Config {
             return wrong("sampling.steps", &sampling.steps, &expected);
         }
         if diffusion.rescale_betas_zero_snr && diffusion.prediction_type == "epsilon" {
-            // Where nothing of x_0 is left, eps says nothing about it.
+            // Where nothing is left of x_0, eps contains nothing about it.
             let expected = "false, or diffusion.prediction_type v_prediction or sample";
             return wrong("diffusion.rescale_betas_zero_snr", &true, expected);
         }
@@ -142,12 +142,12 @@ impl Config {
         Ok(())
     }
 
-    /// When to stop.
+    /// After which time to stop.
     pub fn max_time(&self) -> Option<Duration> {
         parse_duration(&self.training.max_time)
     }
 
-    /// `data.background` as RGB; `None` where it is no colour.
+    /// `data.background` as RGB; `None` if it is not a colour.
     pub fn background(&self) -> Option<[u8; 3]> {
         let digits = self.data.background.strip_prefix('#')?;
         let hex = digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit());
@@ -172,7 +172,7 @@ impl Default for Data {
 }
 
 impl Default for Model {
-    /// A small network for 32x32; other keys as diffusers' constructor has them.
+    /// A small network for 32x32. Other keys are those of diffusers' constructor.
     fn default() -> Self {
         let names = |list: [&str; 3]| list.map(str::to_owned).to_vec();
         Self {
@@ -199,7 +199,7 @@ impl Default for Model {
 }
 
 impl Default for Diffusion {
-    /// DDPM's.
+    /// Those of DDPM.
     fn default() -> Self {
         Self {
             num_train_timesteps: 1000,
@@ -241,7 +241,7 @@ impl Default for Lr {
 }
 
 impl Default for Ema {
-    /// diffusers' train_unconditional.
+    /// Those of diffusers' train_unconditional.py.
     fn default() -> Self {
         Self {
             max_decay: vec![0.9999],

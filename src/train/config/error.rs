@@ -2,7 +2,7 @@
 
 use crate::config::ConfigError;
 
-/// Settings that cannot be used: which key, where it was set, what is there, what would do.
+/// Settings that cannot be used: the key, where it was set, its value, what is allowed.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingError {
@@ -11,20 +11,20 @@ pub enum SettingError {
     Toml {
         /// File and line.
         at: String,
-        /// The parser's words.
+        /// The message of the parser.
         detail: String,
     },
-    /// A key that is no setting.
+    /// A key that is not a setting.
     #[error("{at}: there is no setting `{key}`{remedy}")]
     Unknown {
         /// File and line, or flag.
         at: String,
         /// The key, with its section.
         key: String,
-        /// `; did you mean …?` or what there is.
+        /// `; did you mean …?` or a list of what exists.
         remedy: String,
     },
-    /// A value of another type, or a word that is not among those known.
+    /// A value of the wrong type, or an unknown word.
     #[error("{at}: `{key}`: {detail}.")]
     Type {
         /// File and line, or flag.
@@ -43,26 +43,26 @@ pub enum SettingError {
         key: String,
         /// Its value.
         found: String,
-        /// What would do.
+        /// What is allowed.
         expected: String,
     },
-    /// A preset that is not there.
+    /// A preset that does not exist.
     #[error("{at}: there is no preset `{name}`{remedy}")]
     Preset {
         /// File and line, or flag.
         at: String,
-        /// Name given.
+        /// The name given.
         name: String,
-        /// `; did you mean …?` or what there is.
+        /// `; did you mean …?` or a list of what exists.
         remedy: String,
     },
     /// An assignment without a `=`.
     #[error("--set {text}: write it as SECTION.KEY=VALUE, for example --set optimizer.lr=2e-4.")]
     Assignment {
-        /// Text given.
+        /// The text given.
         text: String,
     },
-    /// `[model]` or `[diffusion]` describe what cannot be built.
+    /// `[model]` or `[diffusion]` describes something that cannot be built.
     #[error(transparent)]
     Network(#[from] ConfigError),
 }

@@ -1,4 +1,4 @@
-//! Settings in layers: a preset, a file over it, flags over that.
+//! Settings in layers: a preset, a file over it, flags over the file.
 
 use super::nearest::nearest;
 use super::{Config, Data, Flag, SettingError, Weighting};
@@ -10,19 +10,19 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-/// A setting given apart from any file.
+/// A setting that is given outside of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layer {
     /// How it was given, for errors: `--set`, `--learning-rate`.
     pub at: String,
     /// `optimizer.lr`
     pub key: String,
-    /// TOML; what is not is taken for a string.
+    /// TOML. Anything else is taken as a string.
     pub value: String,
 }
 
 impl Layer {
-    /// From `KEY=VALUE`, as `--set` takes it.
+    /// From `KEY=VALUE`, as in `--set`.
     ///
     /// # Errors
     /// [`SettingError::Assignment`].
@@ -36,7 +36,7 @@ impl Layer {
         Ok(Self { at: "--set".to_owned(), key, value })
     }
 
-    /// The value as a text: what a TOML string says, or what is there.
+    /// The value as text: the contents of a TOML string, or the value as it is.
     pub fn text(&self) -> String {
         let parsed = format!("x = {}", self.value).parse::<Table>().ok();
         let text = parsed.as_ref().and_then(|table| table.get("x")).and_then(Value::as_str);
@@ -51,17 +51,17 @@ pub struct Change {
     pub key: String,
     /// Its value before, as TOML.
     pub before: String,
-    /// And after.
+    /// Its value after, as TOML.
     pub after: String,
 }
 
 impl Config {
-    /// The settings of `preset` (the file's, else `default`, where it is `None`), with those of a file
-    /// `(name, text)` and then `layers` over them. A preset's warm-up that is longer than the run becomes a tenth of it, and
-    /// a `loss.snr_gamma` alone turns min-SNR weighting on.
+    /// The settings of `preset` (if it is `None`, of the file's preset or of `default`), with those of a file `(name,
+    /// text)` and then `layers` over them. A preset's warm-up that is longer than the run becomes a tenth of it.
+    /// `loss.snr_gamma` without `loss.weighting` turns min-SNR weighting on.
     ///
     /// # Errors
-    /// [`SettingError`], which says where the wrong one was given.
+    /// [`SettingError`], which says where the wrong setting was given.
     pub fn resolve(
         preset: Option<&str>,
         file: Option<(&str, &str)>,
@@ -77,17 +77,17 @@ impl Config {
             };
             add(&mut over, &mut origin, text, &at)?;
         }
-        // Who gives a gamma means to use it, as with diffusers' --snr_gamma.
+        // A gamma is given to be used, as with diffusers' --snr_gamma.
         let given = |key: &str| layers.iter().any(|layer| layer.key == key);
         let by_file =
             origin.contains_key("loss.snr_gamma") && !origin.contains_key("loss.weighting");
         let weighted = (by_file || given("loss.snr_gamma")) && !given("loss.weighting");
-        // Settings that are texts: a folder may be called 2024.
+        // Settings that are strings, since a folder may be called 2024.
         let mut texts = BTreeMap::new();
-        flatten(&table(&Self::default()), "", &mut texts);
+        flatten(&table(&Self::default())?, "", &mut texts);
         texts.retain(|_, value| value.starts_with(['"', '\'']));
         for layer in layers {
-            // A dotted key is TOML too; a value that is none is a string.
+            // A dotted key is TOML too. A value that is not TOML is a string.
             let Layer { at, key, value } = layer;
             let mut text = format!("{key} = {value}");
             let quoted = value.starts_with(['"', '\'']);
@@ -114,7 +114,7 @@ impl Config {
             && origin.contains_key("data.path")
             && !path_of(&over).starts_with(builtin::PREFIX)
         {
-            // Somebody's own data are learned as they are, whatever the preset's were.
+            // Your own data are learned as they are, whatever those of the preset were.
             base.data = Data::default();
         }
         if base.data.channels == 3
@@ -131,7 +131,7 @@ impl Config {
         {
             base.model.set_levels(levels);
         }
-        let mut table = table(&base);
+        let mut table = table(&base)?;
         overlay(&mut table, over);
         table.insert("preset".to_owned(), name.clone().into());
         let mut config = Self::deserialize(table).map_err(|e| SettingError::Toml {
@@ -147,34 +147,43 @@ impl Config {
     }
 
     /// A TOML file that [`Config::resolve`] reads back as these settings.
-    pub fn to_toml(&self) -> String {
+    ///
+    /// # Errors
+    /// [`SettingError::Toml`] for a number that TOML does not have, such as a seed of 2^63.
+    pub fn to_toml(&self) -> Result<String, SettingError> {
         let version = env!("CARGO_PKG_VERSION");
-        // Every field is a number, a text, or a list of those: this does not fail.
-        let text = toml::to_string(self).unwrap_or_default();
-        format!("# The settings of this run, by unnoise {version}.\n\n{text}")
+        let text = toml::to_string(self).map_err(|e| unwritable(&e))?;
+        Ok(format!("# The settings of this run, by unnoise {version}.\n\n{text}"))
     }
 
     /// What changes from these settings to others.
-    pub fn changes(&self, to: &Self) -> Vec<Change> {
+    ///
+    /// # Errors
+    /// As for [`Config::to_toml`].
+    pub fn changes(&self, to: &Self) -> Result<Vec<Change>, SettingError> {
         let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
-        flatten(&table(self), "", &mut before);
-        flatten(&table(to), "", &mut after);
+        flatten(&table(self)?, "", &mut before);
+        flatten(&table(to)?, "", &mut after);
         let differs = |(key, after): (&String, &String)| {
             let before = before.get(key).filter(|before| *before != after)?;
             Some(Change { key: key.clone(), before: before.clone(), after: after.clone() })
         };
-        after.iter().filter_map(differs).collect()
+        Ok(after.iter().filter_map(differs).collect())
     }
 }
 
-/// The data that settings name.
+/// The path of the data in the settings.
 fn path_of(over: &Table) -> &str {
     let path = over.get("data").and_then(|data| data.get("path"));
     path.and_then(Value::as_str).unwrap_or_default()
 }
 
-fn table(config: &Config) -> Table {
-    Table::try_from(config).unwrap_or_default()
+fn table(config: &Config) -> Result<Table, SettingError> {
+    Table::try_from(config).map_err(|e| unwritable(&e))
+}
+
+fn unwritable(error: &toml::ser::Error) -> SettingError {
+    SettingError::Toml { at: "settings".to_owned(), detail: error.to_string() }
 }
 
 /// Every setting by its dotted key.
@@ -196,11 +205,11 @@ fn overlay(under: &mut Table, over: Table) {
     }
 }
 
-/// A setting of a text: its key, and where its value stands.
+/// A setting in a text: its key, and where its value is.
 type Entry = (String, Range<usize>);
 
-/// Lays a text over `under`, once it is known to hold nothing but settings of the right types. `at` tells
-/// where an offset in the text is.
+/// Lays a text over `under`, after checking that it contains only settings of the right types. `at` turns an offset in
+/// the text into a place for messages.
 fn add(
     under: &mut Table,
     origin: &mut BTreeMap<String, String>,
@@ -213,7 +222,7 @@ fn add(
     };
     let parsed = DeTable::parse(text).map_err(syntax)?;
     let mut entries = Vec::new();
-    known(parsed.get_ref(), &table(&Config::default()), "", at, &mut entries)?;
+    known(parsed.get_ref(), &table(&Config::default())?, "", at, &mut entries)?;
     let typed = toml::from_str::<Config>(text).map(drop);
     typed.map_err(|e| {
         let start = e.span().map_or(0, |span| span.start);
@@ -226,7 +235,7 @@ fn add(
     Ok(())
 }
 
-/// Collects the settings of a table, and refuses those that `schema` has not.
+/// Collects the settings of a table, and refuses those that are not in `schema`.
 fn known(
     table: &DeTable<'_>,
     schema: &Table,
@@ -238,14 +247,15 @@ fn known(
         let key = format!("{prefix}{}", name.get_ref());
         match (schema.get(name.get_ref().as_ref()), value.get_ref()) {
             (None, _) => {
-                let (at, remedy) = (at(name.span().start), suggest(name.get_ref(), prefix, schema));
+                let at = at(name.span().start);
+                let remedy = suggest(name.get_ref(), prefix, schema)?;
                 return Err(SettingError::Unknown { at, key, remedy });
             }
             (Some(Value::Table(schema)), DeValue::Table(inner)) => {
                 known(inner, schema, &format!("{key}."), at, entries)?;
             }
             (Some(Value::Table(_)), other) => {
-                let detail = format!("it is a section, and not {}", other.type_str());
+                let detail = format!("it is a section, not {}", other.type_str());
                 return Err(SettingError::Type { at: at(value.span().start), key, detail });
             }
             _ => entries.push((key, value.span())),
@@ -254,11 +264,11 @@ fn known(
     Ok(())
 }
 
-/// What an unknown key may have been meant to be: a setting of another section, diffusers' name of one, a
-/// slip in this section or in any.
-fn suggest(name: &str, prefix: &str, schema: &Table) -> String {
+/// What an unknown key may mean: a setting of another section, diffusers' name of one, or a typing error in this
+/// section or another.
+fn suggest(name: &str, prefix: &str, schema: &Table) -> Result<String, SettingError> {
     let mut all = BTreeMap::new();
-    flatten(&table(&Config::default()), "", &mut all);
+    flatten(&table(&Config::default())?, "", &mut all);
     let last = |key: &'_ str| key.rsplit('.').next().is_some_and(|last| last == name);
     let elsewhere = || all.keys().map(String::as_str).find(|key| last(key));
     let here =
@@ -274,7 +284,7 @@ fn suggest(name: &str, prefix: &str, schema: &Table) -> String {
         "" => "the sections".to_owned(),
         section => format!("those of [{section}]"),
     };
-    remedy(found.as_deref(), &of, &keys)
+    Ok(remedy(found.as_deref(), &of, &keys))
 }
 
 fn remedy(near: Option<&str>, of: &str, all: &[&str]) -> String {
@@ -284,7 +294,7 @@ fn remedy(near: Option<&str>, of: &str, all: &[&str]) -> String {
     }
 }
 
-/// The parser's words for people who do not write Rust.
+/// The message of the parser, for people who do not write Rust.
 fn plain(message: &str) -> String {
     let mut text = message.trim_end_matches('.').replace('\n', ", ");
     for (rust, words) in [

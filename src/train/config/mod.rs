@@ -1,4 +1,4 @@
-//! A training run's settings: sections of a TOML file, over the values of a preset.
+//! The settings of a training run: sections of a TOML file, over the values of a preset.
 //!
 //! ```toml
 //! preset = "cifar10-small"
@@ -8,9 +8,9 @@
 //! lr = 2e-4
 //! ```
 //!
-//! [`Config::resolve`] lays flags over a file over a preset, and refuses what it does not know by name;
-//! [`Config::to_toml`] is what a run writes before its first step. Names are those of diffusers' configs
-//! and of its `train_unconditional.py`.
+//! [`Config::resolve`] applies a preset, then a file, then flags, and refuses unknown settings by name. A run writes
+//! [`Config::to_toml`] before its first step. The names are those of diffusers' configs and of its
+//! `train_unconditional.py`.
 
 mod check;
 mod error;
@@ -20,6 +20,9 @@ mod nearest;
 mod network;
 mod values;
 
+pub use super::dataset::Fit;
+pub use super::weighting::Weighting;
+pub use crate::kernels::train::loss::LossKind;
 pub use error::SettingError;
 pub use flags::{FLAGS, Flag, OTHERS};
 pub use layers::{Change, Layer};
@@ -31,9 +34,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Name of the preset that everything not said comes from.
+    /// The preset that gives all values that are not set.
     pub preset: String,
-    /// What is learned from.
+    /// The pictures.
     pub data: Data,
     /// The network.
     pub model: Model,
@@ -41,25 +44,30 @@ pub struct Config {
     pub diffusion: Diffusion,
     /// What is minimised.
     pub loss: Loss,
-    /// How.
+    /// The optimizer.
     pub optimizer: Optimizer,
-    /// The learning rate's course.
+    /// How the learning rate changes.
     pub lr: Lr,
     /// Moving averages of the weights.
     pub ema: Ema,
     /// The loop.
     pub training: Training,
-    /// Pictures drawn on the way.
+    /// Pictures drawn during the run.
     pub sampling: Sampling,
-    /// What is kept to resume from.
+    /// What a run can resume from.
     pub checkpoints: Checkpoints,
-    /// Where to, and which logs.
+    /// Where the run's files go, and which logs are written.
     pub output: Output,
 }
 
 impl Config {
-    /// Steps over which the learning rate rises: those of the settings or, where a run is shorter than that, a tenth of it.
-    /// A short try should neither be refused for its preset's warm-up nor keep a shorter one for good.
+    /// Pictures that an update learns from.
+    pub fn pictures_per_update(&self) -> usize {
+        self.training.batch_size * self.training.gradient_accumulation_steps
+    }
+
+    /// Steps over which the learning rate rises: those of the settings, or a tenth of the run if it is shorter than
+    /// that. So a short trial is neither refused because of its preset's warm-up nor makes the warm-up short for good.
     pub fn warmup_steps(&self) -> u64 {
         let (warmup, steps) = (self.lr.warmup_steps, self.training.max_steps);
         if warmup > steps { steps / 10 } else { warmup }
@@ -72,30 +80,20 @@ impl Config {
 pub struct Data {
     /// A folder, archive or file, or `builtin:emoji`.
     pub path: String,
-    /// Pixels along each side, or `[height, width]`; 0 leaves it to the data.
+    /// Pixels along each side, or `[height, width]`; 0 keeps the size of the data.
     pub resolution: Resolution,
-    /// 1 gray, 3 RGB, 4 RGBA; 0 leaves it to the data.
+    /// 1 for gray, 3 for RGB, 4 for RGBA; 0 keeps what the data have.
     pub channels: usize,
-    /// How a picture of another shape is made to fit.
+    /// What to do with pictures of another aspect ratio.
     pub fit: Fit,
-    /// Colour behind transparency and beside padded pictures, `#rrggbb`.
+    /// Colour behind transparent pixels and around padded pictures, `#rrggbb`.
     pub background: String,
-    /// Mirror half of the pictures, at random.
+    /// Mirror pictures left to right, half of the time at random.
     pub random_flip: bool,
-    /// Broken pictures that are passed over before giving up.
+    /// How many broken pictures to skip before giving up.
     pub max_broken: usize,
-    /// Memory for decoded pictures, in MiB: more are read again and again while training.
+    /// Memory for decoded pictures, in MiB. Pictures beyond it are decoded each time they are used.
     pub cache_mib: usize,
-}
-
-/// `data.fit`
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fit {
-    /// Cut to the middle.
-    Crop,
-    /// Put on the background.
-    Pad,
 }
 
 /// `[model]`: keys of `UNet2DModel`'s config.json. Sizes, channels and classes come from the data.
@@ -104,35 +102,35 @@ pub enum Fit {
 pub struct Model {
     /// Channels per level, from full resolution downwards.
     pub block_out_channels: Vec<usize>,
-    /// As many block names.
+    /// The block of each level.
     pub down_block_types: Vec<String>,
-    /// From the lowest resolution upwards.
+    /// The same from the lowest resolution upwards.
     pub up_block_types: Vec<String>,
     /// Resnets per down block.
     pub layers_per_block: usize,
-    /// Channels per head; 0 is diffusers' null: one head.
+    /// Channels per head; 0 stands for null in diffusers: one head.
     pub attention_head_dim: usize,
-    /// Whether the mid block has an attention.
+    /// Whether the middle block has attention.
     pub add_attention: bool,
     /// Groups of every GroupNorm.
     pub norm_num_groups: usize,
-    /// Groups of the mid attention's GroupNorm; 0 is diffusers' null.
+    /// Groups of the GroupNorm before the middle attention; 0 stands for null in diffusers.
     pub attn_norm_num_groups: usize,
     /// Epsilon of every GroupNorm.
     pub norm_eps: f64,
     /// `silu`, `mish`, `gelu` or `relu`.
     pub act_fn: String,
-    /// Share of activations zeroed in each resnet.
+    /// Share of the activations that each resnet sets to zero.
     pub dropout: f64,
     /// `default` or `scale_shift`.
     pub resnet_time_scale_shift: String,
     /// `positional`, `fourier` or `learned`.
     pub time_embedding_type: String,
-    /// `[cos, sin]` rather than `[sin, cos]`.
+    /// `[cos, sin]` instead of `[sin, cos]`.
     pub flip_sin_to_cos: bool,
     /// Subtracted from half the embedding's width.
     pub freq_shift: f64,
-    /// 1 is symmetric, 0 pads right and bottom only.
+    /// 1 pads all sides, 0 only right and bottom.
     pub downsample_padding: usize,
     /// `conv` or `resnet`, of attention blocks.
     pub downsample_type: String,
@@ -141,7 +139,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Names as many blocks as there are `levels`: those there are, and more of the last kind.
+    /// Gives each of `levels` levels a block type: cuts the lists off, or repeats the last type.
     fn set_levels(&mut self, levels: usize) {
         let fit = |names: &mut Vec<String>| {
             let last = names.last().cloned().unwrap_or_default();
@@ -162,17 +160,17 @@ pub struct Diffusion {
     pub num_train_timesteps: usize,
     /// `linear`, `scaled_linear`, `squaredcos_cap_v2` (cosine) or `sigmoid`.
     pub beta_schedule: String,
-    /// First beta.
+    /// The first beta.
     pub beta_start: f64,
-    /// Last beta.
+    /// The last beta.
     pub beta_end: f64,
-    /// What the network learns: `epsilon`, `sample` or `v_prediction`.
+    /// What the network predicts: `epsilon`, `sample` or `v_prediction`.
     pub prediction_type: String,
-    /// Variance of a DDPM sampling step: `fixed_small` or `fixed_large`.
+    /// The variance of DDPM's sampling steps: `fixed_small` or `fixed_large`.
     pub variance_type: String,
     /// Clamp the predicted x_0 while sampling.
     pub clip_sample: bool,
-    /// Rescale so that the last alpha_cumprod is zero; not with `epsilon`.
+    /// Rescale the betas so that the last alpha_cumprod is 0. Not possible with `epsilon`.
     pub rescale_betas_zero_snr: bool,
 }
 
@@ -180,53 +178,31 @@ pub struct Diffusion {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Loss {
-    /// Of a value.
+    /// The loss of one value.
     pub kind: LossKind,
-    /// Where the Huber loss turns from square to straight.
+    /// The error at which the Huber loss turns from a parabola into a line.
     pub huber_delta: f64,
-    /// Of a timestep.
+    /// The weight of a timestep.
     pub weighting: Weighting,
     /// Gamma of min-SNR.
     pub snr_gamma: f64,
-}
-
-/// `loss.kind`
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LossKind {
-    /// Squared error: L_simple.
-    Mse,
-    /// Absolute error.
-    L1,
-    /// Huber.
-    Huber,
-}
-
-/// `loss.weighting`
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Weighting {
-    /// All timesteps count alike.
-    None,
-    /// min(SNR, gamma) (Hang et al. 2023).
-    MinSnr,
 }
 
 /// `[optimizer]`: AdamW as PyTorch defines it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Optimizer {
-    /// Learning rate, at its highest.
+    /// The highest learning rate.
     pub lr: f64,
     /// Decay of the first moment.
     pub beta1: f64,
-    /// Decay of the second.
+    /// Decay of the second moment.
     pub beta2: f64,
-    /// Added to the root of the second.
+    /// Added to the root of the second moment.
     pub eps: f64,
     /// Decoupled weight decay; 0 makes it Adam.
     pub weight_decay: f64,
-    /// Norm that gradients are clipped to; 0 leaves them.
+    /// The norm to which gradients are clipped; 0 turns clipping off.
     pub max_grad_norm: f64,
 }
 
@@ -234,23 +210,23 @@ pub struct Optimizer {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lr {
-    /// Its course after the warm-up.
+    /// Its shape after the warm-up.
     pub scheduler: LrScheduler,
-    /// Steps over which it rises from 0.
+    /// Steps over which the rate rises from 0.
     pub warmup_steps: u64,
 }
 
-/// `lr.scheduler`, as `diffusers.optimization` names them.
+/// `lr.scheduler`: what follows the warm-up, as `diffusers.optimization` names it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LrScheduler {
-    /// No warm-up either.
+    /// The full rate from the first step on, without a warm-up.
     Constant,
-    /// The same after the warm-up.
+    /// The full rate.
     ConstantWithWarmup,
-    /// Straight down to 0.
+    /// A straight line down to 0 at the last step.
     Linear,
-    /// Half a cosine down to 0.
+    /// Half a period of a cosine, down to 0 at the last step.
     Cosine,
 }
 
@@ -258,36 +234,36 @@ pub enum LrScheduler {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ema {
-    /// Highest decay of each average, at most [`Ema::MAX_RATES`]. The first is the model; none keeps the
-    /// raw weights only.
+    /// The highest decay of each average, at most [`Ema::MAX_RATES`] of them. The first average is the model. Without
+    /// any, only the raw weights are kept.
     #[serde(deserialize_with = "values::one_or_more")]
     pub max_decay: Vec<f64>,
-    /// How the decay rises to it.
+    /// How the decay rises to its highest value.
     pub warmup: EmaWarmup,
-    /// Of the power warm-up: 1 - (1 + step / inv_gamma)^-power.
+    /// A constant of the power warm-up.
     pub inv_gamma: f64,
-    /// Of the power warm-up.
+    /// The exponent of the power warm-up.
     pub power: f64,
-    /// Lowest decay.
+    /// The lowest decay.
     pub min_decay: f64,
-    /// Steps before averaging begins.
+    /// Steps before averaging starts.
     pub update_after_step: u64,
 }
 
 impl Ema {
-    /// Averages that one pass over the weights can keep.
+    /// The most averages: a row of the optimizer's table has room for them.
     pub const MAX_RATES: usize = 4;
 }
 
-/// `ema.warmup`
+/// `ema.warmup`: how the decay of an average rises. s counts the updates after the first averaged one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EmaWarmup {
-    /// max_decay from the first step, as Ho et al.
+    /// Not at all: max_decay from the first update on, as Ho et al. have it.
     None,
-    /// (1 + step) / (10 + step), diffusers' EMAModel.
+    /// (1 + s) / (10 + s), as diffusers' EMAModel has it.
     Plain,
-    /// diffusers' EMAModel with use_ema_warmup.
+    /// 1 - (1 + s / inv_gamma)^-power: diffusers' EMAModel with use_ema_warmup.
     Power,
 }
 
@@ -295,25 +271,25 @@ pub enum EmaWarmup {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Training {
-    /// Pictures computed at once.
+    /// Pictures per micro-step.
     pub batch_size: usize,
-    /// Batches per optimizer step.
+    /// Micro-steps per update.
     pub gradient_accumulation_steps: usize,
-    /// Optimizer steps.
+    /// Updates of the weights in total.
     pub max_steps: u64,
-    /// Stop after this time, as `90m` or `2h`; empty for no limit.
+    /// Stop after this time, such as `90m` or `2h`. Empty means no limit.
     pub max_time: String,
-    /// Of order, timesteps, noise and initial weights.
+    /// Seed of the order, timesteps, noise and initial weights.
     pub seed: u64,
-    /// Learn the data's classes.
+    /// Learn the classes of the data.
     pub class_conditional: bool,
-    /// Share of pictures that learn without their class, so that samples can be guided.
+    /// Share of the pictures that are learned without their class, so that samples can be guided.
     pub class_dropout: f64,
-    /// Compute activations again in the backward pass rather than keep them: less memory, more time.
+    /// Compute activations again in the backward pass instead of keeping them: less memory, more time.
     pub recompute: bool,
-    /// Steps between two rows of metrics.
+    /// Steps between rows of metrics.
     pub log_every: u64,
-    /// Steps in a row that may have a loss or gradient that is not finite; 0 for no limit.
+    /// The run ends after this many updates in a row that are not finite; 0 means no limit.
     pub max_skipped: u64,
 }
 
@@ -321,17 +297,17 @@ pub struct Training {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sampling {
-    /// Steps between two grids; 0 draws none.
+    /// Steps between grids; 0 draws none.
     pub every: u64,
-    /// Pictures in a grid.
+    /// Pictures per grid.
     pub count: usize,
     /// Sampler.
     pub sampler: Sampler,
-    /// Its steps.
+    /// Steps of the sampler.
     pub steps: usize,
-    /// DDIM's noise.
+    /// DDIM's eta.
     pub eta: f64,
-    /// Of x_T: the same through the whole run.
+    /// Seed of x_T, the same for every grid.
     pub seed: u64,
 }
 
@@ -349,9 +325,9 @@ pub enum Sampler {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Checkpoints {
-    /// Steps between two; one more is written at the end.
+    /// Steps between checkpoints. One more is saved at the end.
     pub every: u64,
-    /// How many stay; 0 keeps all.
+    /// How many are kept; 0 keeps all.
     pub keep: usize,
 }
 

@@ -1,6 +1,6 @@
-//! "Did you mean …": what somebody who typed an unknown name is likely to have wanted.
+//! "Did you mean …": the known name that is nearest to an unknown one.
 
-/// Insertions, removals, replacements and swaps of neighbours that turn `a` into `b`.
+/// How many insertions, removals, replacements and swaps of neighbours turn `a` into `b`.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
@@ -21,7 +21,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// The name nearest to `text`, if it is near at all.
 pub(super) fn nearest<'n>(text: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    // Nobody types so much by mistake, and the table is quadratic.
+    // Nobody types this much by mistake, and the table is quadratic.
     if text.len() > 64 {
         return None;
     }

@@ -1,4 +1,4 @@
-//! From settings to diffusers' configurations, which know their own rules.
+//! From settings to diffusers' configurations, which check their own rules.
 
 use super::{Config, Model};
 use crate::config::scheduler::TimestepSpacing;
@@ -6,8 +6,8 @@ use crate::config::{ConfigError, SchedulerConfig, UNetConfig};
 use serde_json::{Value, json};
 
 impl Config {
-    /// The network for pictures of `channels` and `[height, width]`. With `classes`, its table has a row
-    /// for each of them and, where labels are dropped, a last one that stands for none.
+    /// The network for pictures of `channels` and `[height, width]`. With `classes`, its table has a row for each class
+    /// and, if labels are dropped at times, a last row for no class.
     ///
     /// # Errors
     /// [`ConfigError`], which names the file `[model]`.
@@ -60,10 +60,13 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], which names the file `[diffusion]`.
     pub fn scheduler(&self) -> Result<SchedulerConfig, ConfigError> {
-        let json = serde_json::to_string(&self.diffusion).unwrap_or_default();
+        let json = serde_json::to_string(&self.diffusion).map_err(|e| ConfigError::Json {
+            file: "[diffusion]".to_owned(),
+            detail: e.to_string(),
+        })?;
         let mut scheduler = SchedulerConfig::from_json(&json, "[diffusion]")?;
         if self.model.time_embedding_type == "fourier" {
-            // Such a network is told log t, so t = 0 is neither learned nor visited.
+            // Such a network takes log t, so t = 0 is neither learned nor sampled.
             scheduler.timestep_spacing = TimestepSpacing::Trailing;
         }
         Ok(scheduler)

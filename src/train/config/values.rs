@@ -1,15 +1,15 @@
-//! Values with more than one spelling.
+//! Values that can be written in more than one way.
 
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
 
-/// `[height, width]` in pixels, or the data's own.
+/// `[height, width]` in pixels, or that of the data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Resolution(pub Option<[usize; 2]>);
 
 impl Resolution {
-    /// As many pixels along each side.
+    /// The same number of pixels along each side.
     pub const fn square(side: usize) -> Self {
         Self(Some([side, side]))
     }
@@ -52,7 +52,7 @@ impl<'de> Visitor<'de> for Sides {
         self.visit_i64(i64::try_from(n).unwrap_or(-1))
     }
 
-    /// `32x48`, as flags give it.
+    /// `32x48`, as in flags.
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Resolution, E> {
         let sides = text.split_once(['x', 'X']);
         let sides = sides.and_then(|(h, w)| Some([h.trim().parse().ok()?, w.trim().parse().ok()?]));
@@ -71,7 +71,7 @@ impl<'de> Visitor<'de> for Sides {
     }
 }
 
-/// A list, or the only item of one.
+/// A list, or a single item.
 pub(super) fn one_or_more<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<f64>, D::Error> {

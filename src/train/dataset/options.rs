@@ -1,6 +1,7 @@
 //! How pictures become items of one size.
 
 use super::DatasetError;
+use serde::{Deserialize, Serialize};
 
 /// What to make of the pictures found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,7 +25,8 @@ pub struct Options {
 
 /// What becomes of a picture whose proportions differ from those of an item. It is resized with the filter that
 /// [`super`] names.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fit {
     /// The picture covers the item; what is left over on both sides is cut off.
     #[default]

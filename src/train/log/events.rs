@@ -7,12 +7,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What an event can say.
+/// A value in an event.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Summary {
     /// A number.
     Scalar {
-        /// Its name; `/` makes groups.
+        /// Its name. `/` forms groups.
         tag: String,
         /// Its value.
         value: f32,
@@ -32,12 +32,12 @@ pub enum Summary {
     },
 }
 
-/// An event, as `Event.what` of the protocol.
+/// An event (`Event.what` of the protocol).
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
     /// The first record of a file.
     Version,
-    /// A process begins with this step: what an earlier one said about this step and later is void.
+    /// A process starts with this step: what an earlier process wrote about this step and later is void.
     Start(u64),
     /// Values at a step.
     Summaries(u64, Vec<Summary>),
@@ -90,7 +90,7 @@ impl Summary {
     }
 }
 
-/// Fields of a protocol buffer. As in its own encoders, a number that is 0 is left out.
+/// The fields of a protocol buffer. As in protobuf's own encoders, a number that is 0 is omitted.
 #[derive(Default)]
 struct Message(Vec<u8>);
 
@@ -121,14 +121,14 @@ impl Message {
         self.0.extend(bytes);
     }
 
-    /// Only of a `oneof`, where a 0 is written.
+    /// For a `oneof` only, where a 0 is written.
     fn fixed32(&mut self, field: u64, bits: u32) {
         self.raw_varint(field << 3 | 5);
         self.0.extend(bits.to_le_bytes());
     }
 }
 
-/// An event file being written.
+/// An event file that is being written.
 #[derive(Debug)]
 pub struct Events {
     path: PathBuf,
@@ -136,7 +136,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// A new file in `folder` of a process that goes on after `step`.
+    /// Creates a file in `folder` for a process that continues after `step`.
     ///
     /// # Errors
     /// [`LogError::Io`].
@@ -168,7 +168,7 @@ impl Events {
         self.write(&Event::Summaries(step, summaries))
     }
 
-    /// Onto the disk.
+    /// Syncs the file to the disk.
     ///
     /// # Errors
     /// [`LogError::Io`].

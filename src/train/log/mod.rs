@@ -1,12 +1,12 @@
-//! What a run tells while it trains: tables, TensorBoard events, a bar on the terminal.
+//! The logs of a run: tables, TensorBoard events, a progress bar on the terminal.
 //!
 //! ```text
 //! runs/NAME/metrics.csv  metrics.jsonl      a row at every logged step
 //! runs/NAME/tensorboard/events.out.…        the same as scalars, and pictures; a file per process
 //! ```
 //!
-//! Rows hold nothing that depends on the clock, so that a run that was stopped and resumed leaves the
-//! bytes of one that was not. Speed is on the terminal and in the events.
+//! Rows contain nothing that depends on the clock. A run that was stopped and resumed therefore leaves the same bytes
+//! as one that was not. Speed is shown on the terminal and in the events.
 
 mod events;
 mod progress;
@@ -35,7 +35,7 @@ pub enum LogError {
     Io {
         /// File.
         path: PathBuf,
-        /// The system's words.
+        /// The message of the system.
         detail: String,
     },
     /// Pictures that cannot be written as a PNG.
@@ -68,8 +68,8 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the logs of `run` to go on after `step` (0 for a new run): rows of later steps, which a
-    /// process that was killed had not saved, are cut; rows of `saved` that are missing are put back.
+    /// Opens the logs of `run` to continue after `step` (0 for a new run). Rows of later steps, which a killed process
+    /// had not saved, are removed. Rows of `saved` that are missing are restored.
     ///
     /// # Errors
     /// [`LogError`].
@@ -100,7 +100,7 @@ impl Log {
         events.add(row.step, scalars.into_iter().map(scalar).collect())
     }
 
-    /// Adds the first of `pictures`, a grid for example, to TensorBoard.
+    /// Adds the first of `pictures`, such as a grid, to TensorBoard.
     ///
     /// # Errors
     /// [`LogError`].
@@ -117,7 +117,7 @@ impl Log {
         events.add(step, vec![summary])
     }
 
-    /// Puts all of it onto the disk.
+    /// Syncs all logs to the disk.
     ///
     /// # Errors
     /// [`LogError`].

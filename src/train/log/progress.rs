@@ -1,4 +1,4 @@
-//! The run on stderr: a bar on a terminal, a line now and then elsewhere.
+//! The progress of a run on stderr: a bar on a terminal, a line now and then elsewhere.
 
 use super::Row;
 use crate::words;
@@ -6,12 +6,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Off a terminal, at most one line in this time.
+/// Without a terminal, the shortest time between lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// Speed is measured over this time at least: long enough to be steady, short enough to be true.
+/// The shortest time over which the speed is measured: long enough to be steady, short enough to follow changes.
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// How fast it goes.
+/// The speed of a run.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Rate {
     /// Optimizer steps per second; 0 before it is known.
@@ -20,7 +20,7 @@ pub struct Rate {
     pub images: f64,
 }
 
-/// Tells how far a run is. Dropped, it leaves no trace on the terminal.
+/// Shows how far a run is. When dropped, it leaves no trace on the terminal.
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<ProgressBar>,
@@ -34,7 +34,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of a run from `step` to `total` steps; silent if `quiet`.
+    /// The progress of a run from `step` to `total` steps. Silent if `quiet`.
     pub fn new(quiet: bool, step: u64, total: u64) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = (terminal && !quiet).then(|| {
@@ -54,8 +54,8 @@ impl Progress {
         self.rate
     }
 
-    /// Shows a step.
-    pub fn set(&mut self, row: &Row) {
+    /// Shows a step. `rest` is the time in seconds that grids and checkpoints will take until the end.
+    pub fn set(&mut self, row: &Row, rest: f64) {
         let now = Instant::now();
         let (began, step, images) = *self.mark.get_or_insert((now, row.step, row.images));
         let time = now - began;
@@ -65,7 +65,7 @@ impl Progress {
             self.rate = Rate { steps: per_second(row.step - step), images };
             self.mark = Some((now, row.step, row.images));
         }
-        let text = || describe(row, self.rate, self.total.saturating_sub(row.step));
+        let text = || describe(row, self.rate, self.total.saturating_sub(row.step), rest);
         if let Some(bar) = &self.bar {
             bar.set_position(row.step);
             bar.set_message(text());
@@ -77,7 +77,7 @@ impl Progress {
         }
     }
 
-    /// Something else than steps is done for a while, which does not count as their speed.
+    /// Shows that something other than steps is being done. Its time does not count as the speed of steps.
     pub fn doing(&mut self, what: &'static str) {
         self.mark = None;
         if let Some(bar) = &self.bar {
@@ -85,7 +85,7 @@ impl Progress {
         }
     }
 
-    /// Prints a line that stays above the bar; false where there is no bar.
+    /// Prints a line that stays above the bar. Returns false if there is no bar.
     pub fn above(&self, text: &str) -> bool {
         self.bar.as_ref().map(|bar| bar.println(text)).is_some()
     }
@@ -99,8 +99,8 @@ impl Drop for Progress {
     }
 }
 
-/// Loss, gradient norm, learning rate, speed, and the time that `left` steps take.
-pub fn describe(row: &Row, rate: Rate, left: u64) -> String {
+/// Loss, gradient norm, learning rate, speed, and the time left: that of `left` steps plus `rest` seconds.
+pub fn describe(row: &Row, rate: Rate, left: u64, rest: f64) -> String {
     let mut text = match row.loss_smoothed {
         Some(loss) => format!("loss {loss:.4}"),
         None => "loss -".to_owned(),
@@ -116,7 +116,7 @@ pub fn describe(row: &Row, rate: Rate, left: u64) -> String {
     if rate.steps > 0.0 {
         text += &format!("  {}", words::per_second(rate.steps));
         text += &format!("  {:.0} images/s", rate.images);
-        text += &format!("  {} left", words::duration(left as f64 / rate.steps));
+        text += &format!("  {} left", words::duration(left as f64 / rate.steps + rest));
     }
     text
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The numbers of a logged step. What was not finite, or had no pictures to be measured on, is `None`.
+/// The numbers of a logged step. A number that was not finite, or had no pictures, is `None`.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
@@ -16,11 +16,11 @@ pub struct Row {
     pub grad_norm: Option<f32>,
     /// Learning rate.
     pub lr: f64,
-    /// Unweighted loss of the pictures whose timestep was in each quarter of 0..T.
+    /// Unweighted loss of the pictures in each quarter of the timesteps 0..T.
     pub loss_quartiles: [Option<f32>; 4],
     /// Pictures seen.
     pub images: u64,
-    /// Steps left out so far.
+    /// Steps skipped so far.
     pub skipped: u64,
 }
 
@@ -29,7 +29,7 @@ impl Row {
     pub const HEADER: &str =
         "step,loss,loss_smoothed,grad_norm,lr,loss_q1,loss_q2,loss_q3,loss_q4,images,skipped";
 
-    /// A line of a CSV file, as [`Row::HEADER`]; an empty field for `None`.
+    /// A line of a CSV file with the fields of [`Row::HEADER`]. `None` is an empty field.
     pub fn csv(&self) -> String {
         let mut line = self.step.to_string();
         let mut put = |text: String| {
@@ -46,7 +46,7 @@ impl Row {
         line
     }
 
-    /// As TensorBoard's tags, those that are known.
+    /// The numbers that are known, with their tags in TensorBoard.
     pub fn scalars(&self) -> Vec<(&'static str, f32)> {
         let [q1, q2, q3, q4] = self.loss_quartiles;
         let all = [

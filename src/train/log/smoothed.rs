@@ -1,11 +1,11 @@
-//! A loss that can be read: its exponential moving average.
+//! A smoothed loss: its exponential moving average.
 
 use serde::{Deserialize, Serialize};
 
-/// Share that the past keeps at each step: half of the average is the last 69 steps.
+/// The share of the past in each step: half of the average comes from the last 69 steps.
 const KEEP: f64 = 0.99;
 
-/// The moving average of what was added, debiased: after the first value it is that value.
+/// The debiased moving average of the values added: after the first value it is that value.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Smoothed {
@@ -14,7 +14,7 @@ pub struct Smoothed {
 }
 
 impl Smoothed {
-    /// Takes in a value, unless it is not finite, and returns the average.
+    /// Adds a value, unless it is not finite, and returns the average.
     pub fn add(&mut self, x: f64) -> Option<f64> {
         if x.is_finite() {
             self.sum = KEEP * self.sum + (1.0 - KEEP) * x;

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 pub enum Format {
     /// metrics.csv, under a header.
     Csv,
-    /// metrics.jsonl, an object a line.
+    /// metrics.jsonl, one object per line.
     Jsonl,
 }
 
 impl Format {
-    /// The file's name.
+    /// The name of the file.
     pub fn file_name(self) -> &'static str {
         match self {
             Self::Csv => "metrics.csv",
@@ -30,7 +30,7 @@ impl Format {
         }
     }
 
-    /// The step of a whole line.
+    /// The step of a complete line.
     fn step(self, line: &str) -> Option<u64> {
         match self {
             Self::Csv if line.matches(',').count() == Row::HEADER.matches(',').count() => {
@@ -51,8 +51,8 @@ pub struct Table {
 }
 
 impl Table {
-    /// Opens the table of `run` with the rows up to `step`, and those of `saved` that it lacks. Lines
-    /// that were torn are gone.
+    /// Opens the table of `run` with the rows up to `step`, and restores those of `saved` that it lacks. Torn lines are
+    /// removed.
     ///
     /// # Errors
     /// [`LogError::Io`].
@@ -85,7 +85,7 @@ impl Table {
         self.file.write_all(line.as_bytes()).map_err(|e| LogError::io(&self.path, &e))
     }
 
-    /// Onto the disk.
+    /// Syncs the file to the disk.
     ///
     /// # Errors
     /// [`LogError::Io`].
@@ -95,7 +95,7 @@ impl Table {
 }
 
 impl Format {
-    /// A table's text when a run goes on after `step`.
+    /// The text of a table when the run continues after `step`.
     fn resumed(self, before: &str, step: u64, saved: &[Row]) -> String {
         let mut after = match self {
             Self::Csv => format!("{}\n", Row::HEADER),
@@ -104,7 +104,7 @@ impl Format {
         let mut last = None;
         for line in before.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
             let at = self.step(line.trim_end()).filter(|&at| at <= step);
-            // A table only grows: a step that is not later is another run's.
+            // A table only grows: a step that is not later belongs to another run.
             if let Some(at) = at.filter(|&at| last.is_none_or(|last| at > last)) {
                 after += line;
                 last = Some(at);

@@ -1,4 +1,4 @@
-//! TFRecord, the framing of TensorBoard's files: length, its checksum, data, their checksum.
+//! TFRecord, the format of TensorBoard's files: length, its checksum, data, their checksum.
 
 /// CRC-32C (Castagnoli, RFC 3720 appendix B.4), reflected.
 pub fn crc32c(bytes: &[u8]) -> u32 {
@@ -21,8 +21,7 @@ const TABLE: [u32; 256] = {
     table
 };
 
-/// A checksum as TFRecord stores it: rotated and shifted, so that data which holds checksums of its own
-/// has none that is trivial.
+/// A checksum as TFRecord stores it: rotated and shifted, so that data that contain checksums do not get trivial ones.
 fn masked(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }

@@ -1,7 +1,7 @@
 //! Twin of `shaders/optim/adamw.wgsl`, written from torch's documentation of AdamW rather than from the
 //! table that the shader reads.
 
-use unnoise::train::optimizer::AdamW;
+use unnoise::train::config::Optimizer;
 
 /// One parameter.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +14,7 @@ pub struct Parameter {
 
 impl Parameter {
     /// The k-th step, from 1, with a gradient that is already clipped.
-    pub fn step(&mut self, adamw: &AdamW, lr: f64, k: i32, g: f64, ema_decay: f64) {
+    pub fn step(&mut self, adamw: &Optimizer, lr: f64, k: i32, g: f64, ema_decay: f64) {
         self.p -= lr * adamw.weight_decay * self.p;
         self.m = adamw.beta1 * self.m + (1.0 - adamw.beta1) * g;
         self.v = adamw.beta2 * self.v + (1.0 - adamw.beta2) * g * g;

@@ -1,4 +1,4 @@
-//! Twin of `shaders/train/dropout.wgsl`.
+//! Twin of `shaders/nn/dropout.wgsl`.
 
 use unnoise::diffusion::philox::{Stream, philox4x32};
 

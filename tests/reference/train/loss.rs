@@ -2,32 +2,35 @@
 
 use unnoise::kernels::train::loss::LossKind;
 
+/// A loss, and where the Huber loss turns into a line.
+pub type Kind = (LossKind, f32);
+
 /// l(d).
-pub fn loss(kind: LossKind, d: f64) -> f64 {
+pub fn loss((kind, delta): Kind, d: f64) -> f64 {
+    let delta = f64::from(delta);
     match kind {
-        LossKind::Squared => d * d,
-        LossKind::Absolute => d.abs(),
-        LossKind::Huber { delta } => {
-            let delta = f64::from(delta);
-            if d.abs() < delta { 0.5 * d * d } else { delta * (d.abs() - 0.5 * delta) }
-        }
+        LossKind::Mse => d * d,
+        LossKind::L1 => d.abs(),
+        LossKind::Huber if d.abs() < delta => 0.5 * d * d,
+        LossKind::Huber => delta * (d.abs() - 0.5 * delta),
     }
 }
 
 /// l'(d).
-pub fn slope(kind: LossKind, d: f64) -> f64 {
+pub fn slope((kind, delta): Kind, d: f64) -> f64 {
+    let delta = f64::from(delta);
     match kind {
-        LossKind::Squared => 2.0 * d,
-        LossKind::Absolute if d == 0.0 => 0.0,
-        LossKind::Absolute => d.signum(),
-        LossKind::Huber { delta } => d.clamp(-f64::from(delta), delta.into()),
+        LossKind::Mse => 2.0 * d,
+        LossKind::L1 if d == 0.0 => 0.0,
+        LossKind::L1 => d.signum(),
+        LossKind::Huber => d.clamp(-delta, delta),
     }
 }
 
 /// One item's mean of l, and the gradient of `scale` times it: o is `[pixels][o_channels]`, of which the
 /// first c count, y `[pixels][c]`.
 pub fn item(
-    kind: LossKind,
+    kind: Kind,
     o: &[f64],
     o_channels: usize,
     y: &[f64],

@@ -1,4 +1,4 @@
-//! `shaders/train/dropout.wgsl`: dropout, and its adjoint.
+//! `shaders/nn/dropout.wgsl`: dropout, and its adjoint.
 
 use crate::diffusion::philox::Stream;
 use crate::kernels::{Call, Class, Shader, WORKGROUP, grid_1d, params};
@@ -28,7 +28,7 @@ impl Dropout {
         let shape = self.shape;
         let scale = if self.p < 1.0 { 1.0 / (1.0 - self.p) } else { 0.0 };
         Call {
-            shader: Shader::new("train/dropout").reads(3).writes(1),
+            shader: Shader::new("nn/dropout").reads(3).writes(1),
             params: params! {
                 count: shape.len4(),
                 item4: shape.pixels() * shape.c4(),
