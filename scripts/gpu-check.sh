@@ -2,7 +2,7 @@
 # Everything that a machine with a GPU can tell about unnoise, in one command that needs no network and no compiler there.
 #
 #   scripts/gpu-check.sh pack                          here: builds what is needed into target/gpu-check
-#   scripts/gpu-check.sh run OUT [--minutes 9]         there: bash, coreutils, tar, target/gpu-check and the repository's
+#   scripts/gpu-check.sh run OUT [--minutes 9]         there: bash, coreutils, tar, xz, target/gpu-check, the repository's
 #       [--parts tests,benches,torch,train]            files, on any x86-64 Linux with a Vulkan driver
 #
 # run writes at most eight files of at most 16 MB each into OUT, each as it goes, so that a run that is cut short still tells
@@ -40,11 +40,12 @@ pack() {
   cp "$(executable "$PACK/build.json" unnoise)" "$PACK/unnoise-tested"
   rm "$PACK/build.json"
   strip "$PACK"/* || fail "strip is missing: install binutils"
-  # Debug builds compress to a quarter.
-  gzip -9 "$PACK"/*
+  # The tests hold the same libraries: a dictionary that spans them all makes one of them out of six.
+  tar -C "$PACK" --sort=name -cf - . | xz --lzma2=preset=2,dict=128MiB >"$PACK.tar.xz" || fail "xz is missing: install xz-utils"
+  rm "$PACK"/* && mv "$PACK.tar.xz" "$PACK/pack.tar.xz"
   local bytes
-  bytes=$(cat "$PACK"/* | wc -c)
-  say "$PACK: $bytes bytes of at most $MOST_PACKED"
+  bytes=$(wc -c <"$PACK/pack.tar.xz")
+  say "$PACK/pack.tar.xz: $bytes bytes of at most $MOST_PACKED"
   [ "$bytes" -le "$MOST_PACKED" ] || fail "the pack is too large"
 }
 
@@ -102,14 +103,15 @@ ratio() {
 }
 
 unpack() {
-  [ -d "$PACK" ] || fail "there is no $PACK: run scripts/gpu-check.sh pack where there is a compiler, and bring that folder"
+  local pack="$PACK/pack.tar.xz"
+  [ -f "$pack" ] || fail "there is no $pack: run scripts/gpu-check.sh pack where there is a compiler, and bring that file"
   BIN=$(mktemp -d) || fail "no temporary folder"
   trap 'rm -rf "$BIN"' EXIT
-  local file
-  for file in "$PACK"/*.gz; do
-    gzip -dc "$file" >"$BIN/$(basename "$file" .gz)" || fail "$file is damaged: pack again"
-  done
-  chmod +x "$BIN"/*
+  if command -v xz >/dev/null; then
+    xz -dc "$pack" | tar -C "$BIN" -xf - || fail "$pack is damaged: pack again"
+  else
+    python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])' "$pack" "$BIN" || fail "unpacking $pack needs xz or python3"
+  fi
   UNNOISE="$BIN/unnoise"
 }
 

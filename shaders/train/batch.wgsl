@@ -55,7 +55,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     // Lanes past the channels read the last channel again.
     let last = params.c - 1u;
     let v = vec4<f32>(byte(at), byte(at + min(1u, last)), byte(at + min(2u, last)), byte(at + last));
-    // v / 127.5 - 1 with a single rounding, so that it is the same on every GPU.
+    // v / 127.5 - 1 without a division, which WGSL lets be 2.5 ulp wrong.
     let x_0 = (2.0 * v - 255.0) * 0.003921569;
 
     let counter = vec4<u32>(pixel, how.w, state[4] + state[0], 2u);

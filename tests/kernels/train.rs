@@ -189,10 +189,10 @@ fn batch_takes_data_in_pieces() {
     assert_eq!(have, want);
 }
 
-/// x_0 is the f32 next to v / 127.5 - 1 but for one rounding, 0 and 255 are -1 and 1, and the mirror image
-/// is exact.
+/// x_0 is v / 127.5 - 1 within an f32's last bit (drivers may distribute the product: NVIDIA's does), 0 and 255 are
+/// -1 and 1, and the mirror image is exact.
 #[test]
-fn batch_normalises_bytes_exactly() {
+fn batch_normalises_bytes() {
     if gpu().is_none() {
         return;
     }
@@ -203,8 +203,7 @@ fn batch_normalises_bytes_exactly() {
     let [x_t, x_0] = run_batch(kernel, &[plain, Item { flip: true, ..plain }], &data);
     assert_eq!(x_t, x_0, "without noise");
     for (v, pixel) in x_0[..1024].chunks(4).enumerate() {
-        assert_eq!(pixel[0], (2.0 * v as f32 - 255.0) * (1.0 / 255.0), "{v}");
-        assert!((f64::from(pixel[0]) - (v as f64 / 127.5 - 1.0)).abs() < 1e-7, "{v}");
+        assert!((f64::from(pixel[0]) - (v as f64 / 127.5 - 1.0)).abs() < 6e-8, "{v}");
         assert_eq!(pixel[0], x_0[1024 + 4 * (v / 16 * 16 + 15 - v % 16)], "mirrored {v}");
     }
     assert_eq!([x_0[0], x_0[4 * 255]], [-1.0, 1.0]);
