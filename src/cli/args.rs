@@ -1,7 +1,8 @@
 //! The command line's arguments.
 
 use super::bench_networks::Network;
-use super::scheduler_flags::{SchedulerFlags, named};
+use super::scheduler_flags::SchedulerFlags;
+use super::values::{named, positive};
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -303,10 +304,6 @@ pub fn dashes(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         }
     };
     args.into_iter().map(dashed).collect()
-}
-
-pub fn positive() -> impl TypedValueParser<Value = usize> {
-    clap::value_parser!(u32).range(1..).map(|n| n as usize)
 }
 
 fn eta(text: &str) -> Result<f64, String> {

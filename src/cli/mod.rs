@@ -25,6 +25,7 @@ mod tensors;
 mod train;
 #[cfg(feature = "train")]
 mod train_args;
+mod values;
 
 use anyhow::{Context, Result};
 use args::{Cli, Command, Global};

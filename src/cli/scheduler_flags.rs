@@ -1,8 +1,8 @@
 //! The flags that override keys of scheduler_config.json.
 
-use super::args::positive;
+use super::values::{named, positive};
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::TypedValueParser;
 use serde_json::{Value, json};
 use unnoise::config::Overrides;
 use unnoise::config::scheduler::{BetaSchedule, PredictionType, TimestepSpacing, VarianceType};
@@ -103,16 +103,6 @@ impl SchedulerFlags {
         ];
         given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
     }
-}
-
-/// Parses one of the names to its value.
-pub fn named<T: Clone + Send + Sync + 'static>(
-    values: &'static [(&'static str, T)],
-) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(values.iter().map(|(name, _)| *name)).try_map(|chosen| {
-        let found = values.iter().find(|(name, _)| *name == chosen);
-        found.map(|(_, value)| value.clone()).ok_or("unknown value")
-    })
 }
 
 fn spacing() -> impl TypedValueParser<Value = TimestepSpacing> {

@@ -1,9 +1,7 @@
 //! A checkpoint on a GPU.
 
 use super::error::RequestError;
-use super::request::Request;
-use super::run::{self, Run};
-use super::session::{self, Key, Session};
+use super::session::{Key, Network, Session};
 use crate::checkpoint::{Checkpoint, Note};
 use crate::config::unet::{ClassEmbedding, TimeEmbedding};
 use crate::config::{SchedulerConfig, UNetConfig};
@@ -33,14 +31,6 @@ pub(crate) struct Inner {
     pub(super) idle: RefCell<Option<Session>>,
     parameters: u64,
     notes: Vec<Note>,
-}
-
-impl Inner {
-    /// A weight of the checkpoint in the layout that a plan needs.
-    pub(crate) fn packed(&self, weight: &crate::plan::PackedWeight) -> Result<Vec<f32>, Error> {
-        let parts = weight.names.iter().map(|name| self.weights.read(name));
-        Ok(weight.packing.pack(&parts.collect::<Result<Vec<_>, _>>()?))
-    }
 }
 
 /// Class labels of a batch.
@@ -111,7 +101,7 @@ impl Model {
     /// # Errors
     /// Sizes that the network cannot take.
     pub fn plan(&self, n: usize, h: usize, w: usize) -> Result<Plan, Error> {
-        session::network(&self.inner, n, h, w)
+        self.network().plan(n, h, w)
     }
 
     /// One evaluation of the network: `sample` is `[n, c, h, w]` (as `shape`), one timestep per image
@@ -157,22 +147,6 @@ impl Model {
         outcome
     }
 
-    /// Makes buffers, uploads weights and compiles shaders for such a run, so that it starts at once.
-    /// `progress(done, total)` counts shaders.
-    ///
-    /// # Errors
-    /// As [`Model::start`].
-    pub async fn prepare(
-        &self,
-        request: &Request,
-        progress: &dyn Fn(usize, usize),
-    ) -> Result<(), Error> {
-        let (_, _, key) = run::prepare(self, request)?;
-        let session = self.session(key, progress).await?;
-        self.put_back(session);
-        Ok(())
-    }
-
     /// Labels for `n` images from plain numbers, as this model takes them: vectors, or one number for each image or
     /// for all.
     ///
@@ -187,12 +161,10 @@ impl Model {
         }
     }
 
-    /// Starts a run. This makes buffers, uploads weights and compiles shaders, unless the last run had the same shape.
-    ///
-    /// # Errors
-    /// Settings that contradict each other or the model; a model that does not fit the device.
-    pub async fn start(&self, request: Request) -> Result<Run, Error> {
-        Run::start(self.clone(), request).await
+    /// What a session of this model is made from.
+    pub(crate) fn network(&self) -> Network<'_> {
+        let Inner { gpu, unet, weights, .. } = &*self.inner;
+        Network { gpu, unet, weights }
     }
 
     /// A session of this shape: the idle one, or a new one with its weights.
@@ -204,7 +176,7 @@ impl Model {
         let idle = self.inner.idle.borrow_mut().take();
         match idle {
             Some(session) if session.key == key && session.pacer.borrow().is_some() => Ok(session),
-            idle => Session::new(&self.inner, key, idle, progress).await,
+            idle => Session::new(self.network(), key, idle, progress).await,
         }
     }
 

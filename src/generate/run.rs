@@ -67,8 +67,34 @@ struct State {
     done: bool,
 }
 
+impl Model {
+    /// Makes buffers, uploads weights and compiles shaders for such a run, so that it starts at once.
+    /// `progress(done, total)` counts shaders.
+    ///
+    /// # Errors
+    /// As [`Model::start`].
+    pub async fn prepare(
+        &self,
+        request: &Request,
+        progress: &dyn Fn(usize, usize),
+    ) -> Result<(), Error> {
+        let (_, _, key) = prepare(self, request)?;
+        let session = self.session(key, progress).await?;
+        self.put_back(session);
+        Ok(())
+    }
+
+    /// Starts a run. This makes buffers, uploads weights and compiles shaders, unless the last run had the same shape.
+    ///
+    /// # Errors
+    /// Settings that contradict each other or the model; a model that does not fit the device.
+    pub async fn start(&self, request: Request) -> Result<Run, Error> {
+        Run::start(self.clone(), request).await
+    }
+}
+
 impl Run {
-    pub(super) async fn start(model: Model, request: Request) -> Result<Self, Error> {
+    async fn start(model: Model, request: Request) -> Result<Self, Error> {
         let (steps, shape, key) = prepare(&model, &request)?;
         check_noise(&request, shape, steps.len())?;
         // Labels that do not suit the model are refused before anything is made for the run.
@@ -362,7 +388,7 @@ pub(super) fn prepare(model: &Model, request: &Request) -> Result<(Steps, Shape,
             let mut n = request.count;
             // Halve until it fits; one picture that does not is refused when the session is made.
             while n > 1
-                && !matches!(session::fits(&model.inner, key(n)), Ok(bytes) if bytes <= BATCH_BYTES)
+                && !matches!(session::fits(model.network(), key(n)), Ok(bytes) if bytes <= BATCH_BYTES)
             {
                 n = n.div_ceil(2);
             }

@@ -1,11 +1,12 @@
 //! A device whose errors are values.
 
 use super::adapter::{Opened, open};
-use super::pipelines::PipelineCache;
+use super::pipelines::Pipeline;
 use super::{AdapterSummary, GpuError, GpuOptions};
-use crate::kernels::Class;
+use crate::kernels::{Class, Shader, wgsl};
 use crate::plan::Limits;
 use futures_channel::oneshot;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A device, its queue and its compiled pipelines. Clones share all of it.
@@ -17,7 +18,7 @@ pub struct Gpu {
 pub(super) struct Inner {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
-    pub(super) pipelines: Mutex<PipelineCache>,
+    pub(super) pipelines: Mutex<HashMap<Shader, Pipeline>>,
     health: Arc<Mutex<Health>>,
     adapter: AdapterSummary,
     limits: Limits,
@@ -123,6 +124,26 @@ impl Gpu {
 
     pub(super) fn report_loss(&self, reason: &str) {
         lock(&self.inner.health).lose(reason);
+    }
+
+    /// The pipeline of `shader`, compiled on first use. In a browser this yields to the event loop
+    /// while the driver compiles.
+    pub(super) async fn pipeline(&self, shader: &Shader) -> Result<Pipeline, GpuError> {
+        let known = lock(&self.inner.pipelines).get(shader).cloned();
+        if let Some(pipeline) = known {
+            return Ok(pipeline);
+        }
+        let source = shader.source()?;
+        let legend = wgsl::legend(&source);
+        let made = created(self, shader.name, |device| Pipeline::new(device, shader, source));
+        let pipeline = made.await.map_err(|error| match error {
+            GpuError::Validation { message } => GpuError::Validation {
+                message: format!("shader {}: {message} [{legend}]", shader.name),
+            },
+            other => other,
+        })?;
+        lock(&self.inner.pipelines).insert(shader.clone(), pipeline.clone());
+        Ok(pipeline)
     }
 }
 

@@ -2,7 +2,6 @@
 //! afterwards; its own errors rarely say which tensor they are about.
 
 use super::WeightsError;
-use super::safetensors::MAX_HEADER;
 use crate::config::shorten;
 use crate::foreign::foreign;
 use ::safetensors::Dtype;
@@ -11,6 +10,9 @@ use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+/// The largest header: eight times that of a network with 1,000 tensors. Parsing a hostile one takes up to sixty times
+/// its size in memory.
+const MAX_HEADER: u64 = 1 << 20;
 /// The most dimensions of a tensor; convolutions have four.
 const MAX_RANK: usize = 8;
 

@@ -13,10 +13,6 @@ use std::fmt;
 
 pub use ::safetensors::{Dtype, SafeTensors};
 
-/// The largest header: eight times that of a network with 1,000 tensors. Parsing a hostile one takes up to sixty times
-/// its size in memory.
-pub const MAX_HEADER: u64 = 1 << 20;
-
 /// A safetensors file in memory, or several that hold the parts of one model.
 pub struct Weights {
     file: String,
@@ -40,7 +36,7 @@ struct Place {
 
 impl Weights {
     /// Takes over a file's bytes and reads its header. `file` is the name used in errors. Memory beyond `bytes` is
-    /// proportional to the header, which is at most [`MAX_HEADER`].
+    /// proportional to the header, which is at most 1 MiB.
     ///
     /// # Errors
     /// [`WeightsError`], naming the tensor where one is to blame.

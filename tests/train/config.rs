@@ -158,7 +158,7 @@ fn values_out_of_range_are_named_with_the_remedy() {
         ("training.max_time=soon", "2h or 1h30m"),
         ("ema.max_decay=1.0", "below 1"),
         ("ema.max_decay=[0.9, 0.9]", "at most 4 different rates"),
-        ("ema.max_decay=[0.1, 0.2, 0.3, 0.4, 0.5]", "at most 4 rates"),
+        ("ema.max_decay=[0.1, 0.2, 0.3, 0.4, 0.5]", "at most 4 different rates"),
         ("lr.warmup_steps=20000", "at most training.max_steps, which is 18000"),
         ("sampling.steps=1001", "from 1 to diffusion.num_train_timesteps, which is 1000"),
         ("diffusion.variance_type=learned_range", "fixed_small or fixed_large"),
