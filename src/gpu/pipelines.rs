@@ -1,5 +1,5 @@
-//! Compiled shaders, one per variant, with layouts made from [`Shader::bindings`] rather than from
-//! what the compiler kept: a binding the compiler found unused stays bindable.
+//! Compiled shaders, one per variant. Their layouts come from [`Shader::bindings`] rather than from the compiler, so a
+//! binding that the compiler considers unused can still be bound.
 
 use super::context::{created, lock};
 use super::{Gpu, GpuError};
@@ -19,7 +19,7 @@ pub(super) struct PipelineCache {
     pipelines: HashMap<Shader, Pipeline>,
 }
 
-/// A part of a buffer, as a binding: buffer, offset and bytes.
+/// A part of a buffer to bind: the buffer, the offset and the size in bytes.
 pub(super) type Part<'a> = (&'a wgpu::Buffer, u64, u64);
 
 impl Gpu {
@@ -45,7 +45,7 @@ impl Gpu {
 }
 
 impl Pipeline {
-    /// Compiles a shader; errors go to the scope that is open.
+    /// Compiles a shader. Errors go to the open error scope.
     fn new(device: &wgpu::Device, shader: &Shader, source: String) -> Self {
         let label = Some(shader.name);
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -72,7 +72,7 @@ impl Pipeline {
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
-                // Kernels write workgroup memory before they read it.
+                // Not needed: kernels write workgroup memory before they read it.
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()
             },
