@@ -37,12 +37,12 @@ pub enum CheckpointError {
          Found: {found}."
     )]
     NotAModel {
-        /// Folder, or `/` for files given by hand.
+        /// Folder, or `/` for files chosen by hand.
         folder: String,
         /// A few of its files.
         found: String,
     },
-    /// A file that should be there.
+    /// A file is missing.
     #[error("`{file}` is missing; {because}.")]
     MissingFile {
         /// File.
@@ -58,7 +58,7 @@ pub enum CheckpointError {
         /// Folder that should hold them.
         folder: String,
     },
-    /// Weights only as a pickle.
+    /// The only weights are in a pickle.
     #[error(
         "`{file}` is a pickle, which could run code, and is not read. Convert the model once with \
          Python: {remedy}"
@@ -69,7 +69,7 @@ pub enum CheckpointError {
         /// One line of Python.
         remedy: &'static str,
     },
-    /// A model of the hub's cache with several snapshots, none of which is the current one.
+    /// A model in the hub's cache with several snapshots, none of which is the current one.
     #[error(
         "`{folder}` is a model of the Hugging Face cache, and refs/main names none of its snapshots. Give one of \
          them: {snapshots}."
@@ -104,7 +104,7 @@ pub enum CheckpointError {
         /// File.
         file: String,
     },
-    /// The operating system refused.
+    /// The operating system refused to read it.
     #[error("`{file}` cannot be read: {detail}.")]
     Io {
         /// File or folder.
