@@ -2,7 +2,7 @@
 
 use super::CheckpointError;
 
-/// The largest JSON file that is read: `trained_betas` may hold thousands of numbers.
+/// The largest JSON file that is read. `trained_betas` may hold thousands of numbers.
 pub const MAX_JSON: u64 = 1 << 20;
 /// The largest weights file that is read: [`MAX_PARAMETERS`](crate::config::MAX_PARAMETERS) as f32, and a header.
 pub const MAX_WEIGHTS: u64 = (16 << 30) + (8 << 20);
