@@ -1,4 +1,4 @@
-//! Broken and hostile data sets: each with its exact error, no panic, memory in bounds.
+//! Broken and hostile data sets. Each gives its exact error, without a panic and with bounded memory.
 
 use crate::common::allocations::peak;
 use crate::common::files::fixture;
@@ -57,7 +57,7 @@ fn every_error_names_the_file_and_the_remedy() {
     let mut flipped = zip_of(&[("a.bmp", picture("rgb.bmp"))], Stored);
     let at = flipped.len() / 2;
     flipped[at] ^= 1;
-    // What it is, the files, the path that is opened, the variant, words of the message.
+    // What it is, the files, the opened path, the variant, and words in the message.
     type Case<'a> = (&'a str, Vec<(&'a str, Vec<u8>)>, &'a str, &'a str, &'a [&'a str]);
     let cases: Vec<Case> = vec![
         ("no such path", vec![], "nothing", "NotFound", &["nothing"]),
@@ -190,7 +190,7 @@ fn a_decompression_bomb_of_a_picture_is_skipped() {
     assert!(held < 2 << 20, "{held} bytes");
 }
 
-/// Whatever happens to a file: no panic, an error or usable data, memory in bounds.
+/// For any damage to a file: no panic, an error or usable data, and bounded memory.
 fn survives(folder: &Folder, name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     let path = folder.write(name, bytes);
     let path = if name.contains('/') { path.parent().unwrap() } else { &path };
@@ -240,7 +240,7 @@ macro_rules! damaged {
             proptest!(config, |((cut, changes) in damages())| {
                 survives(&folder, $name, &damage(&bytes, cut, &changes))?;
             });
-            // The sound file is one, or the damage would show nothing.
+            // The intact file must be valid, or the damage would prove nothing.
             let path = folder.write($name, &bytes);
             let path = if $name.contains('/') { path.parent().unwrap() } else { &path };
             prop_assert_sound(Dataset::open(path, &options()));
