@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test: scripts/test.sh [--list] [STAGE…]
-# Installs what is missing (see lib.sh), says what it does and how long it took, goes on after a
-# failed stage so that one run shows everything, and ends with the counts. docs/testing.md explains.
+# Installs what is missing (see lib.sh), says what it does and how long it took, continues after a failed stage so that one
+# run shows everything, and ends with the counts. docs/testing.md explains.
 set -uo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

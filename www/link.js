@@ -106,7 +106,7 @@ function start() {
     if (made === worker) receive(data);
   };
   made.onmessageerror = () => {
-    if (made === worker) crash('A message of the worker could not be read.');
+    if (made === worker) crash('A message from the worker could not be read.');
   };
   made.onerror = (event) => {
     event.preventDefault();

@@ -16,7 +16,7 @@ pub enum CheckpointError {
     /// The path does not exist.
     #[error(
         "There is no folder `{path}`. A model is a folder as diffusers' save_pretrained writes it; \
-         models of the Hugging Face hub have to be downloaded first."
+         models on the Hugging Face hub must be downloaded first."
     )]
     NotFound {
         /// Path given.
@@ -52,7 +52,7 @@ pub enum CheckpointError {
     },
     /// No weights at all.
     #[error(
-        "`{folder}` has a config.json and no weights: diffusion_pytorch_model.safetensors is missing."
+        "`{folder}` has a config.json but no weights: diffusion_pytorch_model.safetensors is missing."
     )]
     NoWeights {
         /// Folder that should hold them.

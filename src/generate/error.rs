@@ -28,7 +28,7 @@ pub enum RequestError {
     },
     /// The network takes more than x_t, and sampling has nothing else to give it.
     #[error(
-        "this network takes {in_channels} channels and gives {out_channels}; sampling needs as many out as in, or \
+        "this network takes {in_channels} channels and gives {out_channels}; sampling needs as many outputs as inputs, or \
          twice as many for learned variances. The other inputs are a condition that unnoise does not know. \
          `unnoise predict` runs the network"
     )]

@@ -276,7 +276,7 @@ impl Run {
         *session.ring.borrow_mut() = Some(ring);
         pixels
             .map(|(_, pixels)| pixels)
-            .ok_or_else(|| Error::Internal("a picture was asked for and none came".to_owned()))
+            .ok_or_else(|| Error::Internal("a picture was requested, but none came".to_owned()))
     }
 
     /// x_t of the current batch after everything submitted so far, `[n, c, h, w]`.

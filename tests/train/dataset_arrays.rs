@@ -601,7 +601,7 @@ fn every_other_remedy_works() {
         (
             "labels.npy",
             array("|u1", &[1], &[0.0]),
-            "Keep those that are not to be learned elsewhere",
+            "Move those that should not be learned to another folder",
         ),
         ("labels.npy", array("|u1", &[7], &[0.0; 7]), "keep other arrays elsewhere"),
         ("labels.npy", array("<i8", &[1], &[-1.0]), "keep that array elsewhere"),

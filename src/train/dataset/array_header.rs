@@ -195,7 +195,7 @@ fn npy(head: &[u8]) -> Result<ArrayHeader, String> {
         product.checked_mul(number.max(1))
     });
     if product.is_none() {
-        return Err("no file has so many bytes".to_owned());
+        return Err("no file is that large".to_owned());
     }
     let file = NpyFile::new(head).map_err(|e| e.to_string())?;
     let dtype = file.dtype();

@@ -98,7 +98,7 @@ pub(super) fn scale(
         let axes = (1..header.shape.len()).map(|axis| axis.to_string()).collect::<Vec<_>>();
         let of = header.shape[1..].iter().product::<u64>().max(1);
         return Err(format!(
-            "picture {} has a value that is no finite number. In numpy, with x the array: \
+            "picture {} has a value that is not a finite number. In numpy, with x the array: \
              `x[np.isfinite(x).all(axis=({}))]` leaves such pictures out (leave out their labels too)",
             at / of,
             axes.join(", ")

@@ -245,7 +245,7 @@ fn load(files: &Files, candidate: &Candidate, memory: u64) -> Result<Blob, Datas
             "that takes {need} bytes and the file has {}: it is cut off, download it again",
             blob.len()
         ))),
-        None => Err(fail("no file has so many bytes".to_owned())),
+        None => Err(fail("no file is that large".to_owned())),
     }
 }
 

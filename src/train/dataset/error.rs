@@ -100,7 +100,7 @@ pub enum DatasetError {
     },
     /// There are several arrays of class labels.
     #[error(
-        "`{path}` holds more than one array of labels: {found}. Keep those that are not to be learned elsewhere."
+        "`{path}` holds more than one array of labels: {found}. Move those that should not be learned to another folder."
     )]
     Labels {
         /// Path given.
