@@ -32,7 +32,7 @@ pub enum DiffusionError {
         "{have} sampling steps were requested; this checkpoint allows 1 to {max} (num_train_timesteps)"
     )]
     StepCount {
-        /// Steps asked for.
+        /// Steps requested.
         have: usize,
         /// `num_train_timesteps`.
         max: usize,
