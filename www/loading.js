@@ -13,7 +13,7 @@ const SIDE_MAX = 1024;
 const CHANNELS_MAX = 4;
 
 /**
- * The class that a model takes if this one is wanted; null if it takes none.
+ * The class that a model uses if this one is wanted; null if it has no classes.
  * @param {ModelInfo} info
  * @param {number|null} wanted
  */
@@ -25,7 +25,7 @@ const bundledAs = (id) => BUNDLED.find((one) => one.id === id);
 export function makeLoading(app) {
   const { ui, screen } = app;
 
-  /** Loads a model in the place of the present one. */
+  /** Loads a model in place of the current one. */
   async function open(id) {
     const bundled = bundledAs(id);
     app.loading?.abort();
@@ -61,7 +61,7 @@ export function makeLoading(app) {
   }
 
   /**
-   * How the load is going.
+   * Shows the progress of the load.
    * @param {Progress} event
    * @param {string} id
    * @param {Map<string, {file: string, loaded: number, total?: number}>} files
@@ -88,7 +88,7 @@ export function makeLoading(app) {
   }
 
   /**
-   * A model that was loaded is being loaded again, after the GPU or the engine was lost.
+   * The loaded model is being loaded again, after the GPU or the engine was lost.
    * @param {Progress} event
    */
   function later(event) {
@@ -119,7 +119,7 @@ export function makeLoading(app) {
 
   function fetched(id, files, newest) {
     const had = files.reduce((sum, { loaded }) => sum + loaded, 0);
-    // The whole is known once the weights, the last file, are on their way.
+    // The total is known once the last file, the weights, is being fetched.
     const known = newest.endsWith('safetensors') && files.every((file) => file.total);
     const total = known ? files.reduce((sum, file) => sum + file.total, 0) : 0;
     if (total) ui.progress.value = had / total;

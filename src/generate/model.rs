@@ -15,8 +15,8 @@ use crate::weights::Weights;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// A checkpoint that has been read, checked against its configuration, and can run on one GPU.
-/// Clones share everything.
+/// A checkpoint that has been read and checked against its configuration, and can run on one GPU. Clones share
+/// everything.
 #[derive(Clone)]
 pub struct Model {
     pub(crate) inner: Rc<Inner>,
@@ -43,8 +43,7 @@ pub enum Labels {
 }
 
 impl Model {
-    /// Checks the checkpoint's tensors against its configuration. Nothing is allocated on the GPU
-    /// until a run starts.
+    /// Checks the checkpoint's tensors against its configuration. Nothing is allocated on the GPU until a run starts.
     ///
     /// # Errors
     /// Missing, extra or wrongly shaped tensors; a configuration that contradicts itself.
@@ -96,7 +95,7 @@ impl Model {
         self.inner.unet.sample_size.unwrap_or([smallest.max(32); 2])
     }
 
-    /// The plan of one evaluation of `n` images of `h` x `w`: pure data, nothing is allocated.
+    /// The plan of one evaluation of `n` images of `h` x `w`. It is pure data; nothing is allocated.
     ///
     /// # Errors
     /// Sizes that the network cannot take.
@@ -104,11 +103,11 @@ impl Model {
         self.network().plan(n, h, w)
     }
 
-    /// One evaluation of the network: `sample` is `[n, c, h, w]` (as `shape`), one timestep per image
-    /// or one for all; returns `[n, out_channels, h, w]`.
+    /// Evaluates the network once. `sample` is `[n, c, h, w]` (given by `shape`), with one timestep per image or one
+    /// for all. Returns `[n, out_channels, h, w]`.
     ///
     /// # Errors
-    /// Lengths that do not match, labels that the model does not take or that are missing, GPU errors.
+    /// Lengths that do not match, labels that are missing or that the model does not take, GPU errors.
     pub async fn predict(
         &self,
         sample: &[f32],
@@ -167,7 +166,7 @@ impl Model {
         Network { gpu, unet, weights }
     }
 
-    /// A session of this shape: the idle one, or a new one with its weights.
+    /// A session for this shape: the idle one, or a new one with its weights.
     pub(super) async fn session(
         &self,
         key: Key,
@@ -185,7 +184,7 @@ impl Model {
         *self.inner.idle.borrow_mut() = Some(session);
     }
 
-    /// The input `time`, a row per timestep.
+    /// The input `time`, with a row per timestep.
     pub(crate) fn time_rows(&self, timesteps: &[f64]) -> Result<Vec<f32>, Error> {
         let unet = &self.inner.unet;
         let frequencies = match unet.time_embedding_type {
@@ -219,7 +218,7 @@ impl Model {
         Ok(rows)
     }
 
-    /// The input `class`, a row per image; none if the model takes no labels.
+    /// The input `class`, with a row per image. None if the model takes no labels.
     pub(crate) fn class_rows(
         &self,
         labels: Option<&Labels>,
@@ -276,7 +275,7 @@ impl Model {
         Ok(Some(rows))
     }
 
-    /// What the class labels of this model are.
+    /// Describes this model's class labels.
     fn label_kind(&self, kind: ClassEmbedding) -> String {
         match kind {
             ClassEmbedding::Table(rows) => format!("whole numbers from 0 to {}", rows - 1),
@@ -313,7 +312,7 @@ fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().copied().map(f64::from).collect()
 }
 
-/// The input `inv_t` of fourier models, a row per timestep.
+/// The input `inv_t` of fourier models, with a row per timestep.
 pub(crate) fn inv_t_rows(timesteps: &[f64]) -> Vec<f32> {
     timesteps.iter().flat_map(|t| [(1.0 / t) as f32, 0.0, 0.0, 0.0]).collect()
 }

@@ -13,13 +13,13 @@ use crate::weights::Weights;
 use std::cell::RefCell;
 use std::ops::Range;
 
-/// What a session was made for. Runs with equal keys share one.
+/// What a session was made for. Runs with equal keys share a session.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Key {
     pub n: usize,
     pub h: usize,
     pub w: usize,
-    /// `None` for the network alone.
+    /// `None` if the session runs the network alone.
     pub sampling: Option<Sampling>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Sampling {
     pub capacity: usize,
     pub deviation: Deviation,
     pub thresholding: Option<Thresholding>,
-    /// Whether the noise of every step is given.
+    /// Whether every step's noise is given.
     pub given_noise: bool,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Session {
     pub rgba: Option<[(usize, Slice); 2]>,
     /// Staging buffers for pixels; `None` while a picture is being read.
     pub ring: RefCell<Option<ReadRing>>,
-    /// How fast this device runs the body; `None` while a run uses it.
+    /// What is known of this device's speed; `None` while a run uses it.
     pub pacer: RefCell<Option<Pacer>>,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Session {
 const SUBMISSION_MS: f64 =
     if cfg!(target_arch = "wasm32") { WEB_TARGET_MS } else { NATIVE_TARGET_MS };
 
-/// The plan of one evaluation of `n` images of `h` x `w`: pure data, for which no device is needed.
+/// The plan of one evaluation of `n` images of `h` x `w`. It is pure data and needs no device.
 ///
 /// # Errors
 /// Sizes that the network cannot take.
@@ -101,9 +101,9 @@ impl Network<'_> {
     }
 }
 
-/// The network's plan with the step loop around it: `select` fills the inputs that depend on t from
-/// per-step tables, `step` updates x_t in place, `advance` counts. Two more dispatches, not part of
-/// the loop, turn x_t and pred_x0 into pixels.
+/// The network's plan with the step loop around it. `select` fills the inputs that depend on t from per-step tables,
+/// `step` updates x_t in place, and `advance` counts up. Two more dispatches, which are not part of the loop, turn x_t
+/// and pred_x0 into pixels.
 fn sampling_plan(
     network: Network<'_>,
     key: Key,
@@ -195,7 +195,7 @@ impl LoopParts {
     }
 }
 
-/// A buffer without further structure.
+/// A buffer that is not structured as a tensor.
 fn vector(bytes: u64) -> Shape {
     Shape::vector(1, (bytes / 4) as usize)
 }
@@ -219,7 +219,7 @@ pub(super) fn fits(network: Network<'_>, key: Key) -> Result<u64, Error> {
 }
 
 impl Session {
-    /// Makes a session. Of `previous`, the weights stay on the GPU and the rest is freed.
+    /// Makes a session. The weights of `previous` stay on the GPU; the rest of it is freed.
     pub(super) async fn new(
         network: Network<'_>,
         key: Key,

@@ -1,5 +1,5 @@
-//! Compiled shaders, one per variant, with layouts made from [`Shader::bindings`] rather than from
-//! what the compiler kept: a binding the compiler found unused stays bindable.
+//! Compiled shaders, one per variant. Their layouts come from [`Shader::bindings`] rather than from the compiler, so a
+//! binding that the compiler considers unused can still be bound.
 
 use crate::kernels::{Access, Shader};
 
@@ -41,7 +41,7 @@ impl Pipeline {
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
-                // Kernels write workgroup memory before they read it.
+                // Not needed: kernels write workgroup memory before they read it.
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()
             },

@@ -1,4 +1,4 @@
-//! JSON in and out of the page.
+//! JSON that is passed to and from the page.
 
 use super::bad_request;
 use crate::config::scheduler::{SchedulerKind, TimestepSpacing};
@@ -69,7 +69,7 @@ pub(super) fn progress(p: &Progress) -> String {
     .to_string()
 }
 
-/// A run's settings; what is left out has [`Request`]'s default.
+/// A run's settings. What is left out takes [`Request`]'s default.
 pub(super) fn request(text: &str) -> Result<Request, Error> {
     let value = parse(text)?;
     let mut request = Request::default();

@@ -346,7 +346,7 @@ describe("a lost device", () => {
 describe("a crash of the engine", () => {
   const REQUEST = { steps: 200, seed: 11, count: 4 };
 
-  /** A page of its own, whose engine crashes as `change` says. */
+  /** A separate page, whose engine crashes as `change` says. */
   async function crashing(t, change) {
     change();
     const page = await openClient();
@@ -371,7 +371,7 @@ describe("a crash of the engine", () => {
       assert.ifError(broken.error && JSON.stringify(broken.error));
       assert.deepEqual(restarts(broken), [[1, "internal"]]);
       assert.equal(broken.digest, unbroken.digest);
-      // `open` gives what was heard of the model since it was first loaded.
+      // `open` gives the events of the model since it was first loaded.
       const { events } = await open();
       const lost = events.findIndex((event) => event.status === "lost");
       assert.equal(events[lost].code, "internal");

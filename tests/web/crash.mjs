@@ -6,7 +6,7 @@ export const ENGINE = "/pkg/unnoise.js";
 /** How an engine can crash. Each is code that runs instead of `Run.advance`. */
 export const CRASHES = {
   "a trap": "trap();",
-  // A trap inside a callback ends no call: what waits for it waits for ever.
+  // A trap inside a callback ends no call, so what waits for it waits forever.
   "a trap in a callback": "setTimeout(trap); return new Promise(() => {});",
   "an internal error": "throw Object.assign(new Error('a synthetic error'), { code: 'internal' });",
 };

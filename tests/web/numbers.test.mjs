@@ -11,12 +11,12 @@ import { FIXTURES, readSafetensors, serveFiles } from "./server.mjs";
 
 const UNETS = path.join(FIXTURES, "unets");
 
-// Absolute, but for fourier time embeddings: those feed random multiples of log t to sin and cos, where diffusers in
-// f32 is itself 1e-4 from f64.
+// Absolute, except for fourier time embeddings. These feed random multiples of log t to sin and cos, where diffusers' own
+// f32 differs from f64 by 1e-4.
 const TOLERANCE = 1e-4;
 const FOURIER_TOLERANCE = 1e-3;
 
-// Not a network that the crate runs: refused by name, which native tests check.
+// The crate does not run this network. It refuses it by name, which native tests check.
 const REFUSED = new Set(["ncsnpp-skip"]);
 
 const LEARNED = JSON.stringify({ _class_name: "DDPMScheduler", variance_type: "learned_range" });
@@ -48,7 +48,7 @@ async function files(folder, below = "") {
   return found.sort();
 }
 
-/** Tensors of an io.safetensors as f32, whatever they are stored as. */
+/** The tensors of an io.safetensors as f32, no matter how they are stored. */
 async function tensors(file) {
   const bytes = await fs.readFile(file);
   const { header, data } = readSafetensors(bytes);

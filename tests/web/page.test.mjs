@@ -29,8 +29,8 @@ after(async () => {
 });
 
 /**
- * A test with a page of its own, which must not have complained by the end. `model: false` holds the model's weights back:
- * compiling its shaders takes seconds, and what is tested does not need it.
+ * A test with its own page, which must have logged no errors by the end. `model: false` holds the model's weights back, for
+ * tests that do not need the model: compiling its shaders takes seconds.
  */
 function visit(name, options, body, { quiet = true, skip = false, model = true } = {}) {
   test(name, { ...LIMIT, skip }, async (t) => {
@@ -43,7 +43,7 @@ function visit(name, options, body, { quiet = true, skip = false, model = true }
   });
 }
 
-/** Answers the request for the bundled model's weights when the test ends, or when what this gives is called. */
+/** Answers the request for the bundled model's weights when the test ends, or when the returned function is called. */
 function holdModel(t) {
   const weights = "/www/models/emoji-16/unet/diffusion_pytorch_model.safetensors";
   let open;
@@ -166,13 +166,13 @@ describe("generating", () => {
         timeline.dispatchEvent(new Event("input", { bubbles: true }));
         return timeline.getAttribute("aria-valuetext");
       }, moment);
-    /** Mean contrast of the pictures of the present moment. */
+    /** Mean contrast of the pictures at the current moment. */
     const contrast = async (view) => {
       await choose(page, view);
       const list = await pictures(page);
       return list.reduce((sum, { spread }) => sum + spread, 0) / list.length;
     };
-    // Steps that came while a view was being read back were not seen: moments are those that were, the ends always.
+    // Steps that came while a view was being read back have no moments. The first and the last step always have one.
     const last = Number(await page.$eval("#timeline", (timeline) => timeline.max));
     assert.match(await move(0), /^Noise/);
     const steps = [0];
@@ -451,7 +451,7 @@ describe("models of every kind", () => {
     const params = async () => new URLSearchParams((await page.evaluate(() => location.hash)).slice(1));
     const most = Number(await page.$eval("#class", (input) => input.max));
     assert.ok(most > 1, `classes 0 to ${most}`);
-    // By link: kept where there is one, clamped, put back where it is left out, and dropped by a model without any.
+    // By link, the class is kept if given, clamped, reset if it is left out, and dropped by a model without classes.
     for (const [wanted, want] of [["2", "2"], ["99", String(most)], [null, "0"]]) {
       await page.evaluate((hash) => (location.hash = hash), `${SMALL}&model=${encodeURIComponent(model)}${wanted === null ? "" : `&class=${wanted}`}`);
       await page.waitForFunction((want) => document.getElementById("class").value === want, {}, want);
@@ -524,7 +524,7 @@ describe("trouble", () => {
     t.after(() => page.done());
     await state(page, "ready");
     const unbroken = await generate(page);
-    // What the page says while it recovers is gone in a moment, so it is recorded.
+    // The page's messages during recovery disappear quickly, so they are recorded.
     await page.evaluate(() => {
       window.said = [];
       new MutationObserver(() => window.said.push(document.getElementById("live").textContent)).observe(document.getElementById("live"), { childList: true });
