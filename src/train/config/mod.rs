@@ -92,7 +92,8 @@ pub struct Data {
     pub random_flip: bool,
     /// How many broken pictures to skip before giving up.
     pub max_broken: usize,
-    /// Memory for decoded pictures, in MiB. A data set that does not fit is decoded again each time its pictures are used.
+    /// Memory for decoded pictures, in MiB. A data set that does not fit is decoded again each time its pictures are
+    /// used.
     pub cache_mib: usize,
 }
 
