@@ -7,7 +7,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { PATIENCE, launch } from "./browser.mjs";
-import { CRASHES, ENGINE, crashEachTime, crashWhenTold } from "./crash.mjs";
+import { CRASHES, ENGINE, REASONS, crashEachTime, crashWhenTold } from "./crash.mjs";
 import { FIXTURES, corruptShape, serveFiles, serveHub, withNan } from "./server.mjs";
 
 const TINY = "/tests/fixtures/unets/tiny/";
@@ -370,6 +370,7 @@ describe("a crash of the engine", () => {
       const broken = await run(REQUEST, { at: 5, crash: true });
       assert.ifError(broken.error && JSON.stringify(broken.error));
       assert.deepEqual(restarts(broken), [[1, "internal"]]);
+      assert.match(broken.steps.find((step) => step.restarted).reason, REASONS[how]);
       assert.equal(broken.digest, unbroken.digest);
       // `open` gives what was heard of the model since it was first loaded.
       const { events } = await open();
@@ -389,11 +390,11 @@ describe("a crash of the engine", () => {
     assert.equal((await run({ steps: 5, seed: 12 })).digest, before.digest);
   });
 
-  test("again and again at the same place: an internal error, and the next run works", LIMIT, async (t) => {
-    const { open, run } = await crashing(t, () => crashEachTime(server, 4));
+  test("a panic again and again at the same place: an internal error with its text, and the next run works", LIMIT, async (t) => {
+    const { open, run } = await crashing(t, () => crashEachTime(server, 4, "a panic"));
     await open();
     const broken = await run(REQUEST);
-    failed(broken, "internal", /unreachable/);
+    failed(broken, "internal", REASONS["a panic"]);
     assert.match(broken.error.detail, /\S/);
     assert.deepEqual(restarts(broken), [[1, "internal"], [2, "internal"]], "it was tried three times");
     server.changed.delete(ENGINE);

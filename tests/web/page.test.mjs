@@ -517,29 +517,31 @@ describe("trouble", () => {
     assert.equal(await generate(page), unbroken);
   });
 
-  test("the engine crashes in the middle: the page says so, and the run starts again and ends the same", LIMIT, async (t) => {
-    crashWhenTold(server, "a trap in a callback");
-    t.after(() => server.changed.delete(ENGINE));
-    const page = await openPage(browser, server.origin, { hash: "n=4&steps=100&seed=3" });
-    t.after(() => page.done());
-    await state(page, "ready");
-    const unbroken = await generate(page);
-    // What the page says while it recovers is gone in a moment, so it is recorded.
-    await page.evaluate(() => {
-      window.said = [];
-      new MutationObserver(() => window.said.push(document.getElementById("live").textContent)).observe(document.getElementById("live"), { childList: true });
+  for (const how of ["a trap in a callback", "an internal error of the GPU"]) {
+    test(`${how} in the middle: the page says so, and the run starts again and ends the same`, LIMIT, async (t) => {
+      crashWhenTold(server, how);
+      t.after(() => server.changed.delete(ENGINE));
+      const page = await openPage(browser, server.origin, { hash: "n=4&steps=100&seed=3" });
+      t.after(() => page.done());
+      await state(page, "ready");
+      const unbroken = await generate(page);
+      // What the page says while it recovers is gone in a moment, so it is recorded.
+      await page.evaluate(() => {
+        window.said = [];
+        new MutationObserver(() => window.said.push(document.getElementById("live").textContent)).observe(document.getElementById("live"), { childList: true });
+      });
+      const crashed = atStep(page, 5, "crash");
+      await begin(page);
+      await crashed;
+      await state(page, "done");
+      assert.equal(await digests(page), unbroken);
+      assert.equal(await page.$eval("body", (body) => body.dataset.restarts), "1");
+      assert.match((await page.evaluate(() => window.said)).join("\n"), /internal error.*from seed 3\./);
     });
-    const crashed = atStep(page, 5, "crash");
-    await begin(page);
-    await crashed;
-    await state(page, "done");
-    assert.equal(await digests(page), unbroken);
-    assert.equal(await page.$eval("body", (body) => body.dataset.restarts), "1");
-    assert.match((await page.evaluate(() => window.said)).join("\n"), /internal error.*from seed 3\./);
-  });
+  }
 
-  test("the engine crashes again and again: a sentence, the detail to copy, and Try again", LIMIT, async (t) => {
-    crashEachTime(server, 3);
+  test("the engine panics again and again: a sentence, the detail to copy, and Try again", LIMIT, async (t) => {
+    crashEachTime(server, 3, "a panic");
     t.after(() => server.changed.delete(ENGINE));
     const page = await openPage(browser, server.origin);
     t.after(() => page.done());
@@ -548,6 +550,11 @@ describe("trouble", () => {
     await state(page, "error");
     assert.equal(await page.$eval("body", (body) => body.dataset.code), "internal");
     assert.match(await trouble(page), /internal error.*bug in unnoise/);
+    const copied = await page.evaluate(() => new Promise((done) => {
+      navigator.clipboard.writeText = async (text) => done(text);
+      document.getElementById("error-copy").click();
+    }));
+    assert.match(copied, /^internal: .*panicked at .*\n.*a synthetic error/);
     assert.equal(await page.$eval("#error-copy", (button) => button.hidden), false);
     assert.equal(await page.$eval("body", (body) => body.dataset.restarts), "2");
     server.changed.delete(ENGINE);
