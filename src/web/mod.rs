@@ -89,7 +89,7 @@ impl Gpu {
 
     /// JSON: name, backend, class, limits.
     #[wasm_bindgen(getter)]
-    pub fn info(&self) -> String {
+    pub fn info(&self) -> Result<String, Error> {
         json::gpu(&self.0)
     }
 
@@ -183,7 +183,7 @@ impl Run {
     /// # Errors
     /// `device-lost`, `out-of-memory`.
     pub async fn advance(&self) -> Result<String, Error> {
-        Ok(json::progress(&self.0.advance().await?))
+        json::progress(&self.0.advance().await?)
     }
 
     /// All pictures as they are now, `"x_t"` or `"pred_x0"`: RGBA8, `count * height * width * 4` bytes.
