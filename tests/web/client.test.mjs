@@ -324,6 +324,16 @@ describe("noise before any model", () => {
     assert.equal(new Set(four.map(({ digest }) => digest)).size, 4);
     assert.ok(four.every(({ spread, opaque }) => spread > 40 && opaque));
   });
+
+  test("of a size that no page can hold, or of none, is refused by name", LIMIT, async () => {
+    const noise = (options) => page.evaluate((o) => window.attemptNoise(o), { seed: 5, count: 1, channels: 3, height: 8, width: 8, ...options });
+    // The second and third are less than that in 32 bits.
+    for (const huge of [{ height: 8192, width: 8193 }, { height: 65536, width: 65536 }, { count: 2 ** 31, width: 65536 }, { channels: 2 ** 32 - 1 }]) {
+      failed(await noise(huge), "bad-request", /at most 268435456 numbers/);
+    }
+    for (const none of ["channels", "height", "width"]) failed(await noise({ [none]: 0 }), "bad-request", new RegExp(`^${none} is 0`, "i"));
+    assert.deepEqual(await noise({}), {});
+  });
 });
 
 describe("a lost device", () => {
