@@ -444,6 +444,21 @@ describe("models of every kind", () => {
     await generate(page);
   });
 
+  visit("what was assumed about a model is told beside its facts, and goes with it", {}, async (page) => {
+    await state(page, "ready");
+    const offered = () => page.$eval("#model-notes-open", (button) => button.checkVisibility());
+    assert.equal(await offered(), false, "nothing is assumed about the bundled model");
+    await bring(page, "tiny");
+    assert.equal(await offered(), true);
+    await page.click("#model-notes-open");
+    await page.waitForFunction(() => document.getElementById("model-notes").matches(":popover-open"));
+    assert.match(await text(page, "model-notes"), /^The model has no scheduler_config\.json, so it is assumed .*\.$/);
+    await page.keyboard.press("Escape");
+    await page.select("#model", "emoji-16");
+    await state(page, "ready");
+    assert.equal(await offered(), false);
+  });
+
   visit("a class goes with its model, and no further", {}, async (page) => {
     await state(page, "ready");
     await bring(page, "class-cond");
