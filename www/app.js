@@ -7,7 +7,7 @@
 //   counts how often a run began again, and #grid[data-drawn] counts frames drawn.
 //   Controls: #model #seed #dice #count-4 #count-16 #count-64 #sampler-ddim #sampler-ddpm #steps #steps-range #eta #class
 //   #show-x_t #show-pred_x0 #generate (its data-act: generate|another|stop|queue|queued|retry|reload) #cancel #save #link #theme
-//   Shown: #grid canvas, #status, #progress, #timeline, #gpu, #model-facts, #live
+//   Shown: #grid canvas, #status, #progress, #timeline, #gpu, #model-facts, #model-notes, #live
 //   Errors: #error #error-what #error-todo #error-act #error-own #error-copy; #notice #notice-text #notice-act
 //   Bring your own: #own-open #own #own-id #own-f16 #own-load #own-error #own-folder-input #own-files-input #own-forget
 //   A picture: #viewer #viewer-canvas #viewer-save #viewer-scale #viewer-alone #viewer-previous #viewer-next #viewer-close

@@ -88,9 +88,12 @@ const WORDS = {
   ],
 };
 
-// The engine's messages are clauses, as usual in Rust. As sentences they begin with a capital and end with a full stop,
-// but a file or tensor at the beginning keeps its name.
-function sentence(text) {
+/**
+ * The engine's messages are clauses, as Rust's are. As sentences they begin with a capital and end with a full stop; a
+ * file or tensor at the beginning keeps its name.
+ * @param {string} text
+ */
+export function sentence(text) {
   const said = /[.!?)]$/.test(text) ? text : `${text}.`;
   return /^[a-z]+([ ,]|: )/.test(said) ? said[0].toUpperCase() + said.slice(1) : said;
 }

@@ -1,6 +1,7 @@
 // Loading a model: fetching, preparing the GPU, and what the page says meanwhile.
 
 import { load } from './client.js';
+import { sentence } from './errors.js';
 import { BUNDLED } from './state.js';
 import { store } from './store.js';
 import { megabytes, nameOf } from './words.js';
@@ -35,6 +36,7 @@ export function makeLoading(app) {
     app.model = null;
     app.trouble = null;
     ui['model-facts'].textContent = '\u00a0';
+    notes([]);
     ui.progress.removeAttribute('value');
     screen.status(`Fetching ${nameOf(id)}`);
     screen.enter('fetching');
@@ -132,6 +134,7 @@ export function makeLoading(app) {
     app.shape = { channels: info.channels, height: info.height, width: info.width };
     const size = info.parameters >= 1e6 ? `${(info.parameters / 1e6).toFixed(info.parameters < 1e7 ? 2 : 1)} M` : `${Math.round(info.parameters / 1e3)} k`;
     ui['model-facts'].textContent = `${info.width} × ${info.height} · ${size} parameters`;
+    notes(info.notes);
     screen.showGpu(gpu);
     ui['class-field'].hidden = info.num_classes === null;
     ui.class.max = String((info.num_classes ?? 1) - 1);
@@ -149,6 +152,19 @@ export function makeLoading(app) {
       app.queued = false;
       app.runner.generate();
     }
+  }
+
+  /**
+   * What had to be assumed about the model, beside its facts.
+   * @param {string[]} all
+   */
+  function notes(all) {
+    ui['model-notes'].replaceChildren(...all.map((note) => {
+      const paragraph = document.createElement('p');
+      paragraph.textContent = sentence(note);
+      return paragraph;
+    }));
+    ui['model-notes-open'].hidden = !all.length;
   }
 
   function cancelled(id) {

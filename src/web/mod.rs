@@ -49,8 +49,14 @@ fn start() {
     }));
 }
 
-/// x_T of `count` images from number `first` on, as it is shown: RGBA8, `count * height * width * 4` bytes. It works
-/// without a GPU or a model.
+/// The most numbers that [`noise_rgba`] draws: a gigabyte, a quarter of what a page's module can hold.
+const NOISE_MAX: usize = 1 << 28;
+
+/// x_T of `count` images from number `first` on, as the picture shows it: RGBA8,
+/// `count * height * width * 4` bytes. Works before there is a GPU or a model.
+///
+/// # Errors
+/// `bad-request` for pictures of no size, or of too many numbers.
 #[wasm_bindgen]
 pub fn noise_rgba(
     seed: f64,
@@ -59,14 +65,28 @@ pub fn noise_rgba(
     channels: usize,
     height: usize,
     width: usize,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, Error> {
+    for (what, size) in [("channels", channels), ("height", height), ("width", width)] {
+        if size == 0 {
+            return Err(RequestError::Zero { what }.into());
+        }
+    }
+    // Channels are drawn four at a time, and shown as four.
+    let sizes = [count as usize, height, width, channels.div_ceil(4), 4];
+    let numbers = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
+    if numbers.is_none_or(|numbers| numbers > NOISE_MAX) {
+        let found = format!("{count} times {channels}x{height}x{width}");
+        let expected =
+            format!("at most {NOISE_MAX} numbers, with the channels rounded up to fours");
+        return Err(bad_request("noise", &found, &expected));
+    }
     let shape = Shape::new(1, height, width, channels);
-    let mut rgba = Vec::new();
+    let mut rgba = Vec::with_capacity(count as usize * shape.pixels() * 4);
     for image in first..first.saturating_add(count) {
         let x_t = diffusion::philox::x_t_noise(seed as u64, image, shape);
         picture::rgba_nhwc4(&x_t, shape, &mut rgba);
     }
-    rgba
+    Ok(rgba)
 }
 
 /// A device.
@@ -89,7 +109,7 @@ impl Gpu {
 
     /// JSON: name, backend, class, limits.
     #[wasm_bindgen(getter)]
-    pub fn info(&self) -> String {
+    pub fn info(&self) -> Result<String, Error> {
         json::gpu(&self.0)
     }
 
@@ -184,7 +204,7 @@ impl Run {
     /// # Errors
     /// `device-lost`, `out-of-memory`.
     pub async fn advance(&self) -> Result<String, Error> {
-        Ok(json::progress(&self.0.advance().await?))
+        json::progress(&self.0.advance().await?)
     }
 
     /// All pictures as they are now, as `"x_t"` or `"pred_x0"`: RGBA8, `count * height * width * 4` bytes.

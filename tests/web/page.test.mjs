@@ -444,6 +444,21 @@ describe("models of every kind", () => {
     await generate(page);
   });
 
+  visit("what was assumed about a model is told beside its facts, and goes with it", {}, async (page) => {
+    await state(page, "ready");
+    const offered = () => page.$eval("#model-notes-open", (button) => button.checkVisibility());
+    assert.equal(await offered(), false, "nothing is assumed about the bundled model");
+    await bring(page, "tiny");
+    assert.equal(await offered(), true);
+    await page.click("#model-notes-open");
+    await page.waitForFunction(() => document.getElementById("model-notes").matches(":popover-open"));
+    assert.match(await text(page, "model-notes"), /^The model has no scheduler_config\.json, so it is assumed .*\.$/);
+    await page.keyboard.press("Escape");
+    await page.select("#model", "emoji-16");
+    await state(page, "ready");
+    assert.equal(await offered(), false);
+  });
+
   visit("a class goes with its model, and no further", {}, async (page) => {
     await state(page, "ready");
     await bring(page, "class-cond");
@@ -517,29 +532,31 @@ describe("trouble", () => {
     assert.equal(await generate(page), unbroken);
   });
 
-  test("the engine crashes in the middle: the page says so, and the run starts again and ends the same", LIMIT, async (t) => {
-    crashWhenTold(server, "a trap in a callback");
-    t.after(() => server.changed.delete(ENGINE));
-    const page = await openPage(browser, server.origin, { hash: "n=4&steps=100&seed=3" });
-    t.after(() => page.done());
-    await state(page, "ready");
-    const unbroken = await generate(page);
-    // The page's messages during recovery disappear quickly, so they are recorded.
-    await page.evaluate(() => {
-      window.said = [];
-      new MutationObserver(() => window.said.push(document.getElementById("live").textContent)).observe(document.getElementById("live"), { childList: true });
+  for (const how of ["a trap in a callback", "an internal error of the GPU"]) {
+    test(`${how} in the middle: the page says so, and the run starts again and ends the same`, LIMIT, async (t) => {
+      crashWhenTold(server, how);
+      t.after(() => server.changed.delete(ENGINE));
+      const page = await openPage(browser, server.origin, { hash: "n=4&steps=100&seed=3" });
+      t.after(() => page.done());
+      await state(page, "ready");
+      const unbroken = await generate(page);
+      // What the page says while it recovers is gone in a moment, so it is recorded.
+      await page.evaluate(() => {
+        window.said = [];
+        new MutationObserver(() => window.said.push(document.getElementById("live").textContent)).observe(document.getElementById("live"), { childList: true });
+      });
+      const crashed = atStep(page, 5, "crash");
+      await begin(page);
+      await crashed;
+      await state(page, "done");
+      assert.equal(await digests(page), unbroken);
+      assert.equal(await page.$eval("body", (body) => body.dataset.restarts), "1");
+      assert.match((await page.evaluate(() => window.said)).join("\n"), /internal error.*from seed 3\./);
     });
-    const crashed = atStep(page, 5, "crash");
-    await begin(page);
-    await crashed;
-    await state(page, "done");
-    assert.equal(await digests(page), unbroken);
-    assert.equal(await page.$eval("body", (body) => body.dataset.restarts), "1");
-    assert.match((await page.evaluate(() => window.said)).join("\n"), /internal error.*from seed 3\./);
-  });
+  }
 
-  test("the engine crashes again and again: a sentence, the detail to copy, and Try again", LIMIT, async (t) => {
-    crashEachTime(server, 3);
+  test("the engine panics again and again: a sentence, the detail to copy, and Try again", LIMIT, async (t) => {
+    crashEachTime(server, 3, "a panic");
     t.after(() => server.changed.delete(ENGINE));
     const page = await openPage(browser, server.origin);
     t.after(() => page.done());
@@ -548,6 +565,11 @@ describe("trouble", () => {
     await state(page, "error");
     assert.equal(await page.$eval("body", (body) => body.dataset.code), "internal");
     assert.match(await trouble(page), /internal error.*bug in unnoise/);
+    const copied = await page.evaluate(() => new Promise((done) => {
+      navigator.clipboard.writeText = async (text) => done(text);
+      document.getElementById("error-copy").click();
+    }));
+    assert.match(copied, /^internal: .*panicked at .*\n.*a synthetic error/);
     assert.equal(await page.$eval("#error-copy", (button) => button.hidden), false);
     assert.equal(await page.$eval("body", (body) => body.dataset.restarts), "2");
     server.changed.delete(ENGINE);
