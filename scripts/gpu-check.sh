@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that a machine with a GPU can tell about unnoise, in one command that needs no network and no compiler there.
 #
-#   scripts/gpu-check.sh pack                          here: builds what is needed into target/gpu-check
+#   scripts/gpu-check.sh pack [--dev]                  here: builds what is needed into target/gpu-check
 #   scripts/gpu-check.sh run OUT [--minutes 9]         there: bash, coreutils, tar, xz, target/gpu-check, the repository's
 #       [--parts tests,benches,torch,train]            files, on any x86-64 Linux with a Vulkan driver
 #
@@ -31,8 +31,14 @@ pack() {
   command -v cargo >/dev/null || fail "packing builds unnoise: install Rust first (https://rustup.rs)"
   rm -rf "$PACK"
   mkdir -p "$PACK"
-  say "building the release binary"
-  cargo build --locked --release --features train --message-format=json >"$PACK/build.json" || fail "the binary does not build"
+  local profile=release
+  case "${1:-}" in
+    '') ;;
+    --dev) profile=dev ;;
+    *) fail "there is no option $1: --dev" ;;
+  esac
+  say "building the $profile binary"
+  cargo build --locked --profile "$profile" --features train --message-format=json >"$PACK/build.json" || fail "the binary does not build"
   cp "$(executable "$PACK/build.json" unnoise)" "$PACK/unnoise"
   say "building the tests"
   cargo test --locked --features train --no-run --message-format=json >"$PACK/build.json" || fail "the tests do not build"
@@ -258,7 +264,7 @@ run() {
 }
 
 case "${1:-}" in
-  pack) pack ;;
+  pack) shift && pack "$@" ;;
   run) shift && run "$@" ;;
   *) fail "usage: scripts/gpu-check.sh pack, or scripts/gpu-check.sh run OUT [--minutes 9]" ;;
 esac
