@@ -5,11 +5,12 @@
 #   scripts/gpu-check.sh run OUT [--minutes 9]         there: bash, coreutils, tar, xz, target/gpu-check, the repository's
 #       [--parts tests,benches,torch,train]            files, on any x86-64 Linux with a Vulkan driver
 #
-# run writes at most eight files of at most 16 MB each into OUT, each as it goes, so that a run that is cut short still tells
-# something: report.md (the tables), log.txt (adapters, tests), bench.jsonl, profiles.tar, torch.jsonl, run.tar (a training run:
-# settings, losses, grids of samples, the model in f16) and checkpoint.tar.gz.0 and .1 (to go on with: cat them together).
+# run writes at most eight files of at most 16 MB each into OUT, each as soon as possible, so that a run that is cut short
+# still tells something: report.md (the tables), log.txt (adapters, tests), bench.jsonl, profiles.tar, torch.jsonl, run.tar
+# (a training run: settings, losses, grids of samples, the model in f16) and checkpoint.tar.gz.0 and .1 (to continue the run:
+# cat them together).
 #
-# --small does the least of everything; the tests use it.
+# --small does the minimum of everything; the tests use it.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 ROOT=$PWD
@@ -40,7 +41,7 @@ pack() {
   cp "$(executable "$PACK/build.json" unnoise)" "$PACK/unnoise-tested"
   rm "$PACK/build.json"
   strip "$PACK"/* || fail "strip is missing: install binutils"
-  # The tests hold the same libraries: a dictionary that spans them all makes one of them out of six.
+  # The tests contain the same libraries. A dictionary that spans them all stores one copy instead of six.
   tar -C "$PACK" --sort=name -cf - . | xz --lzma2=preset=2,dict=128MiB >"$PACK.tar.xz" || fail "xz is missing: install xz-utils"
   rm "$PACK"/* && mv "$PACK.tar.xz" "$PACK/pack.tar.xz"
   local bytes
@@ -60,10 +61,10 @@ MINUTES=9
 SMALL=""
 PARTS="tests,benches,torch,train"
 
-# Seconds that are left of the time that was given, less a few to write the end.
+# The seconds left of the given time, minus a few to write the end.
 left() { echo $((DEADLINE - SECONDS)); }
 
-# within SHARE COMMAND…: for at most that many hundredths of the whole time, and of what is left.
+# within SHARE COMMAND…: for at most that many hundredths of the whole time, and at most the time left.
 within() {
   local most=$((MINUTES * 60 * $1 / 100)) now
   shift
@@ -129,7 +130,7 @@ adapters() {
 # Part 2: the whole test suite on this GPU.
 tests() {
   local name log status passed=0 failed=0 broken="" filter=()
-  # In little: some kernels and the errors of the command line.
+  # With --small: some kernels and the errors of the command line.
   [ -n "$SMALL" ] && filter=(copy)
   report "## Tests" ""
   : >"$BIN/gpu-tests"
@@ -191,7 +192,7 @@ torch() {
     report "python3 has no torch here: not compared." ""
     return
   fi
-  # The last measurement that is begun may take longer than what is left.
+  # The last measurement may take longer than the time left.
   within 40 python3 tests/torch/gpu_bench.py --unnoise "$UNNOISE" --seconds "$((MINUTES * 60 * 25 / 100))" ${SMALL:+--small} \
     >"$OUT/torch.jsonl" 2>"$BIN/stderr" || report "Not whole." ""
   cat "$BIN/stderr" >>"$OUT/log.txt"
@@ -206,7 +207,7 @@ torch() {
   report ""
 }
 
-# Part 5: a model, for as long as there is time.
+# Part 5: a training run, for as long as there is time.
 train() {
   local run="$BIN/run" seconds steps=""
   seconds=$(($(left) - 20))

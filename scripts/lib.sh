@@ -2,13 +2,13 @@
 # What serve.sh and test.sh share: finding tools, and installing the ones that are missing. Sourced,
 # never run. Written for bash 3.2, which is what macOS has.
 #
-# The rule for installing: what is there in the right version is left alone. Rust tools come from
-# crates.io, everything else from apt where there is apt; elsewhere a sentence says what to install.
+# The rule for installing: what is already there in the right version is left alone. Rust tools are installed by cargo,
+# everything else by apt if there is apt; otherwise a sentence says what to install.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$ROOT" || exit 1
 
-# rustup's own shells may not have been told about it yet (a fresh install says "open a new shell").
+# This shell may not know about rustup yet (a fresh install says "open a new shell").
 case ":$PATH:" in
   *":$HOME/.cargo/bin:"*) ;;
   *) PATH="$HOME/.cargo/bin:$PATH" ;;
@@ -23,7 +23,7 @@ fail() {
 have() { command -v "$1" >/dev/null 2>&1; }
 is_debian() { have apt-get && have dpkg; }
 
-# apt_install PACKAGE…: as root, by sudo if need be; refreshes the package lists once a run.
+# apt_install PACKAGE…: as root, with sudo if necessary; refreshes the package lists once per run.
 apt_install() {
   local sudo=""
   if [ "$(id -u)" != 0 ]; then
@@ -38,7 +38,7 @@ apt_install() {
   quietly $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
-# quietly COMMAND…: shows what it printed only when it fails.
+# quietly COMMAND…: shows the command's output only if it fails.
 quietly() {
   local output
   output=$("$@" 2>&1 </dev/null) && return 0
@@ -84,7 +84,7 @@ locked_version() {
     $1 == "version" && found { gsub(/"/, "", $3); print $3; exit }' "$ROOT/Cargo.lock"
 }
 
-# wasm-pack runs the wasm-bindgen command, which must be of exactly the version the crate links with.
+# wasm-pack runs the wasm-bindgen command, whose version must be exactly the one that the crate links with.
 WASM_PACK_VERSION=0.15.1
 need_wasm_tools() {
   need_rust
@@ -94,7 +94,7 @@ need_wasm_tools() {
   [ -n "$bindgen" ] || fail "Cargo.lock names no wasm-bindgen"
   if [ "$(wasm-bindgen --version 2>/dev/null)" != "wasm-bindgen $bindgen" ]; then
     say "installing wasm-bindgen-cli $bindgen (a few minutes, once)"
-    # Not --locked: its lock file may name crate versions that were withdrawn since.
+    # Not --locked: its lock file may name crate versions that have been withdrawn since.
     env -u CARGO_TARGET_DIR -u RUSTFLAGS cargo install --quiet wasm-bindgen-cli --version "$bindgen" --force >&2 ||
       fail "cargo could not install wasm-bindgen-cli $bindgen"
   fi
@@ -106,7 +106,7 @@ need_wasm_tools() {
   hash -r
 }
 
-# Makes pkg/, by the plain command of the README: .cargo/config.toml has the flags for wasm32.
+# Makes pkg/ with the README's plain command: .cargo/config.toml has the flags for wasm32.
 build_wasm() {
   wasm-pack build --target web --mode no-install >&2 || fail "the wasm module does not build"
 }
@@ -123,7 +123,7 @@ need_node() {
   [ "$major" -ge 18 ] || fail "node $(node --version) is too old: the page tests need 18 or later"
 }
 
-# The node packages that the page tests use, in exactly the versions of the lock file.
+# The node packages that the page tests use, in exactly the lock file's versions.
 need_web_packages() {
   need_node
   local stamp="tests/web/node_modules/.package-lock.json"
@@ -132,7 +132,7 @@ need_web_packages() {
   (cd tests/web && npm ci --no-audit --no-fund --loglevel=error) >&2 || fail "npm ci failed in tests/web"
 }
 
-# Ubuntu's packages of browsers are scripts that ask for the snap: not something to drive.
+# Ubuntu's browser packages are scripts that ask for the snap, and cannot be driven.
 is_snap_stub() { [ "$(wc -c <"$1")" -lt 20000 ] && grep -qs '/snap/bin' "$1"; }
 
 # browser_path NAME: prints the path of an installed chromium or firefox, or nothing.
@@ -153,7 +153,7 @@ browser_path() {
   done
 }
 
-# A Vulkan driver for wgpu and Firefox where there is no GPU: Mesa's llvmpipe. macOS has Metal.
+# A Vulkan driver for wgpu and Firefox without a GPU: Mesa's llvmpipe. macOS has Metal.
 need_vulkan() {
   [ "$(uname -s)" = Linux ] || return 0
   local have_gpu="" node
@@ -174,7 +174,7 @@ need_vulkan() {
 lavapipe_icd() { ls /usr/share/vulkan/icd.d/lvp_icd*.json /usr/share/vulkan/icd.d/lavapipe_icd*.json 2>/dev/null | head -n 1; }
 
 install_mesa() {
-  # Debian 12's own Mesa, 22.3, is several times slower than that of its backports.
+  # Debian 12's own Mesa, 22.3, is several times slower than the one in its backports.
   if grep -qs 'VERSION_CODENAME=bookworm' /etc/os-release && enable_backports; then
     apt_install -t bookworm-backports mesa-vulkan-drivers libvulkan1 && return 0
     say "the backports have no Mesa to install: taking Debian 12's own, which is slower"
@@ -199,7 +199,7 @@ enable_backports() {
   APT_UPDATED=""
 }
 
-# need_browser chromium|firefox: sets CHROMIUM or FIREFOX to a browser that can be driven.
+# need_browser chromium|firefox: sets CHROMIUM or FIREFOX to a browser that the tests can drive.
 need_browser() {
   local path apt_name builds
   path=$(browser_path "$1")
@@ -214,7 +214,7 @@ need_browser() {
     fi
   fi
   if [ -z "$path" ]; then
-    # puppeteer brings a tool that downloads a browser build, for systems without a package of one.
+    # For systems without a browser package, puppeteer includes a tool that downloads a browser.
     need_web_packages
     builds="$ROOT/tests/web/node_modules/.browsers"
     say "downloading a build of $1"

@@ -44,8 +44,7 @@ need_wasm_tools
 say "building the page (about a minute the first time)"
 build_wasm
 
-# Any static server will do. These two are tiny, listen on this machine only, and are nearly always
-# there already.
+# Any static server will do. These two are tiny, listen only on this machine, and are nearly always already installed.
 if have python3; then
   server="python3 scripts/serve.py"
 elif have node; then

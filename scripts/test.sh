@@ -1,26 +1,26 @@
 #!/usr/bin/env bash
 # Runs every test: scripts/test.sh [--list] [STAGE…]
-# Installs what is missing (see lib.sh), says what it does and how long it took, goes on after a
-# failed stage so that one run shows everything, and ends with the counts. docs/testing.md explains.
+# Installs what is missing (see lib.sh), says what it does and how long it took, continues after a failed stage so that one
+# run shows everything, and ends with the counts. docs/testing.md explains.
 set -uo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# What must hold besides "no test failed". These numbers live here and nowhere else.
+# What must hold besides "no test failed". These numbers are only here.
 # The page's module: a fuse, not a goal (docs/wasm-size.md).
 MAX_WASM_GZIP_BYTES=300000
 # GPU tests of the native suite on the default adapter, and the chosen ones on SwiftShader; a suite that skips silently
 # tests nothing.
 EXPECTED_GPU_TESTS=195
 EXPECTED_SWIFTSHADER_TESTS=150
-# Page tests, in each browser; Firefox's driver can do a little less.
+# Page tests, in each browser. Firefox's driver can do a little less.
 EXPECTED_PAGE_TESTS=105
 
 STAGES="format clippy clippy-wasm doc native swiftshader wasm chromium firefox"
-# Run only if named: it builds with link-time optimisation, for minutes.
+# Run only if named, because it builds with link-time optimisation, which takes minutes.
 MORE_STAGES="release"
 
-# A test run that hangs is stopped and named, well before a whole CI run would be.
+# A test run that hangs is stopped and named, well before the whole CI run would be stopped.
 RUN_LIMIT=40m
 limited() { if have timeout; then timeout --foreground "$RUN_LIMIT" "$@"; else "$@"; fi; }
 
@@ -50,8 +50,8 @@ stage_doc() {
   RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib --features train
 }
 
-# native_tests NAME EXPECTED [ARGUMENT…]: the suite, or what the arguments choose of it, on the adapter that the
-# environment selects; REQUIRE_GPU makes a missing adapter a failure, GPU_TEST_LOG gets a line from every GPU test that ran.
+# native_tests NAME EXPECTED [ARGUMENT…]: the suite, or the part that the arguments choose, on the adapter that the
+# environment selects. REQUIRE_GPU makes a missing adapter a failure. GPU_TEST_LOG gets a line from every GPU test that ran.
 native_tests() {
   local name=$1 expected=$2 gpu_log="$LOGS/gpu-tests-$1.txt" ran
   shift 2
@@ -69,10 +69,10 @@ stage_native() {
   native_tests default "$EXPECTED_GPU_TESTS"
 }
 
-# Chromium carries a second software Vulkan, with other limits than Mesa's. These are the modules with GPU tests, but for
-# those that are too much for it: every command of the command line compiles all its shaders, which takes SwiftShader
-# minutes, as whole gradients and training runs do, and its compiler would take 20 GB for the hundreds of variants that the
-# convolution's own tests go through. Networks, natively and in the page, and ten training steps show it those that matter.
+# Chromium includes a second software Vulkan, whose limits differ from Mesa's. These are the modules with GPU tests, except
+# those that are too much for it. Every run of the command line compiles all its shaders, which takes SwiftShader minutes, and
+# so do whole gradients and training runs. Its compiler would take 20 GB for the hundreds of variants in the convolution's own
+# tests. The variants that matter are covered by networks, natively and in the page, and by ten training steps.
 SWIFTSHADER_MODULES="adjoints:: grad:: grad_norm:: nn:: optim:: sampler:: torch_grad:: torch_nn:: train::
   gpu:: unets:: emoji:: sampling:: resume:: steps::"
 
@@ -91,7 +91,7 @@ stage_swiftshader() {
     --test kernels --test network --test generate --test train -- $SWIFTSHADER_MODULES --skip conv2d
 }
 
-# The binary that users get. A panic of wgpu must be caught there as well, which the profile could prevent. The check for a
+# The binary that users get. It must also catch a panic of wgpu, which the build profile could prevent. The check for a
 # machine with a GPU runs from start to end, with the least of everything.
 stage_release() {
   need_vulkan
@@ -129,7 +129,7 @@ page_tests() {
     return 1
   }
   need_web_packages
-  # The trainer whose model the page then loads; it runs on Vulkan, whatever the browser does.
+  # The trainer whose model the page then loads. It runs on Vulkan, no matter what the browser uses.
   need_vulkan
   cargo build --locked --features train || return 1
   UNNOISE="${CARGO_TARGET_DIR:-$ROOT/target}/debug/unnoise" BROWSER="$1" limited node --test --test-reporter=spec --test-reporter-destination=stdout \
@@ -187,7 +187,7 @@ run_stage() {
   printf '=== %s: %s in %d s ===\n' "$name" "$([ "$status" = 0 ] && echo ok || echo FAILED)" "$took"
 }
 
-# A function, so that the shell has read all of this file before a run that takes minutes begins.
+# This is a function so that the shell reads all of this file before a run of several minutes begins.
 main() {
   local wanted="" name
   while [ $# -gt 0 ]; do

@@ -1,4 +1,4 @@
-//! A model folder as diffusers' `save_pretrained` writes it, or as old repositories keep it.
+//! A model folder, as written by diffusers' `save_pretrained` or found in old repositories.
 //!
 //! ```text
 //! model_index.json                                  which pipeline (optional)
@@ -25,8 +25,8 @@ use crate::config::{
 use crate::foreign::foreign;
 use crate::weights::Weights;
 
-/// A model, read and consistent in each of its files. Whether the weights are the network's is for [`Weights::check`]
-/// to say, against the parameters that the model builder lists.
+/// A model that has been read, and of which each file is consistent. [`Weights::check`] tells whether the weights
+/// belong to the network, by comparing them with the parameters that the model builder lists.
 #[derive(Debug)]
 pub struct Checkpoint {
     /// The network.
@@ -57,8 +57,8 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// A model from any set of files. The small ones are read and checked first. Values in `scheduler` replace those of
-    /// scheduler_config.json.
+    /// A model from any set of files. The small files are read and checked first. Values in `scheduler` replace those
+    /// in scheduler_config.json.
     ///
     /// # Errors
     /// [`CheckpointError`].
@@ -72,7 +72,7 @@ impl Checkpoint {
             Some(text) => Some(PipelineConfig::from_json(&text, "model_index.json")?),
             None => None,
         };
-        // As in diffusers: a part lies in the folder of its name, or at the root.
+        // As in diffusers, a part is in the folder of its name, or at the root.
         let folder = if has("unet/config.json") {
             "unet/"
         } else if has("config.json") {
@@ -118,7 +118,7 @@ impl Checkpoint {
     }
 }
 
-/// The scheduler of a file, with a note if DDIM replaces its sampler.
+/// The scheduler in a file, with a note if DDIM replaces its sampler.
 fn read_scheduler(
     json: &str,
     path: &str,
@@ -169,7 +169,7 @@ fn read_weights(
 }
 
 /// The file that holds the weights, or their index: diffusers' name, else a variant of it (f16 first), else the only
-/// safetensors file there is.
+/// safetensors file.
 fn weights_file<'n>(
     names: &[&'n str],
     folder: &str,
@@ -194,7 +194,7 @@ fn weights_file<'n>(
     match tensors[..] {
         [only] => return Ok(only),
         [first, ..] if shards_of(first).is_some() => return Ok(first),
-        // Several variants, such as ema and non_ema: whichever diffusers names, in order.
+        // Several variants, such as ema and non_ema: take the first one that has a name from diffusers.
         [used, other, ..] if used.starts_with("diffusion_pytorch_model.") => {
             let full = |name| format!("{folder}{name}");
             notes.push(Note::OneOfSeveral { used: full(used), other: full(other) });
@@ -210,7 +210,7 @@ fn weights_file<'n>(
     Err(CheckpointError::NoWeights { folder })
 }
 
-/// All files of weights of which `name` is one part: `model-00001-of-00002.safetensors`.
+/// All parts of the weights, if `name` is one of them: `model-00001-of-00002.safetensors`.
 fn shards_of(name: &str) -> Option<Vec<String>> {
     let (stem, of) = name.strip_suffix(".safetensors")?.split_once("-of-")?;
     let (stem, _) = stem.rsplit_once('-')?;

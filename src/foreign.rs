@@ -21,7 +21,7 @@ pub(crate) fn foreign(bytes: &[u8]) -> Option<&'static str> {
     if !bytes.is_empty() && bytes.iter().take(64).all(|&b| b == 0) {
         return Some("filled with zeros: the copy or download was cut off, so fetch it again");
     }
-    // What follows is told by a byte or two, which may also begin the length of a safetensors header.
+    // The formats below are recognised by a byte or two, which may also begin the length of a safetensors header.
     if bytes.get(4..8) == Some(&[0; 4]) {
         return None;
     }

@@ -7,7 +7,7 @@
 //   counts how often a run began again, and #grid[data-drawn] counts frames drawn.
 //   Controls: #model #seed #dice #count-4 #count-16 #count-64 #sampler-ddim #sampler-ddpm #steps #steps-range #eta #class
 //   #show-x_t #show-pred_x0 #generate (its data-act: generate|another|stop|queue|queued|retry|reload) #cancel #save #link #theme
-//   Shown: #grid canvas, #status, #progress, #timeline, #gpu, #model-facts, #live
+//   Shown: #grid canvas, #status, #progress, #timeline, #gpu, #model-facts, #model-notes, #live
 //   Errors: #error #error-what #error-todo #error-act #error-own #error-copy; #notice #notice-text #notice-act
 //   Bring your own: #own-open #own #own-id #own-f16 #own-load #own-error #own-folder-input #own-files-input #own-forget
 //   A picture: #viewer #viewer-canvas #viewer-save #viewer-scale #viewer-alone #viewer-previous #viewer-next #viewer-close
@@ -38,11 +38,11 @@ import { nameOf } from './words.js';
  * @property {Phase} phase
  * @property {Model|null} model the model, when it is loaded
  * @property {{channels: number, height: number, width: number}} shape shape of its pictures
- * @property {AbortController|null} loading the load under way
- * @property {{stop: AbortController, steps: Generation|null}|null} running the run under way
- * @property {boolean} queued Generate was pressed before the model was there
+ * @property {AbortController|null} loading the load in progress
+ * @property {{stop: AbortController, steps: Generation|null}|null} running the run in progress
+ * @property {boolean} queued Generate was pressed before the model was loaded
  * @property {Moment[]} history the moments of the present run, the noise first
- * @property {Settings|null} ran the settings that the history was made with; the controls may have moved on since
+ * @property {Settings|null} ran the settings that the history was made with; the controls may have changed since
  * @property {string|null} made keyOf() the settings whose pictures are finished
  * @property {Shown|null} shown what is on the grid
  * @property {ReturnType<typeof import('./client.js').explain>|null} trouble the error on the screen
@@ -98,7 +98,7 @@ app.controls = makeControls(ui, () => app.settings, {
 function set(change) {
   const before = app.settings;
   const settings = (app.settings = { ...before, ...change });
-  // The class of another model is settled when that has arrived.
+  // The class for another model is decided when that model has arrived.
   if (app.model && settings.model === before.model) settings.classLabel = classOf(app.model.info, settings.classLabel);
   const changed = (key) => before[key] !== settings[key];
   history.replaceState(null, '', format(settings));
@@ -117,7 +117,7 @@ function set(change) {
   if (changed('model')) loader.open(settings.model);
 }
 
-/** Takes the settings of the address, at the beginning and whenever it changes. */
+/** Takes the settings from the address, at the beginning and whenever it changes. */
 function begin() {
   const { state: wanted, ignored } = parse(location.hash);
   const bundled = (id) => BUNDLED.some((one) => one.id === id);
@@ -160,7 +160,7 @@ function press() {
       return app.running?.stop.abort();
     case 'another':
       set({ seed: anySeed() });
-      // Also where the field has the focus: `set` leaves such a field alone.
+      // Also if the field has the focus: `set` does not change such a field.
       ui.seed.value = String(app.settings.seed);
       return runner.generate();
     case 'queue':
@@ -242,7 +242,7 @@ addEventListener('keydown', (event) => {
     else app.running?.stop.abort();
   }
   if (event.key !== ' ') return;
-  // Where Space already means something, it keeps its meaning.
+  // If Space already has a meaning, it keeps it.
   const target = event.target instanceof Element ? event.target : document.body;
   if (target.closest('button, a, select, textarea, input[type=text], input[type=checkbox], input[type=radio]:not(:checked)')) return;
   event.preventDefault();
@@ -255,5 +255,5 @@ addEventListener('hashchange', begin);
 begin();
 // Keeps the page itself for visits without a network; nothing depends on it.
 navigator.serviceWorker?.register('./sw.js').catch(() => {});
-// Known long before the model is there. If this fails, the load says so, because it needs the GPU too.
+// This is known long before the model is loaded. If it fails, the load says so, because it needs the GPU too.
 gpu().then(screen.showGpu, () => {});

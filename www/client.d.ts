@@ -87,7 +87,7 @@ export interface ModelInfo {
   scheduler: Record<string, unknown>;
   gflop_per_image: number;
   weight_bytes: number;
-  /** What had to be assumed about the model, as sentences. */
+  /** What was assumed about the model, as sentences. */
   notes: string[];
 }
 
@@ -127,12 +127,12 @@ export interface Step {
   /** Steps done, from 1 to `steps`. */
   step: number;
   steps: number;
-  /** The timestep of the step under way, that is how noisy the pictures still are; the last timestep when done. */
+  /** The timestep of the current step, that is, how noisy the pictures still are; the last timestep when done. */
   t: number;
   count: number;
   width: number;
   height: number;
-  /** Index of the first picture of the batch under way. Pictures that do not fit the GPU's memory together are batched. */
+  /** Index of the current batch's first picture. Pictures that do not fit the GPU's memory together are batched. */
   image: number;
   /** Pictures in a batch. */
   batch: number;
@@ -140,9 +140,9 @@ export interface Step {
   progress: number;
   itPerSecond?: number;
   secondsLeft?: number;
-  /** `count` pictures one after the other as 8-bit RGBA: the first view asked for, or the result in the last item. */
+  /** `count` pictures one after the other as 8-bit RGBA: the first requested view, or the result in the last item. */
   rgba?: Uint8ClampedArray<ArrayBuffer>;
-  /** All views that were asked for. */
+  /** All views that were requested. */
   pictures?: Partial<Record<View, Uint8ClampedArray<ArrayBuffer>>>;
   done: boolean;
   /** In the last item: how long the run took. */
@@ -152,7 +152,7 @@ export interface Step {
   restarted?: undefined;
 }
 
-/** The GPU was lost, or the engine failed. The run begins again from the same noise; nothing of a step is in this item. */
+/** The GPU was lost, or the engine failed. The run begins again from the same noise; this item has nothing of a step. */
 export type Restart = {
   /** How many times this run has begun again. */
   restarted: number;
@@ -169,8 +169,8 @@ export interface Model {
   readonly info: ModelInfo;
   readonly gpu: GpuInfo;
   /**
-   * Makes pictures. The work goes on whether or not items are taken. Leaving the loop or aborting stops it within one
-   * submission to the GPU. The last item has `done: true`. The iterator throws what fails.
+   * Makes pictures. The work continues whether or not items are taken. Leaving the loop or aborting stops it within one
+   * submission to the GPU. The last item has `done: true`. The iterator throws errors.
    */
   generate(options?: GenerateOptions, control?: { signal?: AbortSignal }): Generation;
   /** Frees the model's GPU memory. */

@@ -125,7 +125,7 @@ class Generation {
 
   /** @param {Api.Step | Api.Restart} event */
   #push(event) {
-    // Each worker counts the restarts that it sees; the caller is told all of them.
+    // Each worker counts only the restarts that it sees; the caller gets the number of all.
     if (event.restarted) event.restarted = this.#restarts += 1;
     else if ('pictures' in event && event.pictures) event.rgba = Object.values(event.pictures)[0];
     this.#queue.push(event);
@@ -162,7 +162,7 @@ class Generation {
 }
 
 /**
- * x_T of a seed as a picture shows it, before there is a model or even a GPU. See client.d.ts.
+ * x_T of a seed, as it is shown. It needs no model and no GPU. See client.d.ts.
  * @type {typeof Api.noise}
  */
 export const noise = ({ seed, first = 0, count, channels, height, width }) =>

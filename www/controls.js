@@ -20,7 +20,7 @@ export function fillOf(range) {
  * @param {Record<string, any>} ui elements by id
  * @param {() => Settings} now the settings
  * @param {{set: (change: Partial<Settings>) => void, again: () => void, announce: (text: string) => void}} acts `again`: the
- *   present seed was typed once more, so its run is wanted again
+ *   current seed was typed once more, so its run is wanted again
  * @returns {{put: (files: Iterable<string>) => void}} puts the settings into the controls; `files` are models of this visit
  */
 export function makeControls(ui, now, { set, again, announce }) {
@@ -73,7 +73,7 @@ export function makeControls(ui, now, { set, again, announce }) {
     ui.class.setAttribute('aria-invalid', String(!fine));
     if (fine) set({ classLabel: value });
   });
-  // A number that is not accepted is put right when its field is left.
+  // A number that is not accepted is corrected when its field loses the focus.
   for (const [id, key] of [['seed', 'seed'], ['steps', 'steps'], ['class', 'classLabel']]) {
     ui[id].addEventListener('blur', () => {
       ui[id].value = String(now()[key] ?? 0);

@@ -17,13 +17,13 @@ export class UnnoiseError extends Error {
 }
 
 /**
- * Whether an error means that the engine cannot be used any more: after a trap or an internal error nobody knows what state
- * the wasm module is in.
+ * Whether an error means that the engine cannot be used any more: after a trap or an internal error, the state of the wasm
+ * module is unknown.
  */
 export const isCrash = (error) => error instanceof WebAssembly.RuntimeError || error?.code === 'internal';
 
 /**
- * An error as it can cross from the worker to the page.
+ * An error in a form that can be sent from the worker to the page.
  * @returns {import('./messages.js').PackedError}
  */
 export const pack = (error) => ({
@@ -88,9 +88,12 @@ const WORDS = {
   ],
 };
 
-// The engine's messages are clauses, as Rust's are. As sentences they begin with a capital and end with a full stop; a
-// file or tensor at the beginning keeps its name.
-function sentence(text) {
+/**
+ * The engine's messages are clauses, as Rust's are. As sentences they begin with a capital and end with a full stop; a
+ * file or tensor at the beginning keeps its name.
+ * @param {string} text
+ */
+export function sentence(text) {
   const said = /[.!?)]$/.test(text) ? text : `${text}.`;
   return /^[a-z]+([ ,]|: )/.test(said) ? said[0].toUpperCase() + said.slice(1) : said;
 }
@@ -103,7 +106,7 @@ export function explain(error) {
   const { code: packed, message, detail } = pack(error);
   const code = packed === 'no-webgpu' && !globalThis.isSecureContext ? 'insecure-page' : packed;
   const [what, todo, act] = WORDS[code] ?? WORDS.internal;
-  // A sentence of the engine that already says what to do needs no second piece of advice.
+  // If the engine's sentence already says what to do, no more advice is needed.
   const advised = what === null && /\b(try|choose|use|check|convert)\b/i.test(message);
   return {
     code,

@@ -1,6 +1,6 @@
 // The grid of pictures: a button with a canvas for each, scaled by whole numbers so that pixels stay pixels.
 
-const SMOOTH_FROM = 128; // pictures at least this large look like photographs: they are scaled smoothly, to fit
+const SMOOTH_FROM = 128; // pictures of at least this size look like photographs: they are scaled smoothly, to fit
 
 /**
  * @param {HTMLElement} root the grid
@@ -30,7 +30,7 @@ export function makeGrid(root, frame, open) {
     const scale = smooth ? Math.min(fit, 2) : Math.max(1, Math.floor(fit * ratio)) / ratio;
     root.style.setProperty('--columns', String(columns));
     root.style.setProperty('--gap', `${gap}px`);
-    // What is below lines up with the pictures.
+    // The elements below are aligned with the pictures.
     frame.parentElement?.style.setProperty('--pictures', `${columns * (width * scale + gap) - gap}px`);
     root.classList.toggle('smooth', smooth);
     for (const { canvas } of tiles) {
@@ -80,7 +80,7 @@ export function makeGrid(root, frame, open) {
     });
   }
 
-  // One stop for Tab; arrows move within.
+  // Tab stops once at the grid; arrows move within it.
   root.addEventListener('keydown', (event) => {
     const at = tiles.findIndex(({ button }) => button === document.activeElement);
     const columns = Math.ceil(Math.sqrt(shape.count));

@@ -14,7 +14,7 @@ import { UnnoiseError, unpack } from './errors.js';
  * @property {(event: any) => void} [onEvent]
  * @property {(error: UnnoiseError) => void} [onCrash] the worker crashed and the call begins again in a new one
  * @property {AbortSignal} [signal]
- * @property {boolean} [keep] the call goes on after its result, as a loaded model does
+ * @property {boolean} [keep] the call continues after its result, as a loaded model does
  *
  * @typedef {object} Call
  * @property {any} message
@@ -27,14 +27,14 @@ import { UnnoiseError, unpack } from './errors.js';
  * @property {number} farthest the greatest progress of this run
  */
 
-// A call is sent again after this many crashes in a row. If it gets no further then, it fails.
+// A call is sent again after up to this many crashes in a row. If it still gets no further, it fails.
 const CRASHES = 2;
 const HELLO_MS = 3000;
 
 /** @type {Worker|null} */
 let worker = null;
 let next = 1;
-/** @type {Map<number, Call>} calls under way and models in use, in the order in which they were made */
+/** @type {Map<number, Call>} calls in progress and models in use, in the order in which they were made */
 const calls = new Map();
 
 /**
@@ -67,11 +67,11 @@ export function ask(call, given, handlers = {}) {
   return { id, result };
 }
 
-/** Forgets a call that was kept: nothing more is heard of it. */
+/** Forgets a call that was kept: its events are no longer reported. */
 export const forget = (id) => calls.delete(id);
 
 /**
- * Changes the views that a run carries, in the present worker and in the one that follows it.
+ * Changes the views that a run's steps carry, in this worker and in one that replaces it.
  * @param {number} id
  * @param {View[]} preview
  */
@@ -106,7 +106,7 @@ function start() {
     if (made === worker) receive(data);
   };
   made.onmessageerror = () => {
-    if (made === worker) crash('A message of the worker could not be read.');
+    if (made === worker) crash('A message from the worker could not be read.');
   };
   made.onerror = (event) => {
     event.preventDefault();
@@ -118,7 +118,7 @@ function start() {
   return made;
 }
 
-/** Firefox says nothing when an import of a worker fails, so a silent worker is looked into. */
+/** Firefox reports nothing when a worker's import fails, so a silent worker is checked. */
 async function doubt(made, heard) {
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, HELLO_MS));
@@ -148,10 +148,10 @@ function receive(reply) {
     calls.delete(reply.id);
     call.reject(unpack(reply.error));
   }
-  // Left: a model in use that could not be loaded again. The next run on it tries once more and sees why.
+  // What remains is a model in use that could not be loaded again. The next run on it tries once more and gets the reason.
 }
 
-/** A handler of the caller that throws must not stop the others. */
+/** If one of the caller's handlers throws, it must not stop the others. */
 function tell(handler, event) {
   try {
     handler?.(event);
@@ -174,7 +174,7 @@ function crash(message, detail = '') {
     } else if (call.crashes <= CRASHES) {
       again.push(call);
     }
-    // Left: a model that crashes the worker each time it is loaded. The next run on it loads it.
+    // What remains is a model that crashes the worker each time it is loaded. The next run on it loads it.
   }
   for (const call of again) {
     tell(call.handlers.onCrash, error);

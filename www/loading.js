@@ -1,6 +1,7 @@
 // Loading a model: fetching, preparing the GPU, and what the page says meanwhile.
 
 import { load } from './client.js';
+import { sentence } from './errors.js';
 import { BUNDLED } from './state.js';
 import { store } from './store.js';
 import { megabytes, nameOf } from './words.js';
@@ -13,7 +14,7 @@ const SIDE_MAX = 1024;
 const CHANNELS_MAX = 4;
 
 /**
- * The class that a model takes if this one is wanted; null if it takes none.
+ * The class that a model uses if this one is wanted; null if it has no classes.
  * @param {ModelInfo} info
  * @param {number|null} wanted
  */
@@ -25,7 +26,7 @@ const bundledAs = (id) => BUNDLED.find((one) => one.id === id);
 export function makeLoading(app) {
   const { ui, screen } = app;
 
-  /** Loads a model in the place of the present one. */
+  /** Loads a model in place of the current one. */
   async function open(id) {
     const bundled = bundledAs(id);
     app.loading?.abort();
@@ -35,6 +36,7 @@ export function makeLoading(app) {
     app.model = null;
     app.trouble = null;
     ui['model-facts'].textContent = '\u00a0';
+    notes([]);
     ui.progress.removeAttribute('value');
     screen.status(`Fetching ${nameOf(id)}`);
     screen.enter('fetching');
@@ -61,7 +63,7 @@ export function makeLoading(app) {
   }
 
   /**
-   * How the load is going.
+   * Shows the progress of the load.
    * @param {Progress} event
    * @param {string} id
    * @param {Map<string, {file: string, loaded: number, total?: number}>} files
@@ -88,7 +90,7 @@ export function makeLoading(app) {
   }
 
   /**
-   * A model that was loaded is being loaded again, after the GPU or the engine was lost.
+   * The loaded model is being loaded again, after the GPU or the engine was lost.
    * @param {Progress} event
    */
   function later(event) {
@@ -119,7 +121,7 @@ export function makeLoading(app) {
 
   function fetched(id, files, newest) {
     const had = files.reduce((sum, { loaded }) => sum + loaded, 0);
-    // The whole is known once the weights, the last file, are on their way.
+    // The total is known once the last file, the weights, is being fetched.
     const known = newest.endsWith('safetensors') && files.every((file) => file.total);
     const total = known ? files.reduce((sum, file) => sum + file.total, 0) : 0;
     if (total) ui.progress.value = had / total;
@@ -132,6 +134,7 @@ export function makeLoading(app) {
     app.shape = { channels: info.channels, height: info.height, width: info.width };
     const size = info.parameters >= 1e6 ? `${(info.parameters / 1e6).toFixed(info.parameters < 1e7 ? 2 : 1)} M` : `${Math.round(info.parameters / 1e3)} k`;
     ui['model-facts'].textContent = `${info.width} × ${info.height} · ${size} parameters`;
+    notes(info.notes);
     screen.showGpu(gpu);
     ui['class-field'].hidden = info.num_classes === null;
     ui.class.max = String((info.num_classes ?? 1) - 1);
@@ -149,6 +152,19 @@ export function makeLoading(app) {
       app.queued = false;
       app.runner.generate();
     }
+  }
+
+  /**
+   * What had to be assumed about the model, beside its facts.
+   * @param {string[]} all
+   */
+  function notes(all) {
+    ui['model-notes'].replaceChildren(...all.map((note) => {
+      const paragraph = document.createElement('p');
+      paragraph.textContent = sentence(note);
+      return paragraph;
+    }));
+    ui['model-notes-open'].hidden = !all.length;
   }
 
   function cancelled(id) {

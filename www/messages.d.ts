@@ -1,9 +1,9 @@
-// What the page and its worker say to each other: the one place where it is written down. link.js sends and worker.js
-// answers; `tsc -p www` checks both against these types (tests/web/types.test.mjs).
+// The messages between the page and its worker, which are defined only here. link.js sends and worker.js answers;
+// `tsc -p www` checks both against these types (tests/web/types.test.mjs).
 
 import type { ErrorCode, GpuInfo, ModelInfo, Progress, Restart, Step, View } from './client.js';
 
-/** What a run is asked for. The engine checks it; null and undefined mean the default. */
+/** The request for a run. The engine checks it; null and undefined mean the default. */
 export interface RunRequest {
   sampler?: 'ddim' | 'ddpm';
   steps?: number;
@@ -19,16 +19,16 @@ export interface RunRequest {
 
 /** Every call: its arguments, its result, and the events that come before the result. */
 export interface Calls {
-  /** The id of this call is the id of the model from then on; its events go on until the model is disposed of. */
+  /** The id of this call becomes the id of the model. Its events continue until the model is disposed of. */
   load: {
     arguments: {
-      /** A repository or an address; the name of the folder where there are `files`. */
+      /** A repository or an address; with `files`, the name of the folder. */
       source: string;
       files?: Record<string, Blob>;
       dtype?: 'f16' | 'f32';
       revision?: string;
       hub?: string;
-      /** The address of the page, which relative sources are relative to. */
+      /** The address of the page, to which relative sources are relative. */
       page?: string;
       /** An earlier worker had this model already: if it cannot be built now, it is tried again when it is needed. */
       again?: boolean;
@@ -54,7 +54,7 @@ export interface Calls {
 
 export type CallName = keyof Calls;
 
-/** From the page: a call, or a word about a call under way. */
+/** From the page: a call, or a message about a call in progress. */
 export type Request =
   | { [K in CallName]: { id: number; call: K } & Calls[K]['arguments'] }[CallName]
   | { id: number; call: 'abort' }
@@ -68,12 +68,12 @@ export interface PackedError {
   detail: string;
 }
 
-/** From the worker: any number of events of a call, then its result or its error; and two words about the worker itself. */
+/** From the worker: any number of events of a call, then its result or its error; and two messages about the worker itself. */
 export type Reply =
   | { id: number; event: Progress | Step | Restart }
   | { id: number; result: unknown }
   | { id: number; error: PackedError }
-  /** The worker and all that it imports are there. Not every browser says so when an import fails. */
+  /** The worker and everything that it imports are loaded. Not every browser reports an import that fails. */
   | { hello: true }
   /** Something failed outside any call. What the worker holds cannot be trusted any more. */
   | { crashed: PackedError };

@@ -1,4 +1,4 @@
-// Where a model's files come from: a folder behind a URL, a repository on the Hugging Face hub, or files of the visitor.
+// Where a model's files come from: a folder behind a URL, a repository on the Hugging Face hub, or the visitor's own files.
 //
 // The browser keeps what was fetched (Cache API), under its URL and with the identity that the server gave it: an ETag, or
 // date and length; some servers give neither. A later visit asks the server again, and uses the kept copy if the identity
@@ -15,7 +15,7 @@ const REPOSITORY = /^[\w-][\w.-]{0,95}\/[\w-][\w.-]{0,95}$/;
 const REVISION = /^[\w-][\w./-]{0,120}$/;
 const COMMIT = /^[0-9a-f]{40}$/;
 
-/** Whether a text is a path on this site: one that begins like a path, or has two slashes and so is no repository. */
+/** Whether a text is a path on this site: it begins like a path, or has two slashes and so cannot be a repository. */
 export const isPath = (text) => /^(\.{0,2}\/|[^/:@]+\/[^/:@]+\/[^/])/.test(text);
 
 /**
@@ -125,7 +125,7 @@ function shards(index) {
 }
 
 /**
- * A `get` for `gather` that reads files of this machine. The model may be any number of folders deep.
+ * A `get` for `gather` that reads files from this machine. The model may be any number of folders deep.
  * @param {{[path: string]: Blob}} files
  */
 export function fromFiles(files, report) {
@@ -178,7 +178,7 @@ export function fromUrl({ base, hub, pinned }, report, signal) {
       response.body?.cancel().catch(() => {});
       if (response.status === 404 || response.status === 410) {
         missing(response, hub, path);
-        // Without a network, too, it must be known that an optional file does not exist.
+        // It must also be known without a network that an optional file does not exist.
         if (store) await keep(store, url, null, null, path, report);
         return null;
       }
@@ -199,7 +199,7 @@ export function fromUrl({ base, hub, pinned }, report, signal) {
   };
 }
 
-/** Forgets a model whose files turned out to be bad, so that the next try fetches them again. */
+/** Forgets a model whose files turned out to be bad, so that the next attempt fetches them again. */
 export async function forget(base) {
   const store = await openStore();
   if (!store) return;

@@ -8,7 +8,7 @@ const DEPTH = 6;
 const ENTRIES = 2000;
 
 /**
- * All files below what was dropped. A tree larger than any model is not walked to its end.
+ * All files in what was dropped. A tree larger than any model is not walked to its end.
  * @param {DataTransferItemList} items
  */
 async function dropped(items) {
@@ -29,7 +29,7 @@ async function dropped(items) {
       for (const inner of some) await walk(inner, `${path}${entry.name}/`, depth + 1);
     }
   };
-  // The browser empties the list of items when the event is over: take all entries out of it first.
+  // The browser empties the list of items when the event is over, so take all entries out of it first.
   const entries = Array.from(items, (item) => item.webkitGetAsEntry?.() ?? item.getAsFile()).filter(Boolean);
   for (const entry of entries) {
     if (entry instanceof File) files[entry.name] = entry;

@@ -32,7 +32,7 @@ export function makePictures(app) {
   const bytesOfView = () => 4 * countOf(app.settings) * app.shape.width * app.shape.height;
 
   /**
-   * The views to ask for. Both of them while that takes little memory: then one can switch and scrub freely afterwards.
+   * The views to request. If both take little memory, both: then one can switch and scrub freely afterwards.
    * @returns {View[]}
    */
   function views() {
@@ -51,7 +51,7 @@ export function makePictures(app) {
     viewer.draw();
   }
 
-  /** A new run, of which there is only the noise. */
+  /** Begins a new run, which has only its noise so far. */
   function begin(rgba) {
     const { width, height } = app.shape;
     grid.reshape(countOf(app.settings), width, height, firstNumberOf(app.settings));
@@ -83,7 +83,7 @@ export function makePictures(app) {
 
   /** The result of the run. */
   function finish({ steps, t, rgba }) {
-    // The last step may have been seen as a view already: the result takes its place.
+    // The last step may already be there as a view; the result replaces it.
     if (app.history.at(-1)?.step === steps) app.history.pop();
     app.history.push({ step: steps, t, pictures: { x_t: rgba, pred_x0: rgba } });
     show(/** @type {Moment} */ (app.history.at(-1)), 'x_t');
@@ -109,7 +109,7 @@ export function makePictures(app) {
     if (moment && !app.running) show(moment);
   }
 
-  /** The timeline at its end. */
+  /** Moves the timeline to its end. */
   function toEnd() {
     ui.timeline.max = String(app.history.length - 1);
     ui.timeline.value = ui.timeline.max;
@@ -126,7 +126,7 @@ export function makePictures(app) {
     ui.timeline.setAttribute('aria-valuetext', told(moment));
   });
 
-  /** How the pictures on the grid were made; or one of them, if its place on the grid is given. */
+  /** How the pictures on the grid were made, or only one of them if its place on the grid is given. */
   function recipe(i) {
     const of = app.ran ?? app.settings;
     const whole = app.shown?.step === of.steps;
@@ -143,7 +143,7 @@ export function makePictures(app) {
       class: of.classLabel ?? undefined,
       width: grid.shape.width,
       height: grid.shape.height,
-      // A picture that is saved half way says so.
+      // A picture that is saved before the end of its run says so.
       step: whole ? undefined : app.shown?.step,
       view: whole ? undefined : app.shown?.view,
       gpu: app.model?.gpu.name,
@@ -152,7 +152,7 @@ export function makePictures(app) {
 
   return {
     views, begin, restart, add, finish, toEnd, look,
-    /** Plain tiles where there is nothing yet. */
+    /** Shows plain tiles while there is nothing else. */
     fill() {
       if (!grid.shape.count) grid.reshape(countOf(app.settings), app.shape.width, app.shape.height, firstNumberOf(app.settings));
     },

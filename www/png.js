@@ -1,7 +1,7 @@
 // Writes PNG files that say how they were made, and reads that back.
 //
-// A picture is encoded here, not by a canvas: browsers that guard against fingerprinting alter what a canvas gives back,
-// and a recipe is only worth keeping beside the exact picture.
+// A picture is encoded here, not by a canvas, because browsers that guard against fingerprinting alter what a canvas
+// returns. A recipe is only worth keeping with the exact picture.
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 const FILE_CAP = 64 * 2 ** 20;
@@ -44,7 +44,7 @@ export async function encode(rgba, width, height, texts = {}) {
   const stride = 3 * width + 1;
   const lines = new Uint8Array(stride * height);
   for (let y = 0, from = 0; y < height; y += 1) {
-    // Each line begins with its filter: 0, none.
+    // Each line begins with its filter: 0 means none.
     for (let x = 0, to = y * stride + 1; x < width; x += 1, from += 4) {
       lines[to++] = rgba[from];
       lines[to++] = rgba[from + 1];

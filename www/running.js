@@ -7,16 +7,16 @@ import { pace, plural, span } from './words.js';
 /** @import { App } from './app.js' */
 /** @import { Step } from './client.js' */
 
-const SPEAK_AFTER_MS = 8000; // a shorter run is over before a sentence is
+const SPEAK_AFTER_MS = 8000; // a shorter run ends before a sentence has been spoken
 
 /** @param {App} app */
 export function makeRunning(app) {
   const { ui, screen, pictures } = app;
-  let wanted = 0; // counts the noises asked for; only the newest is shown
+  let wanted = 0; // counts the requests for noise; only the newest is shown
   /** @type {Promise<void>|null} */
   let noising = null; // the noise being drawn
 
-  /** Draws x_T of the present seed at once: that needs no model and no GPU. */
+  /** Draws x_T of the current seed immediately, since that needs no model and no GPU. */
   function noise() {
     noising = newNoise();
   }
@@ -103,7 +103,7 @@ export function makeRunning(app) {
 
   return {
     noise, generate,
-    /** The run under way, or what it made, is not wanted any more. */
+    /** Called when the run in progress, or its result, is not wanted any more. */
     drop() {
       app.running?.stop.abort();
       app.running = null;
@@ -128,7 +128,7 @@ const told = ({ step, steps, t, image, batch, count, itPerSecond, secondsLeft })
   secondsLeft !== undefined && `${span(secondsLeft)} left`,
 ].filter(Boolean).join(' · ');
 
-/** A long run says how far it is at each quarter, for those who listen. */
+/** At each quarter, a long run announces its progress to screen readers. */
 function makeSpeaker(screen) {
   const begun = performance.now();
   let spoken = 0;

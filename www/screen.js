@@ -1,4 +1,4 @@
-// What the page says: its status line, the main button, errors and notices. Nothing here changes the layout.
+// What the page says: its status line, main button, errors and notices. Nothing here changes the layout.
 
 import { explain } from './client.js';
 import { fillOf } from './controls.js';
@@ -109,7 +109,7 @@ export function makeScreen(app) {
     ui['error-copy'].textContent = 'Copy the detail';
     document.body.dataset.code = told.code;
     status('');
-    // Noise is shown instead of whatever was half done; without an engine the tiles stay plain.
+    // Noise replaces unfinished pictures; without an engine the tiles stay plain.
     app.pictures.fill();
     enter('error');
     if (told.code !== 'engine') app.runner.noise();

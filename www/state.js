@@ -12,7 +12,7 @@
  * @property {number} count pictures of the grid
  * @property {'x_t'|'pred_x0'} show
  * @property {number|null} classLabel class, for a class-conditional model
- * @property {number|null} image number, from 1, of the only picture that is wanted; null for a grid
+ * @property {number|null} image number, from 1, of the only wanted picture; null for a grid
  */
 
 /** Models that come with the page. Their shapes are known at once, so their noise can be drawn before they are fetched. */
@@ -71,7 +71,7 @@ export const firstNumberOf = ({ image }) => image ?? 1;
 export const countOf = ({ image, count }) => (image === null ? count : 1);
 
 /**
- * What client.js is asked for.
+ * The request to client.js.
  * @param {Settings} settings
  */
 export const requestOf = (settings) => ({
@@ -84,7 +84,7 @@ export const requestOf = (settings) => ({
   classLabel: settings.classLabel,
 });
 
-/** What decides the pictures: all settings but the view. @param {Settings} settings */
+/** What determines the pictures: all settings but the view. @param {Settings} settings */
 export const keyOf = (settings) => JSON.stringify([settings.model, requestOf(settings)]);
 
 /** Reads one value; undefined if it is not accepted. */

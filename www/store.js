@@ -12,7 +12,7 @@ export const store = {
     try {
       localStorage.setItem(`unnoise.${key}`, JSON.stringify(value));
     } catch {
-      // A private window: nothing is kept.
+      // In a private window nothing is kept.
     }
   },
 };

@@ -1,4 +1,4 @@
-// One picture, large, beside its recipe; and saving pictures with their recipes inside.
+// Shows one picture enlarged beside its recipe, and saves pictures with their recipes inside.
 
 import { contactSheet, encode, enlarge, parameters } from './png.js';
 
@@ -125,7 +125,7 @@ export function makeViewer(ui, look, acts) {
       fill();
       ui.viewer.showModal();
     },
-    /** Follows the grid. */
+    /** Shows what is on the grid. */
     refresh() {
       if (!ui.viewer.open) return;
       if (index >= look().count) ui.viewer.close();

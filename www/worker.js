@@ -57,7 +57,7 @@ self.onmessage = async ({ data }) => {
   }
 };
 
-// A trap inside a callback belongs to no call, and whatever waited for it waits for ever: the page has to be told.
+// A trap inside a callback belongs to no call, and what waited for it would wait forever, so the page must be told.
 self.addEventListener('error', (event) => {
   event.preventDefault();
   post({ crashed: pack(event.error ?? event.message) });

@@ -5,16 +5,16 @@ const POLL_MS = 2000;
 const $ = (id) => document.getElementById(id);
 const rows = [];
 let read = 0; // bytes of metrics.jsonl
-let rest = ''; // a line that was not whole yet
+let rest = ''; // the last line, which was not yet complete
 let samples = [];
 let total = 0;
 let changed = Date.now();
 
-/** What the server has of a file beyond `from`; null if there is none. */
+/** What the server has of a file beyond `from`; null if there is no such file. */
 async function part(path, from) {
   const response = await fetch(path, { cache: 'no-store', headers: from ? { Range: `bytes=${from}-` } : {} });
   if (response.status === 416) {
-    // Nothing new, or a file that has become shorter: a run that went back writes its rows anew.
+    // There is nothing new, or the file has become shorter: a run that went back writes its rows again.
     const length = Number(/\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1] ?? from);
     return length < from ? 'anew' : new Uint8Array();
   }
@@ -41,11 +41,11 @@ async function readMetrics() {
     try {
       row = JSON.parse(line);
     } catch {
-      // The file was written anew, and has come past the place that was read up to.
+      // The file was written again, and is now longer than what had been read.
       [read, rest, rows.length] = [0, '', 0];
       return false;
     }
-    // A run that went on from an earlier step writes those rows again.
+    // A run that continued from an earlier step writes those rows again.
     while (rows.length && rows[rows.length - 1].step >= row.step) rows.pop();
     rows.push(row);
   }
@@ -82,7 +82,7 @@ function colour(name) {
   return getComputedStyle(probe).color;
 }
 
-/** Three digits, in few characters. */
+/** A number with three digits, in few characters. */
 function figure(value) {
   const plain = Number(value.toPrecision(3)).toString();
   return plain.length <= 6 ? plain : value.toExponential(1);
@@ -97,7 +97,7 @@ function evenTicks(low, high, most) {
   return Array.from({ length: Math.max(0, Math.floor(high / step + 1e-9) - first + 1) }, (_, i) => (first + i) * step);
 }
 
-/** The same on a logarithmic axis: powers of ten, with 2 and 5 times them where there is room, even ones where these are too few. */
+/** The same on a logarithmic axis: powers of ten, also 2 and 5 times them if there is room, and evenly spaced ones if these are too few. */
 function logTicks(low, high, most) {
   const [from, to] = [Math.log10(low), Math.log10(high)];
   for (const digits of [[1, 2, 5], [1, 3], [1]]) {
@@ -110,7 +110,7 @@ function logTicks(low, high, most) {
   return evenTicks(from, to, most).filter(Number.isInteger).map((power) => 10 ** power);
 }
 
-/** Draws lines of [step, value] points over axes of their own. */
+/** Draws lines of [step, value] points with their own axes. */
 function plot(id, lines, { logX = false, logY = false } = {}) {
   const canvas = $(id);
   const ratio = devicePixelRatio || 1;
@@ -181,7 +181,7 @@ function keys(id, names) {
   }));
 }
 
-/** Means of about `n` neighbours, for what is noisy row by row. */
+/** Means of about `n` neighbours, for values that are noisy from row to row. */
 function smooth(points, n) {
   const out = [];
   let mean = null;

@@ -34,7 +34,7 @@ struct Params {
 const LANES = vec4<u32>(0u, 1u, 2u, 3u);
 
 #if LEARNED
-// The variance's channels 4q .. 4q + 3: they begin at channel c, which need not begin a vec4.
+// The variance's channels 4q .. 4q + 3. They begin at channel c, which need not be the start of a vec4.
 fn variance(pixel: u32, q: u32) -> vec4<f32> {
     let e = min(params.c + 4u * q + LANES, vec4<u32>(2u * params.c - 1u));
     let at = pixel * params.o4 + e / 4u;

@@ -25,7 +25,7 @@ struct Params {
 var<workgroup> shared_count: array<u32, 256>;
 var<workgroup> shared_next: array<u32, 256>;
 
-// Bits of the absolute values of vec4 j of the image; those of the padding sort last.
+// The bits of the absolute values in the image's vec4 j. Those of the padding sort last.
 fn magnitudes(image: u32, j: u32, k: vec2<f32>) -> vec4<u32> {
     let pixel = image * params.pixels + j / params.c4;
     let q = j % params.c4;
@@ -66,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
 
-    // The next order statistic: `low` again if it is repeated, otherwise the smallest element above it.
+    // The next order statistic: `low` itself if it is repeated, otherwise the smallest element above it.
     var repeats = vec4<u32>(0u);
     var next = vec4<u32>(0xffffffffu);
     for (var j = lane; j < count4; j += 256u) {

@@ -35,7 +35,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let key4 = i / c4 % t4;
     let image = i / c4 / t4;
     let v_start = image * tokens * params.v_stride + params.v_offset + column;
-    // The column of s in the first row of the heads that the lanes belong to.
+    // The column of s in the first row of each lane's head.
 #if VECTOR
     let s0 = (image * params.heads + 4u * column / params.head_dim) * tokens * t4 + key4;
 #else

@@ -1,14 +1,14 @@
 // d_w[ky,kx,c,o] = sum over n, y, x of in[n, y*STRIDE + ky - pad, x*STRIDE + kx - pad, c] * d_out[n,y,x,o],
 // `in` being 0 outside the image: the adjoint of nn/conv2d with respect to its weights.
 //
-// x [n][h_in][w_in][c], d_out [n][h_out][w_out][co], out [splits][K*K*c*4][co], all vec4; with ADD there
-// is one split and `out`, the gradient itself, is added to.
+// x [n][h_in][w_in][c], d_out [n][h_out][w_out][co], out [splits][K*K*c*4][co], all vec4. With ADD there is one split,
+// and the sum is added to `out`, which is the gradient itself.
 //
-// One invocation makes the K taps of a row x 4 input channels x OC vec4s of output channels, over the
-// images of its split. As in nn/conv2d_direct no workgroup memory, and 4 pixels of a row share what
-// they load. Neighbouring invocations take neighbouring output channels; with SUBGROUPS 8 invocations of
-// one subgroup take the same output channels and different rows of (ky, c), and each loads different
-// pixels of d_out and broadcasts them to the others.
+// One invocation makes the K taps of a row x 4 input channels x OC vec4s of output channels, over the images of its
+// split. As in nn/conv2d_direct there is no workgroup memory, and 4 pixels of a row share what they load.
+// Neighbouring invocations take neighbouring output channels. With SUBGROUPS, 8 invocations of one subgroup take the
+// same output channels but different rows of (ky, c). Each loads different pixels of d_out and broadcasts them to the
+// others.
 struct Params {
     h_in: u32,
     w_in: u32,
@@ -21,7 +21,7 @@ struct Params {
     groups: u32, // of OC vec4s along the output channels
     images: u32, // of a split
     splits: u32,
-    results: u32, // K * 4 * OC, as a number that no compiler knows: it would unroll the loop over them
+    results: u32, // K * 4 * OC, hidden from the compiler, which would unroll the loop over them
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -58,9 +58,9 @@ fn main(
     let ky = unit / c_in;
     let c = unit % c_in;
     let co = params.co;
-    // The last group may hang over the end; what it computes there is not stored.
+    // The last group may extend past the end; what it computes there is not stored.
 #if SUBGROUPS
-    // The pixel of 4 and the channels that this lane loads.
+    // This lane loads this one of the 4 pixels, and these channels.
 #for i in 0..LOADS
     let pixel$i = ($iu * 8u + lane) / OC;
     let o$i = min(group + ($iu * 8u + lane) % OC, co - 1u);
@@ -78,7 +78,7 @@ fn main(
     var sum: array<vec4<f32>, K * 4u * OC>;
     let last = min((split + 1u) * params.images, params.n);
     for (var n = split * params.images; n < last; n++) {
-        // Each image is summed apart: the error of f32 grows with the number of terms.
+        // Each image is summed separately, because the error of f32 grows with the number of terms.
 #for kx in 0..K
 #for l in 0..4
 #for j in 0..OC

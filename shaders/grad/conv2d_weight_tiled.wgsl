@@ -1,13 +1,13 @@
 // The operation of conv2d_weight_direct.wgsl (same tensors, same bindings) as one matrix product. Its rows are
-// (ky, kx, c), as packed weights have them, its columns the output channels, and its sum runs over the pixels of all
-// images in steps of 16.
+// (ky, kx, c), in the order of packed weights. Its columns are the output channels. Its sum runs over the pixels of all
+// images, in steps of 16.
 //
-// A workgroup makes BM4 x 4 rows x BN4 vec4s of columns over the pixels of its split, an invocation TM vec4s of rows
-// (TY apart) x 1 vec4. Workgroup memory holds one step of both factors.
+// A workgroup makes BM4 x 4 rows x BN4 vec4s of columns, over the pixels of its split. An invocation makes TM vec4s of
+// rows (TY apart) x 1 vec4. Workgroup memory holds one step of both factors.
 //
-// Loads run ahead of the multiply-adds, as in nn/conv2d_tiled.wgsl, whose header says what that takes. An invocation
-// always loads the same tap and channel, and its pixels are 16 apart, so their coordinates are counted up instead of
-// divided out.
+// Loads run ahead of the multiply-adds; the header of nn/conv2d_tiled.wgsl says what that requires. An invocation
+// always loads the same tap and channel, and its pixels are 16 apart. So their coordinates are computed by counting
+// up, without divisions.
 struct Params {
     h_in: u32,
     w_in: u32,
@@ -30,7 +30,7 @@ struct Params {
 const TY = BM4 / TM;
 const THREADS = TY * BN4;
 var<workgroup> tile_x: array<array<vec4<f32>, BM4>, 16>;
-// 16 rows are used; where invocations outnumber the vec4s of a step, the rest catches what they store.
+// 16 rows are used. If there are more invocations than vec4s in a step, the surplus ones store into the other rows.
 var<workgroup> tile_d: array<array<vec4<f32>, BN4>, RD * THREADS / BN4>;
 
 // An output pixel, or a distance between two.
@@ -43,7 +43,7 @@ struct Pixel {
 // A row of (ky, kx, c).
 struct Row {
     exists: bool,
-    dy: i32, // of its tap, padding taken off
+    dy: i32, // of its tap, minus the padding
     dx: i32,
     c: u32,
 }
@@ -79,9 +79,9 @@ fn row_at(p: Params, index: u32) -> Row {
     return Row(index < rows, dy, dx, min(index, rows - 1u) % p.c);
 }
 
-// Starts to load what a row reads at a pixel; element 0 if that is outside the image.
+// Starts to load what a row reads at a pixel, or element 0 if that is outside the image.
 fn fetch(p: Params, row: Row, at: Pixel, exists: bool) -> Fetched {
-    // Negative coordinates become large ones.
+    // Negative coordinates become large numbers.
     let y = u32(i32(at.y * STRIDE) + row.dy);
     let column = u32(i32(at.x * STRIDE) + row.dx);
     let inside = exists & row.exists & (y < p.h_in) & (column < p.w_in);
@@ -117,8 +117,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let row = row_at(p, first_row + x_column);
     let d_slot = local / BN4;
     let d_column = local % BN4;
-    // Columns past the last channel read the last one: nobody stores what they make. Pixels past the last one read
-    // the last one, and meet zeros.
+    // Columns past the last channel read the last channel; their results are not stored. Pixels past the last one read
+    // the last one, and are multiplied by zeros.
     let d_o = min(first_o + d_column, co - 1u);
     let sixteen = pixel_at(p, 16u);
 #for r in 0..RX
@@ -129,7 +129,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var d$r = d_out[min(start + d_slot + $ru * (THREADS / BN4), all - 1u) * co + d_o];
 #end
 
-    // What it makes.
+    // What this invocation makes.
     let ty = local / BN4;
     let tx = local % BN4;
 #for i in 0..TM
@@ -144,7 +144,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var chunk = start; chunk < end; chunk += 256u) {
     let stop = min(chunk + 256u, end);
     for (var now = chunk; now < stop; now += 16u) {
-        // Into workgroup memory, once everybody is done with what was there.
+        // Store into workgroup memory, once every invocation has finished with its previous contents.
         workgroupBarrier();
 #for r in 0..RX
         tile_x[x_slot + $ru * (THREADS / BM4)][x_column] = x$r;

@@ -1,7 +1,7 @@
 // d_table[row] += the sum of dy[n] over all n with index[n] = row. The index is rounded and clamped as in
 // nn/embedding.
 //
-// index: [n] vec4, the first lane counts. dy: [n][c4] vec4. d_table: [rows][c4] vec4.
+// index: [n] vec4, of which the first lane is used. dy: [n][c4] vec4. d_table: [rows][c4] vec4.
 // Invocation i makes d_table[i] and goes through n in order.
 #import lib/index
 struct Params {

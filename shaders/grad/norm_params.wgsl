@@ -30,7 +30,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         var scale = vec4<f32>(1.0);
 #if SCALE_SHIFT
 #for l in 0..4
-        // Past the channels the sums are zero, and the last channel's scale is read: it is finite.
+        // Past the channels the sums are zero, and this reads the last channel's scale, which is finite.
         scale[$l] += temb[n * params.stride + params.offset + min(4u * i + $lu, params.c - 1u)];
 #end
 #endif

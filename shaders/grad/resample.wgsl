@@ -1,7 +1,7 @@
-// Adjoints of changes of size:
+// Adjoints of the operations that change the size:
 //   UP:   dx[r][c] = the sum of the 2x2 pixels of dy from (2 r, 2 c) on;
 //   DOWN: dx[r][c] = dy[r / 2][c / 2] / 4;
-//   otherwise (a stride of 2 alone) dx[2 r][2 c] = dy[r][c], zero between.
+//   otherwise (a stride of 2 alone) dx[2 r][2 c] = dy[r][c], with zeros between.
 // Where dy has no such pixel, dx is zero.
 //
 // dy: [n][h][w][c4] vec4. dx: [n][h_out][w_out][c4] vec4. Invocation i makes dx[i].

@@ -1,4 +1,4 @@
-// out[i] += sum over s of partials[s][i], in the order of s: the last step of a sum that was made in
+// out[i] += sum over s of partials[s][i], in the order of s. This is the last step of a sum that was computed in
 // parts.
 //
 // partials [splits][len], out [len], vec4; an invocation makes one vec4.

@@ -1,8 +1,8 @@
-// Activations of a vec4. They are safe for every finite argument: exponentials only get numbers <= 0.
+// Activations of a vec4. They are safe for every finite argument, because they take exponentials only of numbers <= 0.
 //
-// `act` is the activation named by the flag ACT_SILU, ACT_MISH, ACT_GELU or ACT_RELU; without a flag it is the
-// identity. `pre_act` does the same for PRE_*, so that a kernel can have one activation on its input and another on
-// its output.
+// `act` is the activation named by the flag ACT_SILU, ACT_MISH, ACT_GELU or ACT_RELU. Without a flag it is the
+// identity. `pre_act` does the same for PRE_*, so a kernel can have one activation on its input and another on its
+// output.
 
 // x * sigmoid(x)
 fn silu(x: vec4<f32>) -> vec4<f32> {
@@ -19,8 +19,8 @@ fn mish(x: vec4<f32>) -> vec4<f32> {
     return x * (above / (above + more));
 }
 
-// x * (1 + erf(x / sqrt(2))) / 2, with erfc for x >= 0 by Abramowitz and Stegun 7.1.26
-// (absolute error 1.5e-7); from erfc rather than erf, so that the negative tail keeps its digits.
+// x * (1 + erf(x / sqrt(2))) / 2, with erfc for x >= 0 from Abramowitz and Stegun 7.1.26 (absolute error 1.5e-7).
+// Computing it from erfc rather than erf preserves the digits of the negative tail.
 fn gelu(x: vec4<f32>) -> vec4<f32> {
     let z = abs(x) * 0.70710678;
     let t = 1.0 / (1.0 + 0.3275911 * z);

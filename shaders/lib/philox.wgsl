@@ -24,7 +24,7 @@ fn philox4x32(counter: vec4<u32>, seed: vec2<u32>) -> vec4<u32> {
     return c;
 }
 
-// -ln(u), u = word / 2^32 of 24 significant bits, 0 taken as 2^-32.
+// -ln(u), where u = word / 2^32 with 24 significant bits; 0 is taken as 2^-32.
 fn neg_ln(word: u32) -> f32 {
     let w = max(word, 1u);
     let zeros = countLeadingZeros(w);
@@ -44,7 +44,7 @@ fn neg_ln(word: u32) -> f32 {
     return f32(exponent) * 0.6931472 - (f + f * f * (p * f - 0.5));
 }
 
-// cos and sin of word / 2^32 turns.
+// The cosine and sine of word / 2^32 turns.
 fn turn(word: u32) -> vec2<f32> {
     let shifted = word + 0x20000000u;
     let rest = bitcast<i32>(shifted & 0x3fffffffu) - 0x20000000;

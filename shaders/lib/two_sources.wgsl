@@ -10,7 +10,7 @@ fn load(p: Params, pixel: u32, q: u32) -> vec4<f32> {
     }
     return x0[at0];
 #else
-    // GPUs read both, of one of them element 0: a load behind a branch would have to be waited for.
+    // GPUs read both sources, one of them at element 0, because a load behind a branch would have to be waited for.
     let a = x0[select(at0, 0u, second)];
     let b = x1[select(0u, at1, second)];
     return select(a, b, second);

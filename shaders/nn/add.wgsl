@@ -1,6 +1,6 @@
 // y = (x0 + x1 + v) scale. SECOND adds x1; CHANNEL adds v, a vector per image.
 //
-// x0, x1, y: [n][pixels][c4] vec4. v: [n][stride4] vec4, used from vec4 `offset4` on.
+// x0, x1, y: [n][pixels][c4] vec4. v: [n][stride4] vec4, read from vec4 `offset4` on.
 // Invocation i makes y[i].
 #import lib/index
 struct Params {

@@ -4,7 +4,7 @@
 // q, k, v: [n][tokens][stride] vec4, heads of D4 vec4s side by side from vec4 `offset` on.
 // o: [n][tokens][heads * D4] vec4.
 // An invocation makes one query of one head. Queries vary fastest, then heads, then images. With SERIAL every
-// invocation reads the keys itself; otherwise the 64 queries of a workgroup are of one head and share tiles of keys.
+// invocation reads the keys itself. Otherwise the 64 queries of a workgroup belong to one head and share tiles of keys.
 struct Params {
     count: u32,
     heads: u32,
@@ -26,7 +26,7 @@ struct Params {
 const NONE = -3.0e38;
 
 #if !SERIAL
-// Keys of a tile. With heads of 64 channels, the largest, the two arrays take 8 KiB.
+// Keys in a tile. For the largest heads, of 64 channels, the two arrays take 8 KiB.
 const TILE = 16u;
 var<workgroup> tile_k: array<vec4<f32>, TILE * D4>;
 var<workgroup> tile_v: array<vec4<f32>, TILE * D4>;

@@ -34,7 +34,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let image = i / c4 / t4;
     let v_first = image * params.tokens;
     let v_start = params.v_offset + column;
-    // The first row of s in the heads that the lanes belong to.
+    // The first row of s in each lane's head.
 #if VECTOR
     let head0 = (image * params.heads + 4u * column / params.head_dim) * params.tokens;
 #else

@@ -1,19 +1,19 @@
 // out[n,y,x,o] = act(scale * (bias[o] + add[n,o] + residual[n,y,x,o]
 //                + sum over ky, kx, c of pre(in)[n, y*STRIDE + ky - pad, x*STRIDE + kx - pad, c] * w[ky,kx,c,o]))
-// where pre(in) = pre_act(a[n,c] * in + b[n,c]) inside the image and 0 outside, and `in` is x0 (then
-// x1) along c, each pixel shown twice in both directions when UPSAMPLE.
+// where pre(in) = pre_act(a[n,c] * in + b[n,c]) inside the image and 0 outside. Along c, `in` is x0, then x1. With
+// UPSAMPLE each pixel appears twice in both directions.
 //
 // x0 [n][h0][w0][c0] and x1 [n][h0][w0][c1], weights [K*K][(c0 + c1) * 4][co], bias [co],
 // affine [n][2][c0 + c1], add [n][add_stride], residual and out [n][h_out][w_out][co], all vec4.
 //
-// One invocation makes ROWS x PX pixels x OC vec4s of output channels. No workgroup memory and no
-// barrier, which is what a CPU behind Vulkan wants. There a load costs dozens of multiplications, so
-// per 4 channels and line of taps an invocation gathers the pixels and the weights it needs once:
+// One invocation makes ROWS x PX pixels x OC vec4s of output channels. It uses no workgroup memory and no barrier,
+// which suits a CPU behind Vulkan. There a load costs as much as dozens of multiplications. So an invocation loads the
+// pixels and the weights that it needs once per 4 channels and line of taps:
 //
-// * SUBGROUPS: 8 invocations of one subgroup make 8 tiles of the same channels. Each loads different
-//   weights and broadcasts them to the others.
-// * LOOPED: the loads stand in loops, which compile soon where a load is hundreds of instructions.
-// * neither: line by line, where an array that a variable indexes is slow.
+// * SUBGROUPS: 8 invocations of one subgroup make 8 tiles of the same channels. Each loads different weights and
+//   broadcasts them to the others.
+// * LOOPED: the loads are in loops, which compile quickly where a load is hundreds of instructions.
+// * neither: the loads are unrolled, line by line, where indexing an array with a variable is slow.
 #import lib/act
 
 struct Params {
@@ -32,7 +32,7 @@ struct Params {
     groups: u32, // of OC vec4s along the output channels
     tiles_x: u32, // of PX pixels along a row
     tiles_y: u32, // of ROWS rows
-    // Constants of the variant as numbers that no compiler knows: it would unroll the loops over them.
+    // Constants of the variant, hidden from the compiler, which would unroll the loops over them.
     outputs: u32, // ROWS * PX
     oc: u32, // OC
     pixels: u32, // ROWS_IN * COLS
@@ -72,16 +72,16 @@ fn main(
     let index = workgroup.y * FOLD + workgroup.x;
     let tile = index / params.groups * 8u + lane;
 #else
-    // Neighbouring invocations take neighbouring channels: small images have few tiles.
+    // Neighbouring invocations take neighbouring channels, because small images have few tiles.
     let index = (workgroup.y * FOLD + workgroup.x) * 8u + lane;
     let tile = index / params.groups;
 #endif
-    // The last group may hang over the end; what it computes there is not stored.
+    // The last group may extend past the end; what it computes there is not stored.
     let group = index % params.groups * OC;
     let x = tile % params.tiles_x * PX;
     let y = tile / params.tiles_x % params.tiles_y * ROWS;
     let image = tile / (params.tiles_x * params.tiles_y);
-    // Read once: no compiler here lifts a uniform's load out of the loops.
+    // Read once, because these compilers do not hoist a uniform's load out of the loops.
     let images = params.n;
 #if !SUBGROUPS
     if (image >= images) {
@@ -95,7 +95,7 @@ fn main(
     let c_in = params.c0 + params.c1;
     let left = i32(x * STRIDE) - i32(params.pad);
     let top = i32(y * STRIDE) - i32(params.pad);
-    let tap = c_in * 4u * co; // from a tap's weights to the next one's
+    let tap = c_in * 4u * co; // from one tap's weights to the next tap's
     var sum: array<vec4<f32>, ROWS * PX * OC>;
 #if LOOPED
     let pixels = params.pixels;
@@ -103,13 +103,13 @@ fn main(
     var v: array<vec4<f32>, ROWS * COLS>;
     var w: array<vec4<f32>, K * 4u * OC>;
 #else
-    // Columns of the source, and whether they exist. Not `&&`, which is a branch.
+    // The source's columns, and whether they exist. Not with `&&`, which is a branch.
 #for i in 0..COLS
     let inside$i = (left + $i >= 0) & (left + $i < w_in);
     let column$i = u32(clamp(left + $i, 0, w_in - 1));
 #end
 #if SUBGROUPS
-    // Where this lane's weights lie, from the tap (ky, 0) and the channel on.
+    // The offset of this lane's weights, from the tap (ky, 0) and the channel on.
 #for i in 0..LOADS
     let e$i = min($iu * 8u + lane, K * 4u * OC - 1u);
     let from$i = e$i / (4u * OC) * tap + e$i / OC % 4u * co + min(group + e$i % OC, co - 1u);
@@ -122,7 +122,7 @@ fn main(
 #endif
 
     for (var ky = 0u; ky < K; ky++) {
-        // Each row of taps is summed apart: the error of f32 grows with the number of terms.
+        // Each row of taps is summed separately, because the error of f32 grows with the number of terms.
 #for r in 0..ROWS
 #for i in 0..PX
 #for j in 0..OC

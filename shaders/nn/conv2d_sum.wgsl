@@ -1,8 +1,8 @@
-// The second half of a convolution whose sum conv2d_tiled.wgsl has made in parts:
+// The second half of a convolution whose sum conv2d_tiled.wgsl has computed in parts:
 // out = act((sum over the parts, in order + bias + add + residual) * scale).
 //
-// parts [parts][rows][co], bias [co], add [n][add_stride], residual and out [rows][co], vec4; rows are the pixels of
-// all images. An invocation makes one vec4.
+// parts [parts][rows][co], bias [co], add [n][add_stride], residual and out [rows][co], all vec4. The rows are the
+// pixels of all images. An invocation makes one vec4.
 #import lib/act
 
 struct Params {
@@ -38,7 +38,7 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
     let count = params.parts;
     let o = i % params.co;
     var result = vec4<f32>(0.0);
-    // Four loads under way at once; the sum keeps its order.
+    // Four loads are in flight at once; the sum keeps its order.
     var part = 0u;
     for (; part + 4u <= count; part += 4u) {
         let at = part * len + i;

@@ -1,27 +1,27 @@
 // The operation of conv2d_direct.wgsl (same tensors, same bindings) as one matrix product. Its rows are the output
-// pixels of all images, its columns the output channels, and its sum runs over (ky, kx, c) in steps of 16 channels
-// of one tap.
+// pixels of all images. Its columns are the output channels. Its sum runs over (ky, kx, c), in steps of 16 channels of
+// one tap.
 //
-// A workgroup makes BM pixels x BN4 vec4s of channels, an invocation TM pixels (TY apart) x 1 vec4. Workgroup
+// A workgroup makes BM pixels x BN4 vec4s of channels. An invocation makes TM pixels (TY apart) x 1 vec4. Workgroup
 // memory holds one step: BM x 4 vec4s of the input and 16 x BN4 of the weights.
 //
-// The sum is made in parts of `part_steps` steps, each summed apart, because the error of f32 grows with the number
-// of terms. SUMS: a workgroup makes all parts and adds them up. PARTS: a workgroup makes one part of its tile and
-// writes it to out [parts][rows][co]; conv2d_sum.wgsl adds the parts in the same order and does the rest, so both
-// ways give the same bits. Neither flag: there is one part.
+// The sum is split into parts of `part_steps` steps, which are summed separately because the error of f32 grows with
+// the number of terms. SUMS: a workgroup makes all parts and adds them up. PARTS: a workgroup makes one part of its
+// tile and writes it to out [parts][rows][co]. conv2d_sum.wgsl then adds the parts in the same order and does the rest,
+// so both ways give the same bits. Neither flag: there is one part.
 //
 // What makes it fast on GPUs (docs/kernels-gpu.md):
-// * While a step is multiplied, the next one is loaded into registers. For these loads to run ahead they must be in
-//   the same basic block as the multiply-adds. So no load is inside an `if`: where there is nothing to read, the
-//   address is that of element 0, and the value is replaced by zero after the multiply-adds. Replacing it (or
-//   activating it) any earlier would wait for the load. `&` instead of `&&` for the same reason: `&&` is a branch.
-// * `params` is read once, before the loop. A uniform read inside a loop is read every time round.
+// * While a step is multiplied, the next one is loaded into registers. These loads can run ahead only if they are in
+//   the same basic block as the multiply-adds. So no load is inside an `if`: where there is nothing to read, element 0
+//   is read, and zero replaces the value after the multiply-adds. Replacing or activating it earlier would wait for the
+//   load. For the same reason the code uses `&` instead of `&&`, which is a branch.
+// * `params` is read once, before the loop. Inside the loop, a uniform would be read in every round.
 // * Workgroup arrays have two dimensions, the first indexed by a constant. Every dynamic index is clamped, and a
-//   clamp of `ty + i * TY` does not depend on the step, so it leaves the loop.
+//   clamp of `ty + i * TY` does not depend on the step, so the compiler can hoist it out of the loop.
 #import lib/act
 
 struct Params {
-    h_in: u32, // of the image the taps move over: twice the source's when UPSAMPLE
+    h_in: u32, // of the image that the taps read: twice the source's with UPSAMPLE
     w_in: u32,
     h_out: u32,
     w_out: u32,
@@ -61,12 +61,12 @@ struct Params {
 
 const TY = BM / TM;
 const THREADS = TY * BN4;
-// Rows of the input tile are BM + 2 apart so that the four vec4s of a pixel fall into different banks.
+// Rows of the input tile are BM + 2 apart, so that the four vec4s of a pixel fall into different banks.
 var<workgroup> tile_x: array<array<vec4<f32>, BM + 2u>, 4>;
-// 16 rows are used; where invocations outnumber the weights of a step, the rest catches what they store.
+// 16 rows are used. If there are more invocations than weights in a step, the surplus ones store into the other rows.
 var<workgroup> tile_w: array<array<vec4<f32>, BN4>, RW * THREADS / BN4>;
 
-// Where the sum is: tap (ky, kx), source, and the first vec4 of 16 channels.
+// The current position in the sum: tap (ky, kx), source, and the first vec4 of 16 channels.
 struct Step {
     ky: u32,
     kx: u32,
@@ -101,7 +101,7 @@ fn pixel_at(p: Params, row: u32) -> Pixel {
     return Pixel(row < rows, min(row, rows - 1u) / pixels, top, left);
 }
 
-// Channels of the source that a step reads, in vec4s.
+// The channels of the source that a step reads, in vec4s.
 fn source_width(p: Params, step: Step) -> u32 {
 #if TWO
     return select(p.c0, p.c1, step.second);
@@ -110,7 +110,7 @@ fn source_width(p: Params, step: Step) -> u32 {
 #endif
 }
 
-// The first channel of that source among those of all sources.
+// The first channel of that source, counted over all sources.
 fn skipped(p: Params, step: Step) -> u32 {
 #if TWO
     return select(0u, p.c0, step.second);
@@ -123,7 +123,7 @@ fn skipped(p: Params, step: Step) -> u32 {
 fn fetch(p: Params, pixel: Pixel, step: Step, lane: u32) -> Fetched {
     let width = source_width(p, step);
     let c = min(step.c + lane, width - 1u);
-    // Negative coordinates become large ones.
+    // Negative coordinates become large numbers.
     let y = u32(pixel.top + i32(step.ky));
     let x = u32(pixel.left + i32(step.kx));
     var f: Fetched;
@@ -191,7 +191,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let p = params;
     let index = workgroup.y * FOLD + workgroup.x;
 #if PARTS
-    // Tiles fastest: neighbours share the weights of a part.
+    // Tiles vary fastest, so neighbours share the weights of a part.
     let tile = index % p.tiles;
     let part = index / p.tiles;
 #else
@@ -203,7 +203,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let first_row = tile / p.groups * BM;
     let first_o = tile % p.groups * BN4;
 
-    // What this invocation loads: RX pixels, one of the four vec4s of each; RW vec4s of the weights.
+    // What this invocation loads: one of the four vec4s of each of RX pixels, and RW vec4s of the weights.
     let lane = local % 4u;
 #for r in 0..RX
     let slot$r = local / 4u + $ru * (THREADS / 4u);
@@ -211,13 +211,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #end
     let w_row = local / BN4;
     let w_column = local % BN4;
-    // Columns past the last channel read the last one: nobody stores what they make. Rows past the step's channels
-    // read what follows, and meet zeros.
+    // Columns past the last channel read the last channel; their results are not stored. Rows past the step's channels
+    // read what follows, and are multiplied by zeros.
     let w_first = w_row * co + min(first_o + w_column, co - 1u);
     let w_stride = THREADS / BN4 * co;
     let w_last = K * K * (p.c0 + p.c1) * 4u * co - 1u;
 
-    // What it makes.
+    // What this invocation makes.
     let ty = local / BN4;
     let tx = local % BN4;
 #for i in 0..TM
@@ -257,7 +257,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     count = min(p.part_steps, p.steps - done);
 #endif
     for (var i = 0u; i < count; i++) {
-        // Into workgroup memory, once everybody is done with what was there.
+        // Store into workgroup memory, once every invocation has finished with its previous contents.
         workgroupBarrier();
 #for r in 0..RX
         tile_x[lane][slot$r] = value$r;

@@ -1,6 +1,6 @@
-// y = x / (1 - p) where an element is kept, else 0. Applied to dy it gives dx: the mask is not stored but computed
-// again. An element is kept if the upper 24 bits of its random word are at least `least` = p 2^24. The words are
-// Philox's of the stream `Dropout`: counter [vec4 of the item, item number, update's number, stream | layer << 8].
+// y = x / (1 - p) where an element is kept, else 0. Applied to dy it gives dx: the mask is computed again rather than
+// stored. An element is kept if the upper 24 bits of its random word are at least `least` = p 2^24. The words come from
+// Philox's stream `Dropout`, with the counter [vec4 of the item, item number, update's number, stream | layer << 8].
 //
 // state: [8]: step, steps, seed (low, high), the number of step 0. items: [n][2] vec4 from train/items.
 // x, y: [n][item4] vec4. Invocation i makes y[i]. Nothing happens when step >= steps.

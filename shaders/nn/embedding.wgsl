@@ -1,6 +1,6 @@
 // y[n] = table[index[n]], the index rounded and clamped to the table.
 //
-// index: [n] vec4, the first lane counts. table: [rows][c4] vec4. y: [n][c4] vec4.
+// index: [n] vec4, of which the first lane is used. table: [rows][c4] vec4. y: [n][c4] vec4.
 // Invocation i makes y[i].
 #import lib/index
 struct Params {

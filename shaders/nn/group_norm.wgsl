@@ -1,16 +1,16 @@
-// GroupNorm as an affine map per image and channel: y = a x + b with
-// a = gamma / sqrt(var + eps), b = beta - mean a, and with SCALE_SHIFT a (1 + s), b (1 + s) + t.
+// GroupNorm as an affine map per image and channel: y = a x + b with a = gamma / sqrt(var + eps) and b = beta - mean a.
+// With SCALE_SHIFT these become a (1 + s) and b (1 + s) + t.
 //
-// x0 [n][pixels][first4] vec4; SECOND: x1 [n][pixels][second4] vec4, the channels after x0's;
-// gamma, beta [c padded]; SCALE_SHIFT: temb [n][stride], c scales from `offset`, then c shifts;
-// affine [n][2][c padded]: row 0 is a, row 1 is b, zero in the padding. STATS: [n][4][c padded], rows
-// 2 and 3 the group's mean and 1 / sqrt(var + eps), for the adjoint.
+// x0 [n][pixels][first4] vec4. SECOND: x1 [n][pixels][second4] vec4, the channels after x0's.
+// gamma, beta [c padded]. SCALE_SHIFT: temb [n][stride], c scales from `offset` on, then c shifts.
+// affine [n][2][c padded]: row 0 is a, row 1 is b, zero in the padding. STATS: affine [n][4][c padded], where rows 2
+// and 3 are the group's mean and 1 / sqrt(var + eps), for the adjoint.
 //
-// PARTIALS: x0 is what group_norm_partial.wgsl made of the inputs, first4 its width.
-// SERIAL: invocation i makes group i % groups of image i / groups; else workgroup i does.
+// PARTIALS: x0 is the output of group_norm_partial.wgsl, and first4 its width.
+// SERIAL: invocation i makes group i % groups of image i / groups; otherwise workgroup i does.
 //
-// The variance is taken around the mean K of every 16th pixel. By Cauchy-Schwarz (mean - K)^2 is at
-// most 15 var, so that subtracting it costs at most 4 of 24 bits, wherever the mean lies.
+// The variance is computed around K, the mean of every 16th pixel. By Cauchy-Schwarz (mean - K)^2 is at most 15 var.
+// So subtracting it costs at most 4 of 24 bits, wherever the mean lies.
 #import lib/two_sources
 
 struct Params {
@@ -52,7 +52,7 @@ fn pixels_in(p: Params, chunk: u32) -> f32 {
 const THREADS = 256u;
 var<workgroup> shared_sum: array<vec2<f32>, 256>;
 
-// Sum over the workgroup, always in the same order.
+// The sum over the workgroup, always in the same order.
 fn reduce(value: vec2<f32>, lane: u32) -> vec2<f32> {
     workgroupBarrier();
     shared_sum[lane] = value;
@@ -93,8 +93,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let q0 = begin / 4u;
     let width = (end + 3u) / 4u - q0;
 
-    // Lanes share out the columns of vec4s first, then the pixels, so that a lane keeps its column and divides no
-    // more. Those left over have no pixels.
+    // The lanes share the columns of vec4s first, then the pixels. So each lane keeps its column and needs no further
+    // division. Lanes left over have no pixels.
     let across = min(width, THREADS);
     let down = THREADS / across;
     let row = lane / across;
@@ -146,7 +146,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             sum = vec4<f32>(0.0);
             var square = vec4<f32>(0.0);
             let to = min(chunk + 256u * down, pixels);
-            // Four loads under way at once. Past the last pixel they read the last one, and count for nothing.
+            // Four loads are in flight at once. Past the last pixel they read the last one, and are not counted.
             for (var pixel = chunk; pixel < to; pixel += 4u * down) {
 #for k in 0..4
                 let x$k = load(p, first + min(pixel + $ku * down, pixels - 1u), q);

@@ -1,10 +1,10 @@
-// Per channel, over each chunk of 256 pixels: the mean, and the sum of squared deviations from it.
+// The mean, and the sum of squared deviations from it, per channel and chunk of 256 pixels.
 //
-// x0 [n][pixels][first4] vec4; SECOND: x1 [n][pixels][second4] vec4, the channels after x0's;
+// x0 [n][pixels][first4] vec4. SECOND: x1 [n][pixels][second4] vec4, the channels after x0's.
 // partials [n][chunks][2][c4] vec4: means, then sums.
 //
-// A workgroup makes LANES vec4s of one chunk: blocks of vec4s fastest, then chunks, images. Its
-// invocations are LANES wide, so that neighbours read neighbours, by 256 / LANES pixels.
+// A workgroup makes LANES vec4s of one chunk. Blocks of vec4s vary fastest, then chunks, then images. A workgroup's
+// invocations are LANES vec4s wide, so that neighbours read neighbours, and 256 / LANES pixels high.
 #import lib/two_sources
 
 struct Params {
@@ -55,7 +55,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) t
     var count = 0.0;
     var sum = vec4<f32>(0.0);
     var square = vec4<f32>(0.0);
-    // Four loads under way at once. Past the last pixel they read the last one, and count for nothing.
+    // Four loads are in flight at once. Past the last pixel they read the last one, and are not counted.
     for (var pixel = row; pixel < end; pixel += 4u * ROWS) {
 #for k in 0..4
         let x$k = load(p, first + min(pixel + $ku * ROWS, end - 1u), q);
@@ -73,7 +73,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) t
     squares[thread] = max(square - sum * shift, vec4<f32>(0.0));
     counts[thread] = count;
 
-    // Chan, Golub and LeVeque: the moments of two sets joined.
+    // The moments of two joined sets (Chan, Golub and LeVeque).
     for (var s = ROWS / 2u; s > 0u; s /= 2u) {
         workgroupBarrier();
         if row < s {

@@ -1,6 +1,6 @@
 // y = x s, with one number s per image.
 //
-// x, y: [n][item4] vec4. s: [n] vec4, the first lane counts. Invocation i makes y[i].
+// x, y: [n][item4] vec4. s: [n] vec4, of which the first lane is used. Invocation i makes y[i].
 #import lib/index
 struct Params {
     count: u32,

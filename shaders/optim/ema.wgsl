@@ -1,4 +1,4 @@
-// A further average of the parameters, beside the one in optim/adamw: ema -= (1 - decay) (ema - p).
+// Another average of the parameters, besides the one in optim/adamw: ema -= (1 - decay) (ema - p).
 //
 // state: [8], table: [steps][2] vec4 and norm: vec4 as in optim/adamw. p, ema: [count] vec4.
 // Invocation i makes ema[i]. Nothing happens if the gradient was not finite, or when step >= steps.

@@ -1,6 +1,6 @@
-// Sums of squares of a gradient buffer, one for each CHUNK vec4s.
+// The sums of squares of a gradient buffer, one for every CHUNK vec4s.
 //
-// g: [len4] vec4. partials: f32, of which one for each chunk of g is written, from `first` on.
+// g: [len4] vec4. partials: f32. One is written for each chunk of g, from `first` on.
 // With SERIAL invocation i makes sum i; otherwise workgroup i does.
 struct Params {
     len4: u32,

@@ -44,7 +44,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
     sum = shared_sum[0];
 #endif
-    // Tested by its bits, because a compiler may assume that every float is finite.
+    // Test the bits, because a compiler may assume that every float is finite.
     let finite = (bitcast<u32>(sum) & 0x7f800000u) != 0x7f800000u;
     let norm = sqrt(sum);
     var factor = 1.0;

@@ -1,11 +1,11 @@
 // Normalises, mirrors and noises the pictures (DDPM, eq. 4), and makes the network's target:
 //   x_0 = v / 127.5 - 1,  x_t = sqrt(a) x_0 + sqrt(1-a) eps;
 //   target = eps; with SAMPLE x_0; with VELOCITY sqrt(a) eps - sqrt(1-a) x_0.
-// eps are normals of the stream `Train`: counter [pixel, item number, update's number, stream].
+// eps are normals from the stream `Train`, with the counter [pixel, item number, update's number, stream].
 //
 // state: [8]: step, steps, seed (low, high), the number of step 0. items: [n][2] vec4 from train/items.
 // data: [pictures][h][w][c] bytes without padding, c <= 4, a word's lowest byte first. It holds the pictures from
-// number `first` on; items whose picture is elsewhere are left alone. x_t, result (the target): [n][h][w] vec4.
+// number `first` on; items whose picture is elsewhere are left unchanged. x_t, result (the target): [n][h][w] vec4.
 // Invocation i makes vec4 i of x_t and of the target. Nothing happens when step >= steps.
 #import lib/index
 #import lib/philox
@@ -52,10 +52,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         source = pixel - x + (params.w - 1u - x);
     }
     let at = (picture * params.pixels + source) * params.c;
-    // Lanes past the channels read the last channel again.
+    // Lanes past the last channel read the last channel again.
     let last = params.c - 1u;
     let v = vec4<f32>(byte(at), byte(at + min(1u, last)), byte(at + min(2u, last)), byte(at + last));
-    // v / 127.5 - 1 without a division, which WGSL lets be 2.5 ulp wrong.
+    // v / 127.5 - 1 without a division, which in WGSL may be wrong by 2.5 ulp.
     let x_0 = (2.0 * v - 255.0) * 0.003921569;
 
     let counter = vec4<u32>(pixel, how.w, state[4] + state[0], 2u);

@@ -1,12 +1,12 @@
 // The loss L = factor sum_i w_i mean(l(o_i - y_i)), where the mean of an item is over its c channels and all pixels,
 // and its gradient d_o = factor w_i / (pixels c) l'(o - y). With d = o - y:
-//   l = d^2; with ABSOLUTE |d|, of gradient 0 at 0; with HUBER d^2 / 2 if |d| < delta, else
+//   l = d^2; with ABSOLUTE |d|, with gradient 0 at 0; with HUBER d^2 / 2 if |d| < delta, else
 //   delta (|d| - delta / 2), as torch.nn.functional.huber_loss.
 //
 // items: [n][2] vec4 from train/items, w in lane z of the second. output: [n][pixels][o4] vec4.
 // aim (the target y): [n][pixels][c4] vec4. d_output: as output, zero in the channels past c.
-// item_loss: [n] vec4: the mean of l, w times it, and two zeros. A kernel that trains the channels past c (a learned
-// variance) runs after this one: it fills those channels, and puts its term into the zeros.
+// item_loss: [n] vec4: the mean of l, w times that mean, and two zeros. A kernel that trains the channels past c (a
+// learned variance) runs after this one: it fills those channels, and writes its term in place of the zeros.
 //
 // With SERIAL invocation i makes item i; otherwise workgroup i does.
 struct Params {
@@ -60,7 +60,7 @@ fn unless_finite(d: vec4<f32>, value: vec4<f32>) -> vec4<f32> {
 const THREADS = 256u;
 var<workgroup> shared_sum: array<f32, 256>;
 
-// The sum over the workgroup, always in the same order, for invocation 0.
+// The sum over the workgroup, always in the same order. Only invocation 0 gets it.
 fn reduce(value: f32, lane: u32) -> f32 {
     shared_sum[lane] = value;
     for (var s = THREADS / 2u; s > 0u; s /= 2u) {

@@ -1,4 +1,4 @@
-// What a training step leaves for the log: row `number % capacity` of a ring. A row has 4 vec4s: (mean weighted
+// Writes a training step's numbers for the log to row `number % capacity` of a ring. A row has 4 vec4s: (mean weighted
 // loss, gradient norm, 1 if the update was skipped, number as u32), the sums of the items' losses by quartile of t, the
 // numbers of items in the quartiles, and zeros. `number` is the update's number.
 //

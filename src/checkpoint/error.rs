@@ -16,7 +16,7 @@ pub enum CheckpointError {
     /// The path does not exist.
     #[error(
         "There is no folder `{path}`. A model is a folder as diffusers' save_pretrained writes it; \
-         models of the Hugging Face hub have to be downloaded first."
+         models on the Hugging Face hub must be downloaded first."
     )]
     NotFound {
         /// Path given.
@@ -37,12 +37,12 @@ pub enum CheckpointError {
          Found: {found}."
     )]
     NotAModel {
-        /// Folder, or `/` for files given by hand.
+        /// Folder, or `/` for files chosen by hand.
         folder: String,
         /// A few of its files.
         found: String,
     },
-    /// A file that should be there.
+    /// A file is missing.
     #[error("`{file}` is missing; {because}.")]
     MissingFile {
         /// File.
@@ -52,13 +52,13 @@ pub enum CheckpointError {
     },
     /// No weights at all.
     #[error(
-        "`{folder}` has a config.json and no weights: diffusion_pytorch_model.safetensors is missing."
+        "`{folder}` has a config.json but no weights: diffusion_pytorch_model.safetensors is missing."
     )]
     NoWeights {
         /// Folder that should hold them.
         folder: String,
     },
-    /// Weights only as a pickle.
+    /// The only weights are in a pickle.
     #[error(
         "`{file}` is a pickle, which could run code, and is not read. Convert the model once with \
          Python: {remedy}"
@@ -69,7 +69,7 @@ pub enum CheckpointError {
         /// One line of Python.
         remedy: &'static str,
     },
-    /// A model of the hub's cache with several snapshots, none of which is the current one.
+    /// A model in the hub's cache with several snapshots, none of which is the current one.
     #[error(
         "`{folder}` is a model of the Hugging Face cache, and refs/main names none of its snapshots. Give one of \
          them: {snapshots}."
@@ -104,7 +104,7 @@ pub enum CheckpointError {
         /// File.
         file: String,
     },
-    /// The operating system refused.
+    /// The operating system refused to read it.
     #[error("`{file}` cannot be read: {detail}.")]
     Io {
         /// File or folder.

@@ -1,13 +1,13 @@
-//! Where a model's files come from: a folder on disk, or files handed over in memory (the page).
+//! The source of a model's files: a folder on disk, or files in memory (from the page).
 
 use super::CheckpointError;
 
-/// The largest JSON file that is read: `trained_betas` may hold thousands of numbers.
+/// The largest JSON file that is read. `trained_betas` may hold thousands of numbers.
 pub const MAX_JSON: u64 = 1 << 20;
 /// The largest weights file that is read: [`MAX_PARAMETERS`](crate::config::MAX_PARAMETERS) as f32, and a header.
 pub const MAX_WEIGHTS: u64 = (16 << 30) + (8 << 20);
 
-/// A set of files with relative paths, `/` between their parts.
+/// A set of files with relative paths, with `/` between their parts.
 pub trait Files {
     /// All paths.
     fn list(&self) -> Vec<String>;
@@ -20,7 +20,7 @@ pub trait Files {
     fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, CheckpointError>;
 }
 
-/// The most bytes that are read from a file of this name.
+/// The most bytes that are read from a file with this name.
 pub(super) fn limit(path: &str) -> u64 {
     if path.ends_with(".json") { MAX_JSON } else { MAX_WEIGHTS }
 }
@@ -32,8 +32,8 @@ pub struct MemoryFiles {
 }
 
 impl MemoryFiles {
-    /// Takes files with their paths. Folders that all paths share are stripped (a dropped folder arrives as
-    /// `my-model/unet/config.json`), and hidden files are left out.
+    /// Takes files with their paths. Folders that all paths share are stripped, because a dropped folder arrives as
+    /// `my-model/unet/config.json`. Hidden files are left out.
     pub fn new(files: Vec<(String, Vec<u8>)>) -> Self {
         let mut files = files;
         for (path, _) in &mut files {

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// Most files and folders that are listed. A folder with more is no model.
+/// The most files and folders that are listed. A folder with more is not a model.
 const MAX_ENTRIES: usize = 10_000;
 
 impl Checkpoint {
@@ -19,7 +19,7 @@ impl Checkpoint {
         Self::open_with(path, &Overrides::new())
     }
 
-    /// The same, with `scheduler` in place of some values of scheduler_config.json.
+    /// The same, where `scheduler` replaces some values of scheduler_config.json.
     ///
     /// # Errors
     /// [`CheckpointError`].
@@ -56,7 +56,7 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// Uses the scheduler of the enclosing pipeline, for a network's folder that has none of its own.
+    /// Uses the enclosing pipeline's scheduler for a network's folder that has none.
     fn take_scheduler_of(
         &mut self,
         pipeline: &Path,
@@ -105,7 +105,7 @@ impl Files for Folder {
     }
 }
 
-/// Regular files (or links to them, as the hub's cache has) of a folder and its direct subfolders.
+/// The regular files (or links to them, as in the hub's cache) in a folder and its direct subfolders.
 fn files_in(root: &Path) -> Result<Vec<String>, CheckpointError> {
     let mut found = Vec::new();
     let mut folders = vec![String::new()];

@@ -1,4 +1,4 @@
-//! The cache of the Hugging Face hub on disk: `models--OWNER--NAME/{blobs,refs,snapshots/REVISION}`.
+//! The Hugging Face hub's cache on disk: `models--OWNER--NAME/{blobs,refs,snapshots/REVISION}`.
 
 use super::CheckpointError;
 use std::fs;
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 /// How many folders an error lists.
 const FEW: usize = 4;
 
-/// The current snapshot, where a folder is a model of the cache: the one that `refs/main` names, or the only one.
+/// The current snapshot, if a folder is a model in the cache: the one that `refs/main` names, or the only one.
 ///
 /// # Errors
-/// [`CheckpointError::Snapshots`] where it is none of several.
+/// [`CheckpointError::Snapshots`] if there are several and none is the current one.
 pub(super) fn snapshot(path: &Path) -> Result<Option<PathBuf>, CheckpointError> {
     let root = path.join("snapshots");
     if !root.is_dir() || path.join("config.json").exists() || path.join("unet").exists() {
         return Ok(None);
     }
     let main = fs::read_to_string(path.join("refs/main")).unwrap_or_default();
-    // A revision is a plain name, whatever the file says.
+    // The file must hold a plain name, not a path.
     let main = folders(&root).into_iter().find(|name| *name == main.trim());
     let all = folders(&root);
     match (main, &all[..]) {
@@ -30,7 +30,7 @@ pub(super) fn snapshot(path: &Path) -> Result<Option<PathBuf>, CheckpointError> 
     }
 }
 
-/// Names the cache where a folder turned out to be no model but the place of many.
+/// Names the cache, if a folder turns out not to be a model but to hold many.
 pub(super) fn explain(error: CheckpointError, path: &Path) -> CheckpointError {
     let CheckpointError::NotAModel { found, .. } = error else { return error };
     let folder = path.display().to_string();
@@ -42,7 +42,7 @@ pub(super) fn explain(error: CheckpointError, path: &Path) -> CheckpointError {
     }
 }
 
-/// The name of a model by its full path: of a snapshot, the repository's.
+/// The name of the model at a full path. For a snapshot it is the repository's.
 pub(super) fn model_name(full: &Path) -> Option<String> {
     let name = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());
     let parent = full.parent()?;

@@ -1,36 +1,36 @@
-//! What was assumed where a model folder leaves something open.
+//! What was assumed because a model folder leaves something open.
 
 use std::fmt;
 
-/// An assumption that decides what the pictures look like, or a repair. As text it is a sentence; [`Note::flag`] names
-/// what changes it on the command line.
+/// An assumption that affects what the pictures look like, or a repair. Its text is a sentence; [`Note::flag`] says how
+/// to change it on the command line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Note {
     /// There is no `scheduler_config.json`.
     NoScheduler,
-    /// It is that of a sampler that DDIM takes the place of.
+    /// DDIM replaces the sampler that it belongs to.
     OtherScheduler {
         /// Its class in diffusers.
         class: String,
     },
-    /// Averaged weights lie beside those that are read.
+    /// There are averaged weights beside those that are read.
     Averaged {
         /// Their folder.
         folder: String,
     },
-    /// Several files of weights, none of which has the plain name.
+    /// There are several files of weights, and none has the plain name.
     OneOfSeveral {
         /// The one that is read.
         used: String,
         /// One that is not.
         other: String,
     },
-    /// The names of all tensors begin with the same words, which were left out.
+    /// The names of all tensors begin with the same words, which were removed.
     Prefix {
         /// The words, with the dot after them.
         prefix: String,
     },
-    /// The path is a model of the hub's cache, which keeps snapshots.
+    /// The path is a model in the hub's cache, which keeps snapshots.
     Snapshot {
         /// The snapshot's folder.
         folder: String,

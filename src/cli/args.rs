@@ -1,7 +1,8 @@
 //! The command line's arguments.
 
 use super::bench_networks::Network;
-use super::scheduler_flags::{SchedulerFlags, named};
+use super::scheduler_flags::SchedulerFlags;
+use super::values::{named, positive};
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -30,7 +31,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Global {
-    /// Graphics adapter, as `unnoise info --adapters` lists them
+    /// Graphics adapter: a name or an index from `unnoise info --adapters`
     #[arg(long, global = true, value_name = "NAME|INDEX")]
     pub adapter: Option<String>,
     /// Use the adapter's limits, or only those that every WebGPU device grants
@@ -79,9 +80,9 @@ pub enum Command {
 const SAMPLE_EXAMPLES: &str = "\
 --out may be given several times. A .png is a grid with its recipe inside, .npz holds uint8 arr_0
 [N,H,W,C] (what FID tools read), .safetensors holds x_0 [N,C,H,W] as raw f32. The same seed gives
-the same pictures whatever -n and --batch. --noise takes a .safetensors with x_T [N,C,H,W] and,
-optionally, variance_noise [steps,N,C,H,W]. --class-vectors takes one with class_labels, [D] for all
-pictures or [N,D] for N of them.
+the same pictures for any -n and --batch. --noise takes a .safetensors with x_T [N,C,H,W] and,
+optionally, variance_noise [steps,N,C,H,W]. --class-vectors takes a .safetensors with class_labels,
+[D] for all pictures or [N,D] for N pictures.
 
 Examples:
   unnoise sample model                                   16 pictures in model-42.png
@@ -102,7 +103,7 @@ const GRADIENTS_EXAMPLES: &str = "\
 Input tensors: noisy [N,C,H,W] F32; timesteps [N] I32, I64 or F32; target, like noisy; for
 class-conditional models class_labels, [N] I32 or I64, or [N,D] F32. The loss is the mean squared
 error of the network's first C channels, without dropout. The result holds `loss` [1] and one
-tensor per parameter that is trained, under diffusers' name for it and in its shape.
+tensor per trained parameter, with diffusers' name and shape.
 
 Examples:
   unnoise gradients model --batch batch.safetensors --out gradients.safetensors";
@@ -149,13 +150,13 @@ pub struct Sample {
     /// Height and width in pixels (default: the checkpoint's)
     #[arg(long, value_name = "HxW", value_parser = size)]
     pub size: Option<[usize; 2]>,
-    /// Pictures computed side by side (default: what memory allows)
+    /// Pictures computed at once (default: as many as memory allows)
     #[arg(long, value_name = "N", value_parser = positive())]
     pub batch: Option<usize>,
-    /// Noise made elsewhere (see below)
+    /// Start from the noise in this file (see below)
     #[arg(long, value_name = "FILE")]
     pub noise: Option<PathBuf>,
-    /// Where to: .png, .npz or .safetensors (default: MODEL-SEED.png)
+    /// Output file: .png, .npz or .safetensors (default: MODEL-SEED.png)
     #[arg(long, value_name = "FILE", value_parser = out_file)]
     pub out: Vec<PathBuf>,
     /// Write 00000.png, 00001.png, … into this folder
@@ -179,7 +180,7 @@ pub struct Predict {
     /// Where the result goes
     #[arg(long, value_name = "OUT.safetensors")]
     pub out: PathBuf,
-    /// Prefix of the tensors' names
+    /// Prefix of the input tensors' names
     #[arg(long, default_value = "", hide_default_value = true)]
     pub prefix: String,
 }
@@ -246,7 +247,7 @@ pub struct Bench {
     /// Also write the time of every dispatch to a table
     #[arg(long, value_name = "FILE.csv")]
     pub profile: Option<PathBuf>,
-    /// One line of JSON
+    /// Print one line of JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -278,13 +279,13 @@ impl Kernels {
 
 #[derive(Args, Debug)]
 pub struct Serve {
-    /// Which port; 0 takes any free one
+    /// Port to listen on; 0 takes any free port
     #[arg(long, default_value_t = 8000)]
     pub port: u16,
-    /// Which folder
+    /// Folder to serve
     #[arg(long, default_value = ".")]
     pub dir: PathBuf,
-    /// Which address to listen on; 0.0.0.0 opens it to the network
+    /// Address to listen on; 0.0.0.0 opens the server to the network
     #[arg(long, default_value = "127.0.0.1")]
     pub host: IpAddr,
 }
@@ -303,10 +304,6 @@ pub fn dashes(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         }
     };
     args.into_iter().map(dashed).collect()
-}
-
-pub fn positive() -> impl TypedValueParser<Value = usize> {
-    clap::value_parser!(u32).range(1..).map(|n| n as usize)
 }
 
 fn eta(text: &str) -> Result<f64, String> {

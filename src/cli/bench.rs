@@ -18,7 +18,7 @@ use unnoise::kernels::Const;
 use unnoise::plan::{Plan, Role};
 use unnoise::words::{bytes, count};
 
-/// How long evaluations are repeated, and how often at least.
+/// How long evaluations are repeated, and the least number of them.
 const MEASURE: Duration = Duration::from_secs(3);
 const LEAST_RUNS: usize = 3;
 
@@ -32,13 +32,13 @@ struct Report<'a> {
     shape: [usize; 3],
     /// Milliseconds of each evaluation, ascending.
     ms: Vec<f64>,
-    /// Milliseconds of CPU time of one, where the system tells.
+    /// Milliseconds of CPU time per evaluation, if the system reports it.
     cpu_ms: Option<f64>,
     /// The adapter's multiply-add rate, GFLOP/s.
     fma: f64,
-    /// The rate at which a kernel copies, GB/s, bytes read and bytes written.
+    /// The rate at which a kernel copies, in GB/s, counting bytes read and bytes written.
     copy: f64,
-    /// Milliseconds: device, reading the model, shaders and upload, first evaluation.
+    /// Milliseconds for the device, reading the model, shaders and upload, and the first evaluation.
     cold: [f64; 4],
 }
 
@@ -56,7 +56,7 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
         Some(path) => super::open_model(path, talk)?,
         None => args.network.unwrap_or(Network::Cifar10).checkpoint()?,
     };
-    // Making random weights is no part of a cold start.
+    // A cold start does not include making random weights.
     let read = if args.model.is_some() { lap.ms() } else { 0.0 };
     lap.ms();
     let gpu = super::open_gpu(global, talk).await?;
@@ -250,8 +250,8 @@ impl Lap {
     }
 }
 
-/// CPU time of this process, its threads and those of a software adapter among them: on a machine
-/// that is shared, and busy, it says more than the clock.
+/// CPU time of this process, including all its threads and those of a software adapter. On a busy, shared machine it
+/// says more than the clock.
 pub(super) struct CpuLap(Option<u64>);
 
 impl CpuLap {
@@ -259,17 +259,16 @@ impl CpuLap {
         Self(cpu_ms())
     }
 
-    /// Milliseconds since then, shared by `runs`.
+    /// Milliseconds since then, divided by `runs`.
     pub(super) fn ms_each(&self, runs: usize) -> Option<f64> {
         Some((cpu_ms()? - self.0?) as f64 / runs as f64)
     }
 }
 
-/// User and system time in milliseconds, which Linux counts in hundredths of a second; `None`
-/// elsewhere.
+/// User and system time in milliseconds. Linux counts it in hundredths of a second; on other systems it is `None`.
 fn cpu_ms() -> Option<u64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The second field is the program's name, in parentheses, whatever it contains.
+    // The second field is the program's name in parentheses, which may contain anything.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let user: u64 = fields.nth(11)?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! Networks to measure where no checkpoint is at hand: the papers' shapes with random weights.
+//! Networks to measure without a checkpoint: the papers' shapes with random weights.
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -11,10 +11,10 @@ use unnoise::weights::{Weights, safetensors};
 /// A network of a paper, as diffusers builds it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Network {
-    /// google/ddpm-cifar10-32: 35.7 M parameters, 12.5 GFLOP an evaluation
+    /// google/ddpm-cifar10-32: 35.7 M parameters, 12.5 GFLOP per evaluation
     #[value(name = "cifar10-32")]
     Cifar10,
-    /// google/ddpm-celebahq-256: 113.7 M parameters, 499 GFLOP an evaluation
+    /// google/ddpm-celebahq-256: 113.7 M parameters, 499 GFLOP per evaluation
     #[value(name = "celebahq-256")]
     CelebaHq,
 }
@@ -54,7 +54,7 @@ impl Network {
         }
     }
 
-    /// The network with weights that keep activations near 1: always the same ones.
+    /// The network with weights that keep activations near 1. The weights are always the same.
     pub fn checkpoint(self) -> Result<Checkpoint> {
         let unet = UNetConfig::from_json(self.config(), "the built-in config")?;
         let weights = Weights::from_bytes(random_weights(&unet)?, "random weights")?;
@@ -63,7 +63,7 @@ impl Network {
         Ok(Checkpoint { unet, scheduler, weights, name, notes })
     }
 
-    /// Writes the same as a model folder, so that another program can be measured on it.
+    /// Writes the same network as a model folder, so that another program can be measured on it.
     pub fn write(self, folder: &Path) -> Result<()> {
         let unet = UNetConfig::from_json(self.config(), "the built-in config")?;
         let unwritten = || format!("cannot write a network to {}", folder.display());
@@ -77,7 +77,7 @@ impl Network {
 /// A safetensors file of the network's parameters.
 fn random_weights(unet: &UNetConfig) -> Result<Vec<u8>> {
     let params = unnoise::model::params(unet)?;
-    // Xorshift: any noise will do here.
+    // Xorshift; any noise will do here.
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut uniform = |bound: f32| {
         state ^= state << 13;

@@ -16,10 +16,10 @@ use unnoise::train::step::StepPlan;
 use unnoise::train::{init, presets};
 use unnoise::words::{bytes, count};
 
-/// How long steps are repeated, and how often at least.
+/// How long steps are repeated, and the least number of them.
 const MEASURE: Duration = Duration::from_secs(5);
 const LEAST_STEPS: usize = 3;
-/// Pictures of noise that stand for a data set.
+/// Number of noise pictures that replace a data set.
 const PICTURES: usize = 256;
 
 /// Everything that is measured.
@@ -33,11 +33,11 @@ struct Report<'a> {
     flops: u64,
     /// Milliseconds of each step, ascending.
     ms: Vec<f64>,
-    /// Milliseconds of CPU time of one, where the system tells.
+    /// Milliseconds of CPU time per step, if the system reports it.
     cpu_ms: Option<f64>,
     /// The adapter's multiply-add rate, GFLOP/s.
     fma: f64,
-    /// Bytes that the plan says, and bytes that were allocated.
+    /// Bytes according to the plan, and bytes allocated.
     memory: [u64; 2],
 }
 
@@ -45,7 +45,7 @@ struct Report<'a> {
 pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     let gpu = super::open_gpu(global, talk).await?;
     let name = args.preset.clone().unwrap_or_else(|| presets::for_class(gpu.class()).to_owned());
-    // No data set is opened: any bytes will do. But presets without one of their own want it named.
+    // No data set is opened, because any bytes will do. But presets without their own data set need one to be named.
     let mut layers = vec![Layer::set("data.path=builtin:emoji")?];
     if let Some(batch) = args.batch {
         layers.push(Layer::set(&format!("training.batch_size={batch}"))?);
@@ -65,7 +65,7 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     let learned = Learned { weights: init::parameters(&unet, 0)?, ..Learned::default() };
     let parameters = learned.weights.iter().map(|t| t.values.len() as u64).sum();
     let mut engine = Engine::new(&gpu, plan, options, &unet, &learned, &mut |_| ()).await?;
-    // Any bytes: a gradient takes as long whatever it is.
+    // Any bytes will do: the time for a gradient does not depend on them.
     let noise = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 24) as u8;
     engine.write_data(&(0..PICTURES * h * w * channels).map(noise).collect::<Vec<u8>>()).await?;
 
@@ -76,7 +76,7 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
         let updates = recipe.updates(step, 1, |picture, _| (picture, 0));
         let lap = Instant::now();
         engine.run(&updates, &mut || false).await?;
-        // The first one finds caches cold and the pace unknown.
+        // In the first step the caches are cold and the pace is unknown.
         if step == 0 {
             (began, cpu) = (Instant::now(), CpuLap::start());
             continue;

@@ -1,4 +1,4 @@
-//! `unnoise gradients`: the loss of a batch in a file, and its gradient for every parameter.
+//! `unnoise gradients`: the loss of a batch from a file, and its gradient for every parameter.
 
 use super::args::{Global, Gradients};
 use super::progress::Talk;
@@ -20,7 +20,7 @@ pub async fn run(args: &Gradients, global: &Global, talk: Talk) -> Result<()> {
         labels: tensors::read_labels(&file, "class_labels")?,
     };
     let checkpoint = super::open_model(&args.model, talk)?;
-    // The sample's channels, or all that the network has: those of a learned variance, too.
+    // The sample's channels, or all the network's, including those of a learned variance.
     let [n, _, h, w] = shape;
     let output = [n, checkpoint.unet.out_channels, h, w];
     ensure!(

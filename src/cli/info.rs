@@ -1,4 +1,4 @@
-//! `unnoise info`: what a checkpoint is and needs, and which adapters this machine has.
+//! `unnoise info`: describes a checkpoint and what it needs, and lists this machine's adapters.
 
 use super::args::{Global, Info};
 use super::print;
@@ -23,7 +23,7 @@ pub async fn run(args: &Info, global: &Global, talk: Talk) -> Result<()> {
     let checkpoint = super::open_found(path, &folder, &Overrides::new(), talk)?;
     let Checkpoint { unet, weights, .. } = &checkpoint;
     let parameters = check(unet, weights)?;
-    // A plan needs no device, only its class.
+    // A plan does not need a device, only the device's class.
     let (class, limits, place) = match super::open_gpu(global, talk).await {
         Ok(gpu) => (gpu.class(), gpu.limits(), adapter_line(gpu.adapter())),
         Err(error) if global.adapter.is_some() || !is_no_adapter(&error) => return Err(error),
@@ -49,20 +49,20 @@ fn is_no_adapter(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(GpuError::NoAdapter { .. }))
 }
 
-/// Checks that the weights are the network's, and counts its parameters.
+/// Checks that the weights belong to the network, and counts its parameters.
 pub fn check(unet: &UNetConfig, weights: &Weights) -> Result<u64> {
     let params = unnoise::model::params(unet)?;
     weights.check(&params)?;
     Ok(params.iter().map(Param::len).sum())
 }
 
-/// Names of the classes of a training run, by their numbers.
+/// The names of a training run's classes, by number.
 #[cfg(feature = "train")]
 fn class_list(folder: &Path, rows: usize) -> Option<String> {
     unnoise::train::checkpoint::learned_from(folder)?.class_list(rows)
 }
 
-/// Only training runs have names for their classes.
+/// Only training runs name their classes.
 #[cfg(not(feature = "train"))]
 fn class_list(_folder: &Path, _rows: usize) -> Option<String> {
     None

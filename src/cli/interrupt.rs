@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM. They end the process at once if nothing is lost by that, otherwise between two submissions.
+//! Ctrl-C and SIGTERM. They end the process immediately if nothing is lost by that, otherwise between two submissions.
 
 use anyhow::{Result, bail};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -17,7 +17,7 @@ static STATE: AtomicU8 = AtomicU8::new(NOT_WATCHED);
 #[error("interrupted")]
 struct Interrupted;
 
-/// Handles SIGINT, SIGTERM and SIGHUP for the rest of the process, except those that are ignored already: `nohup`
+/// Handles SIGINT, SIGTERM and SIGHUP for the rest of the process, except those that are already ignored: `nohup`
 /// ignores SIGHUP, and a shell's `&` ignores SIGINT.
 #[cfg(unix)]
 pub fn install() {
@@ -31,7 +31,7 @@ pub fn install() {
     }
 }
 
-/// The signals that are ignored, signal 1 in the lowest bit. None if the system does not tell.
+/// The ignored signals, with signal 1 in the lowest bit. None if the system does not report them.
 #[cfg(unix)]
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -48,7 +48,7 @@ pub fn install() {
 
 fn press() {
     if STATE.compare_exchange(WATCHED, PRESSED, Ordering::SeqCst, Ordering::SeqCst).is_err() {
-        // Nothing would be lost, or this is the second time.
+        // Nothing would be lost, or this is the second Ctrl-C.
         std::process::exit(EXIT_CODE.into());
     }
 }
@@ -70,12 +70,12 @@ impl Drop for Watch {
     }
 }
 
-/// Whether Ctrl-C was pressed since the [`Watch`] began.
+/// Whether Ctrl-C has been pressed since the [`Watch`] began.
 pub fn pressed() -> bool {
     STATE.load(Ordering::SeqCst) == PRESSED
 }
 
-/// Fails once Ctrl-C was pressed.
+/// Fails once Ctrl-C has been pressed.
 pub fn check() -> Result<()> {
     if pressed() {
         bail!(Interrupted);
@@ -83,7 +83,7 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// Whether this error is [`check`]'s.
+/// Whether this error came from [`check`].
 pub fn is(error: &anyhow::Error) -> bool {
     error.is::<Interrupted>()
 }

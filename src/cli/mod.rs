@@ -25,6 +25,7 @@ mod tensors;
 mod train;
 #[cfg(feature = "train")]
 mod train_args;
+mod values;
 
 use anyhow::{Context, Result};
 use args::{Cli, Command, Global};
@@ -41,7 +42,7 @@ use unnoise::gpu::{Gpu, GpuOptions};
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let mut words = args::dashes(std::env::args_os());
-    // Without arguments, the main command of this build.
+    // Without arguments, run this build's main command.
     if cfg!(feature = "train") && words.len() == 1 {
         words.push("train".into());
     }
@@ -51,7 +52,7 @@ pub fn main() -> ExitCode {
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if interrupt::is(&error) => ExitCode::from(interrupt::EXIT_CODE),
-        // The reader of our results has closed the pipe, as in `unnoise info | head`.
+        // Whoever reads our results has closed the pipe, as in `unnoise info | head`.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
@@ -60,7 +61,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Leaves out the message of a panic that becomes an error about a lost device.
+/// Suppresses the message of a panic that becomes an error about a lost device.
 fn hush_lost_devices() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -91,13 +92,13 @@ fn run(cli: &Cli) -> Result<()> {
     }
 }
 
-/// The model at a path: a folder written by diffusers or, if this build can train, the newest good checkpoint of a run,
-/// under the run's name.
+/// The model at a path: a folder written by diffusers or, if this build can train, a run's newest good checkpoint under
+/// the run's name.
 fn open_model(path: &Path, talk: Talk) -> Result<Checkpoint> {
     open_found(path, &find_model(path, talk)?, &Overrides::new(), talk)
 }
 
-/// The folder of the model at a path. That of a run is verified.
+/// The folder of the model at a path. A run's checkpoint is verified.
 #[cfg(feature = "train")]
 fn find_model(path: &Path, talk: Talk) -> Result<PathBuf> {
     let (folder, skipped) = unnoise::train::checkpoint::model_folder(path)?;
@@ -111,8 +112,8 @@ fn find_model(path: &Path, _talk: Talk) -> Result<PathBuf> {
     Ok(path.to_owned())
 }
 
-/// The model in the folder that [`find_model`] has found, with the scheduler that flags change. Says what had to be
-/// assumed.
+/// The model in the folder that [`find_model`] has found, with the flags applied to its scheduler. Prints what had to
+/// be assumed.
 fn open_found(path: &Path, folder: &Path, scheduler: &Overrides, talk: Talk) -> Result<Checkpoint> {
     let checkpoint = Checkpoint::open_with(folder, scheduler)?;
     for note in &checkpoint.notes {
@@ -137,7 +138,7 @@ fn tell_skipped(skipped: &[unnoise::train::checkpoint::Skipped], talk: Talk) {
     }
 }
 
-/// The device that the global flags ask for.
+/// The device that the global flags request.
 async fn open_gpu(global: &Global, talk: Talk) -> Result<Gpu> {
     let options = GpuOptions {
         adapter: global.adapter.clone(),
@@ -160,19 +161,19 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     io_error.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Whether the error is one of usage.
+/// Whether the error is a usage error.
 #[cfg(feature = "train")]
 fn is_usage(error: &anyhow::Error) -> bool {
     error.is::<unnoise::train::config::SettingError>()
 }
 
-/// clap has reported errors of usage.
+/// clap has already reported usage errors.
 #[cfg(not(feature = "train"))]
 fn is_usage(_: &anyhow::Error) -> bool {
     false
 }
 
-/// The chain of causes, each once, and a remedy.
+/// Prints the chain of causes, each once, and a remedy.
 fn report(error: &anyhow::Error) {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     let color = io::stderr().is_terminal() && !plain;
@@ -180,7 +181,7 @@ fn report(error: &anyhow::Error) {
     let mut told = String::new();
     for cause in error.chain() {
         let text = cause.to_string();
-        // Some messages include that of their source.
+        // Some messages include their source's message.
         if !told.contains(&text) {
             let separator = if told.is_empty() { "" } else { ": " };
             told = told + separator + &text;

@@ -1,4 +1,4 @@
-//! Files that are whole or not there.
+//! Output files that are either complete or absent.
 
 use anyhow::{Context, Result};
 use std::fs::{self, File};
@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use unnoise::picture::Pictures;
 
-/// What a result file holds, by its name's ending.
+/// What a result file holds, by the extension of its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
     /// A grid of pictures.
@@ -18,7 +18,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// None for any other ending.
+    /// None for any other extension.
     pub fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "png" => Some(Self::Png),
@@ -29,8 +29,8 @@ impl Format {
     }
 }
 
-/// A file under a temporary name beside its target, which it becomes on [`Atomic::commit`]. Dropped
-/// before that, it is gone.
+/// A file with a temporary name beside its target. [`Atomic::commit`] renames it to the target. If it is dropped before
+/// that, it is deleted.
 pub struct Atomic {
     file: Option<File>,
     temporary: PathBuf,
@@ -46,7 +46,7 @@ impl Atomic {
             let error = io::Error::from(io::ErrorKind::IsADirectory);
             return Err(error).with_context(failed);
         }
-        // A device or a pipe would be replaced by a file.
+        // Renaming would replace a device or a pipe by a file.
         if target.exists() && !target.is_file() {
             let error = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
             return Err(error).with_context(failed);
@@ -68,7 +68,7 @@ impl Atomic {
         self.file.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// On the disk, and then under its own name.
+    /// Flushes the file to the disk, then gives it its own name.
     pub fn commit(mut self) -> Result<()> {
         let failed = || format!("cannot write {}", self.target.display());
         let file = self.file.take();
@@ -80,17 +80,17 @@ impl Atomic {
 impl Drop for Atomic {
     fn drop(&mut self) {
         drop(self.file.take());
-        // Gone already after a commit.
+        // After a commit the file no longer has this name.
         let _ = fs::remove_file(&self.temporary);
     }
 }
 
-/// Fails now rather than after minutes of sampling.
+/// Checks that a file can be written, to fail now rather than after minutes of sampling.
 pub fn check_writable(target: &Path) -> Result<()> {
     Atomic::create(target).map(drop)
 }
 
-/// Writes a whole file.
+/// Writes a complete file.
 pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
     let mut out = Atomic::create(target)?;
     let written = out.file().and_then(|file| file.write_all(bytes));
@@ -98,7 +98,7 @@ pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
     out.commit()
 }
 
-/// Writes `arr_0` [N,H,W,C], stored as `numpy.savez` does. The same pictures give the same bytes.
+/// Writes `arr_0` [N,H,W,C] in the format of `numpy.savez`. The same pictures give the same bytes.
 pub fn write_npz(target: &Path, pictures: &Pictures) -> Result<()> {
     let Pictures { n, h, w, c, data } = pictures;
     let mut out = Atomic::create(target)?;
@@ -118,8 +118,8 @@ pub fn write_npz(target: &Path, pictures: &Pictures) -> Result<()> {
     out.commit()
 }
 
-/// What stands before the values of a uint8 array in numpy's format 1.0: a Python dictionary, padded
-/// so that the values begin at a multiple of 64 bytes.
+/// The header of a uint8 array in numpy's format 1.0: a Python dictionary, padded so that the values begin at a
+/// multiple of 64 bytes.
 fn npy_header(shape: &[usize]) -> Vec<u8> {
     const BEFORE: usize = b"\x93NUMPY\x01\x00".len() + 2;
     let shape: String = shape.iter().map(|d| format!("{d}, ")).collect();

@@ -1,11 +1,11 @@
-//! Messages on stderr: a bar on a terminal, a line now and then elsewhere, nothing with `--quiet`.
+//! Messages on stderr: a progress bar on a terminal, otherwise a line now and then, and nothing with `--quiet`.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Without a terminal, the shortest time between lines.
+/// The shortest time between lines, without a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// How much to say.
@@ -37,10 +37,10 @@ pub fn line(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Shows what is being done. When dropped, it leaves no trace on the terminal.
+/// Shows what is being done. After it is dropped, no trace is left on the terminal.
 pub struct Progress {
     bar: Option<ProgressBar>,
-    /// Print a line now and then instead.
+    /// Prints a line now and then instead.
     lines: bool,
     unit: &'static str,
     started: Instant,

@@ -1,20 +1,20 @@
-//! How pictures were made, as stored in their PNG files: a line that image tools read, and JSON with the page's names.
+//! How pictures were made, stored in their PNG files: a line that image tools read, and JSON with the page's names.
 
 use serde_json::{Map, Value, json};
 use unnoise::config::scheduler::SchedulerKind;
 use unnoise::diffusion::PreviousTimestep;
 use unnoise::generate::Request;
 
-/// Everything that decides what comes out.
+/// Everything that determines the pictures.
 pub struct Recipe<'a> {
     pub model: String,
     pub kind: SchedulerKind,
     pub request: &'a Request,
     /// `[height, width]`.
     pub size: [usize; 2],
-    /// Keys of the scheduler's config that flags gave.
+    /// Keys of the scheduler's config that were set by flags.
     pub overrides: Map<String, Value>,
-    /// Name of the file with the noise, if it came from one.
+    /// Name of the file with the noise, if there is one.
     pub noise: Option<String>,
     /// Name of the file with the class vectors, if there is one.
     pub class_vectors: Option<String>,
@@ -26,7 +26,7 @@ impl Recipe<'_> {
         sampler_name(self.kind)
     }
 
-    /// `Steps: 50, Sampler: DDIM, Seed: 42, Size: 32x32, Model: …`, of all pictures or of one.
+    /// `Steps: 50, Sampler: DDIM, Seed: 42, Size: 32x32, Model: …`, for all pictures or for one.
     pub fn parameters(&self, image: Option<usize>) -> String {
         let (request, [height, width]) = (self.request, self.size);
         let mut text = format!("Steps: {}, Sampler: {}", request.steps, self.sampler());
@@ -40,7 +40,7 @@ impl Recipe<'_> {
         if let Some(class) = request.class {
             text += &format!(", Class: {class}");
         }
-        // Readers split at commas.
+        // Programs that read this line split it at commas.
         text + &format!(", Size: {width}x{height}, Model: {}", self.model.replace(',', " "))
     }
 

@@ -1,4 +1,4 @@
-//! What to do about an error that does not say so itself.
+//! Says what to do about an error whose own message does not.
 
 use unnoise::error::Error;
 use unnoise::gpu::GpuError;

@@ -1,4 +1,4 @@
-//! `unnoise sample`: noise to pictures.
+//! `unnoise sample`: turns noise into pictures.
 
 use super::args::{Global, Sample};
 use super::output::{self, Format};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use unnoise::generate::{Model, Noise, Request};
 use unnoise::picture::Pictures;
 
-/// How much x_0 is held before it is written or converted to 8 bits.
+/// How much of x_0 is held before it is written or converted to 8 bits.
 const ROUND_BYTES: usize = 64 << 20;
 /// Pixels between the pictures of a grid.
 const GAP: usize = 2;
@@ -48,7 +48,7 @@ pub async fn run(args: &Sample, global: &Global, talk: Talk) -> Result<()> {
         class_vectors: args.class_vectors.as_deref().map(file_name),
     };
 
-    // From here on Ctrl-C waits for a whole file, or a submission.
+    // From here on, Ctrl-C waits until a file is complete or a submission has ended.
     let watch = interrupt::Watch::begin();
     let mut results = Results::new(&outputs, [channels, height, width]);
     let mut bar = None;
@@ -101,7 +101,7 @@ pub async fn run(args: &Sample, global: &Global, talk: Talk) -> Result<()> {
     written.iter().try_for_each(|path| super::print(path.display()))
 }
 
-/// What the flags ask for, with the shape of the noise file if there is one.
+/// The request that the flags describe, with the shape from the noise file if there is one.
 fn request(args: &Sample, channels: usize) -> Result<Request> {
     let mut request = Request {
         sampler: args.sampler,
@@ -135,7 +135,7 @@ fn request(args: &Sample, channels: usize) -> Result<Request> {
     Ok(request)
 }
 
-/// Pictures per run: whole batches, and few enough to bound the memory.
+/// Pictures per run: whole batches, but few enough to bound the memory.
 fn round(request: &Request, values: usize) -> usize {
     let most = (ROUND_BYTES / (values * 4).max(1)).max(1);
     match request.batch {
@@ -162,7 +162,7 @@ fn part(request: &Request, first: usize, count: usize) -> Request {
     Request { first_image: first as u32, count, noise, class_vectors, ..request.clone() }
 }
 
-/// Where results go, checked before any work is done.
+/// Where results go. This is checked before any work is done.
 struct Outputs {
     files: Vec<(PathBuf, Format)>,
     folder: Option<PathBuf>,
@@ -196,7 +196,7 @@ impl Outputs {
     }
 }
 
-/// Results that are not in a file yet.
+/// Results that have not been written to a file yet.
 struct Results<'a> {
     outputs: &'a Outputs,
     /// `[c, h, w]`.
@@ -213,7 +213,7 @@ impl<'a> Results<'a> {
         Self { outputs, shape, pictures, x_0: Vec::new(), count: 0 }
     }
 
-    /// Takes x_0 of pictures `first` and following.
+    /// Takes x_0 of the pictures from `first` on.
     fn add(&mut self, mut x_0: Vec<f32>, first: usize, recipe: &Recipe) -> Result<()> {
         let [c, h, w] = self.shape;
         let n = x_0.len() / (c * h * w);

@@ -1,14 +1,14 @@
 //! The flags that override keys of scheduler_config.json.
 
-use super::args::positive;
+use super::values::{named, positive};
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::TypedValueParser;
 use serde_json::{Value, json};
 use unnoise::config::Overrides;
 use unnoise::config::scheduler::{BetaSchedule, PredictionType, TimestepSpacing, VarianceType};
 use unnoise::diffusion::PreviousTimestep;
 
-/// Named as the keys of scheduler_config.json (`_` and `-` are the same here).
+/// The flags have the names of the keys in scheduler_config.json (`_` and `-` are the same here).
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Scheduler (instead of what scheduler_config.json says)")]
 pub struct SchedulerFlags {
@@ -29,7 +29,7 @@ pub struct SchedulerFlags {
     /// … to this absolute value
     #[arg(long, value_name = "X")]
     pub clip_sample_range: Option<f64>,
-    /// Dynamic thresholding of the predicted x_0; beats --clip-sample
+    /// Dynamic thresholding of the predicted x_0; overrides --clip-sample
     #[arg(long, value_name = "true|false", hide_possible_values = true)]
     pub thresholding: Option<bool>,
     /// … its quantile
@@ -52,10 +52,10 @@ pub struct SchedulerFlags {
     #[arg(long, value_name = "X,…", value_delimiter = ',',
           conflicts_with_all = ["beta_schedule", "beta_start", "beta_end"])]
     pub trained_betas: Option<Vec<f32>>,
-    /// T
+    /// Number of training timesteps, T
     #[arg(long, value_name = "T", value_parser = positive())]
     pub num_train_timesteps: Option<usize>,
-    /// Added to leading timesteps
+    /// Offset added to leading timesteps
     #[arg(long, value_name = "N")]
     pub steps_offset: Option<usize>,
     /// Rescale so that the last alpha_cumprod is zero
@@ -74,11 +74,11 @@ pub struct SchedulerFlags {
 }
 
 impl SchedulerFlags {
-    /// The flags that were given, by the keys that they override.
+    /// The given flags, by the keys that they override.
     pub fn overrides(&self) -> Overrides {
         let shaped =
             self.beta_schedule.is_some() || self.beta_start.is_some() || self.beta_end.is_some();
-        // A shape of the betas overrides a list of them.
+        // A schedule of betas overrides a list of betas.
         let trained_betas = match &self.trained_betas {
             Some(betas) => Some(json!(betas)),
             None => shaped.then_some(Value::Null),
@@ -103,16 +103,6 @@ impl SchedulerFlags {
         ];
         given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
     }
-}
-
-/// Parses one of the names to its value.
-pub fn named<T: Clone + Send + Sync + 'static>(
-    values: &'static [(&'static str, T)],
-) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(values.iter().map(|(name, _)| *name)).try_map(|chosen| {
-        let found = values.iter().find(|(name, _)| *name == chosen);
-        found.map(|(_, value)| value.clone()).ok_or("unknown value")
-    })
 }
 
 fn spacing() -> impl TypedValueParser<Value = TimestepSpacing> {

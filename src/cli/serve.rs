@@ -1,4 +1,4 @@
-//! A small static server for the page: GET and HEAD, for this machine only unless asked otherwise.
+//! A small static server for the page. It answers GET and HEAD, and serves only this machine unless asked otherwise.
 
 use super::args::Serve;
 use super::progress::{Talk, line};
@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// The longest request head that is read.
+/// The longest request head that is accepted.
 const HEAD_BYTES: u64 = 16 << 10;
 /// A client that sends nothing for this long is disconnected.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The most connections at a time. Others are refused.
+/// The most connections at a time. Further ones are refused.
 const CONNECTIONS: usize = 64;
 
 /// Serves until interrupted.
@@ -32,7 +32,7 @@ pub fn run(args: &Serve, talk: Talk) -> Result<()> {
     serve(&listener, &root, talk)
 }
 
-/// Serves `root` on this machine in the background, on `port` or, if that is taken, on any other. Returns the address.
+/// Serves `root` on this machine in the background, on `port` or, if that is taken, any other. Returns the address.
 #[cfg(feature = "train")]
 pub fn in_background(root: &Path, port: u16) -> Result<std::net::SocketAddr> {
     let host = std::net::Ipv4Addr::LOCALHOST;
@@ -92,7 +92,7 @@ fn answer(stream: &TcpStream, root: &Path, talk: Talk) -> io::Result<()> {
     response.send(stream)
 }
 
-/// An answer: a part of a file, or a sentence.
+/// A response: a part of a file, or a sentence.
 struct Response {
     status: &'static str,
     headers: String,
@@ -125,7 +125,7 @@ impl Response {
             return refuse("404 Not Found", "There is no such file.\n");
         };
         if let Some(folder) = folder_of(target).filter(|_| path.ends_with("index.html")) {
-            // Addresses in the folder's page are relative to the folder, so its own must end with a slash.
+            // Addresses in the folder's page are relative to the folder, so the page's own must end with a slash.
             let mut response = refuse("301 Moved Permanently", "It is a folder.\n");
             response.headers += &format!("Location: {folder}/\r\n");
             return response;
@@ -184,13 +184,13 @@ fn find(root: &Path, target: &str) -> Option<(PathBuf, File, u64)> {
     let path = percent_decode(path)?;
     let mut found = root.to_owned();
     for part in path.split('/').filter(|part| !part.is_empty()) {
-        // This refuses `..` and `.git`. On Windows, a colon or a backslash could leave the folder.
+        // This refuses `..` and `.git`. On Windows, a colon or a backslash could lead out of the folder.
         if part.starts_with('.') || part.contains(['\\', ':', '\0']) {
             return None;
         }
         found.push(part);
     }
-    // A symbolic link must not leave the folder either.
+    // Nor may a symbolic link lead out of the folder.
     let mut found = found.canonicalize().ok()?;
     if found.is_dir() {
         found = found.join("index.html").canonicalize().ok()?;
@@ -242,7 +242,7 @@ fn content_type(path: &Path) -> &'static str {
 
 #[derive(PartialEq, Eq, Debug)]
 enum Range {
-    /// A range that is not understood, or several: the whole file is a correct answer.
+    /// A range that is not understood, or several ranges. The whole file is a correct answer.
     Ignored,
     Part {
         start: u64,

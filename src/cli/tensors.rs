@@ -1,4 +1,4 @@
-//! Tensors from and to safetensors files.
+//! Reads tensors from safetensors files and writes them.
 
 use super::output;
 use anyhow::{Context, Result, bail, ensure};
@@ -19,7 +19,7 @@ pub fn write(path: &Path, tensors: &[(&str, &[usize], &[f32])]) -> Result<()> {
     output::write(path, &bytes.with_context(|| format!("cannot make {}", path.display()))?)
 }
 
-/// `x_T` [N,C,H,W] and, if present, `variance_noise` [steps,N,C,H,W]; also x_T's shape.
+/// Reads `x_T` [N,C,H,W] and, if present, `variance_noise` [steps,N,C,H,W]. Also returns x_T's shape.
 pub fn read_noise(path: &Path) -> Result<(Noise, [usize; 4])> {
     let file = read(path)?;
     let shape = shape4(&file, "x_T")?;
@@ -38,7 +38,7 @@ pub fn read_noise(path: &Path) -> Result<(Noise, [usize; 4])> {
     Ok((Noise { x_t: file.read("x_T")?, variance }, shape))
 }
 
-/// The first few names of tensors.
+/// The names of the first few tensors.
 fn some_names(file: &Weights) -> String {
     let names: Vec<&str> = file.names().take(12).collect();
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }

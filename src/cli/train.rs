@@ -1,4 +1,4 @@
-//! `unnoise train`: from flags to a run.
+//! `unnoise train`: starts or resumes a run according to the flags.
 
 use super::args::Global;
 use super::interrupt;
@@ -23,7 +23,7 @@ pub async fn run(args: &Train, global: &Global, talk: Talk) -> Result<()> {
     }
     let out = layers.iter().rev().find(|layer| layer.key == "output.dir");
     let out = out.map(Layer::text);
-    // A checkpoint is resumed in its own run and with its settings, unless others are asked for.
+    // A checkpoint is resumed in its own run and with its own settings, unless others are requested.
     let source = match &args.resume {
         Resume::From(from) if args.config.is_none() && from.exists() => Some(run_of(from)),
         _ => None,
@@ -40,7 +40,7 @@ pub async fn run(args: &Train, global: &Global, talk: Talk) -> Result<()> {
     let mut gpu = None;
     let preset = match (&args.preset, file) {
         (Some(name), _) => name,
-        // A file names its preset; otherwise it is the first one.
+        // The file may name its preset; if it does not, the default is the first one.
         (None, Some(_)) => presets::NAMES[0],
         (None, None) => {
             presets::for_class(gpu.insert(super::open_gpu(global, talk).await?).class())
@@ -91,7 +91,7 @@ fn run_of(from: &Path) -> PathBuf {
     }
 }
 
-/// Name and text of the file of settings: the one that was named, or that of `run` if it will continue. A run without a
+/// Name and text of the settings file: the named one, or the run's own if `run` will continue. A run without a
 /// checkpoint cannot continue.
 fn file(args: &Train, run: Option<PathBuf>) -> Result<Option<(String, String)>> {
     let path = match &args.config {

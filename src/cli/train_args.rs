@@ -6,10 +6,10 @@ use unnoise::train::config::{FLAGS, Layer, OTHERS};
 use unnoise::train::folder::Resume;
 
 pub const TRAIN_EXAMPLES: &str = "\
-Settings come from a preset, a TOML file over it, flags over the file, and --set over all of them. A run
-that has checkpoints continues with its own settings, below flags and --set, unless you give a file or a
-preset. A new run learns the built-in emoji by default. --print-config prints the resulting settings; a run
-writes them to config.toml.
+Settings come from a preset. A TOML file overrides the preset, flags override the file, and --set overrides
+everything. A run that has checkpoints continues with its own settings, which flags and --set override,
+unless you give a file or a preset. A new run learns the built-in emoji by default. --print-config prints
+the resulting settings; a run writes them to config.toml.
 
 Presets: emoji-tiny, emoji, mnist, cifar10-small, ddpm-cifar10, ddpm-256, improved-ddpm-cifar10,
 diffusers-unconditional.
@@ -27,16 +27,16 @@ Examples:
 
 #[derive(Args, Debug)]
 pub struct Train {
-    /// A TOML file with settings
+    /// TOML file with settings
     pub config: Option<PathBuf>,
-    /// The preset (see below)
+    /// Preset to start from (see below)
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
     /// Resume from the newest good checkpoint, from this one, or never
     #[arg(long, value_name = "auto|PATH|none", default_value = "auto", value_parser = resume,
           hide_default_value = true, alias = "resume-from-checkpoint")]
     pub resume: Resume,
-    /// Any setting
+    /// Change any setting
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
     /// Serve a page that shows the run while it trains (on port 8080, or --dashboard=PORT)
@@ -51,9 +51,9 @@ pub struct Train {
 
 #[derive(Args, Debug)]
 pub struct Export {
-    /// A run, one of its checkpoints, or any model folder
+    /// Run, one of its checkpoints, or any model folder
     pub run: PathBuf,
-    /// A new folder
+    /// Folder to create
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Store 16-bit floats: half the size, without a visible difference
@@ -70,7 +70,7 @@ fn resume(text: &str) -> Result<Resume, String> {
     })
 }
 
-/// The flags that set a setting, as the library lists them.
+/// The flags for settings, in the order of the library's list.
 #[derive(Clone, Debug, Default)]
 pub struct Flags(pub Vec<Layer>);
 
@@ -97,7 +97,7 @@ impl Args for Flags {
                 None => arg.value_name("VALUE").allow_hyphen_values(true),
             }
         });
-        // Flags of diffusers' script without a setting are refused with a remedy, not with the nearest name.
+        // Flags of diffusers' script that have no setting are refused with a remedy rather than with a similar name.
         let others = OTHERS.iter().map(|&(name, remedy)| {
             let refuse = move |_: &str| Err::<String, _>(remedy);
             Arg::new(name)

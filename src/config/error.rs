@@ -1,11 +1,11 @@
 //! What can be wrong with a checkpoint's JSON files.
 
-/// A configuration that cannot be used. Each variant has everything a message needs: the file, the key, what was found
-/// and what was expected.
+/// A configuration that cannot be used. Each variant has everything that a message needs: the file, the key, what was
+/// found and what was expected.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Not JSON, or not an object.
+    /// The file is not JSON, or not an object.
     #[error("`{file}`: not a JSON object: {detail}.")]
     Json {
         /// File the text came from.
@@ -13,27 +13,27 @@ pub enum ConfigError {
         /// The parser's words, with line and column.
         detail: String,
     },
-    /// Another format where JSON should be.
+    /// The file has another format instead of JSON.
     #[error("`{file}` is not JSON but {looks_like}.")]
     NotJson {
         /// File.
         file: String,
-        /// What its first bytes are, and what to do about it.
+        /// What its first bytes look like, and what to do about it.
         looks_like: &'static str,
     },
-    /// A value of the wrong type, or one that has no meaning.
+    /// A value has the wrong type, or no meaning.
     #[error("`{file}`: `{key}` is {found}; it should be {expected}.")]
     Value {
         /// File with the key.
         file: String,
-        /// diffusers' key (or its older name, where the file uses that).
+        /// diffusers' key, or its older name if the file uses that.
         key: String,
         /// The JSON found, shortened.
         found: String,
         /// What is accepted.
         expected: String,
     },
-    /// Something that diffusers supports and this crate does not.
+    /// diffusers supports it, but this crate does not.
     #[error("`{file}`: `{key}` is {found}, which is not supported. {remedy}")]
     Unsupported {
         /// File with the key.
@@ -45,7 +45,7 @@ pub enum ConfigError {
         /// What to do instead.
         remedy: &'static str,
     },
-    /// Two keys that exclude each other: diffusers fails on them too, when it builds the network or runs it.
+    /// Two keys exclude each other. diffusers fails on them too, when it builds or runs the network.
     #[error("`{file}`: `{key}` is {found}, but {other}. {}", contradicted(.file))]
     Contradiction {
         /// File with the keys.
@@ -57,7 +57,7 @@ pub enum ConfigError {
         /// The other side, as a clause: "`norm_num_groups` is 3, which does not divide it".
         other: String,
     },
-    /// A number so large that it must be a mistake. It is refused before anything is allocated.
+    /// A number is so large that it must be a mistake. It is refused before anything is allocated.
     #[error("`{file}`: `{key}` asks for {need}; the limit is {max}.")]
     TooLarge {
         /// File with the key.
@@ -69,7 +69,7 @@ pub enum ConfigError {
         /// The largest number accepted.
         max: u64,
     },
-    /// Keys that are valid on their own but describe no network together.
+    /// The keys are valid on their own, but together they do not describe a network.
     #[error("`{file}` describes a network that cannot be built: {detail}.")]
     Network {
         /// File with the keys.
@@ -77,7 +77,7 @@ pub enum ConfigError {
         /// What does not fit.
         detail: String,
     },
-    /// A picture size that cannot be halved evenly down to the lowest level.
+    /// The picture size cannot be halved evenly down to the lowest level.
     #[error(
         "This network cannot make pictures of {height}x{width} (height x width): with {levels} levels, both \
          must be multiples of {multiple}."
@@ -94,7 +94,7 @@ pub enum ConfigError {
     },
 }
 
-/// What to do about keys that exclude each other: files come from elsewhere, settings and flags from the user.
+/// What to do about keys that exclude each other. Files come from elsewhere, but settings and flags from the user.
 fn contradicted(file: &str) -> &'static str {
     if file.ends_with(".json") {
         "The file may have been edited or damaged."

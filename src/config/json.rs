@@ -1,6 +1,7 @@
 //! Reading diffusers' flat JSON objects key by key.
 //!
-//! Not by serde's derive: a missing key and a null mean different things here, and every error names its key.
+//! This does not use serde's derive, because a missing key and a null mean different things here, and because every
+//! error names its key.
 
 use super::ConfigError;
 use crate::foreign::foreign;
@@ -18,7 +19,7 @@ pub(super) struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     /// Parses `text`. Keys named in `_use_default_values` are dropped: diffusers lists there what the author never set,
-    /// and takes the constructor's default whatever the file says.
+    /// and takes the constructor's default instead of the file's value.
     pub fn parse(text: &str, file: &'a str) -> Result<Self> {
         let mut entries = object(text, file)?;
         if let Some(Value::Array(names)) = entries.get("_use_default_values").cloned() {
@@ -28,7 +29,7 @@ impl<'a> Keys<'a> {
         Ok(Self { file, entries, overridden: HashSet::new() })
     }
 
-    /// With values that take the place of the file's, before any is judged.
+    /// Replaces some of the file's values, before any is checked.
     pub fn with(mut self, overrides: &Map<String, Value>) -> Self {
         self.overridden.extend(overrides.keys().cloned());
         self.entries.extend(overrides.clone());
@@ -58,17 +59,17 @@ impl<'a> Keys<'a> {
         self.entries.iter()
     }
 
-    /// `key`, or its name in diffusers before 0.3 where the file has only that.
+    /// `key`, or its name in diffusers before 0.3 if the file has only that.
     pub fn name<'k>(&self, key: &'k str, old: &'k str) -> &'k str {
         if !self.has(key) && self.has(old) { old } else { key }
     }
 
-    /// A value as the file has it, shortened.
+    /// A value as written in the file, shortened.
     pub fn found(&self, key: &str) -> String {
         self.get(key).map_or_else(|| "missing".to_owned(), show)
     }
 
-    /// The error for a value that should have been something else.
+    /// The error for a value that should be something else.
     pub fn wrong(&self, key: &str, expected: &str) -> ConfigError {
         self.wrong_value(key, self.found(key), expected)
     }
@@ -83,23 +84,23 @@ impl<'a> Keys<'a> {
         ConfigError::Value { file: self.origin(&key), key, found, expected }
     }
 
-    /// The error for a value that another key excludes; `other` is a clause.
+    /// The error for a value that contradicts another key. `other` is a clause.
     pub fn contradiction(&self, key: &str, found: String, other: String) -> ConfigError {
         ConfigError::Contradiction { file: self.origin(key), key: key.to_owned(), found, other }
     }
 
-    /// The error for something that diffusers has and we do not.
+    /// The error for something that diffusers supports and we do not.
     pub fn unsupported(&self, key: &str, found: &str, remedy: &'static str) -> ConfigError {
         let found = format!("\"{}\"", shorten(found));
         ConfigError::Unsupported { file: self.origin(key), key: key.to_owned(), found, remedy }
     }
 
-    /// The error for more than anyone can mean.
+    /// The error for a number larger than anyone can mean.
     pub fn too_large(&self, key: &str, need: u64, max: usize) -> ConfigError {
         ConfigError::TooLarge { file: self.origin(key), key: key.to_owned(), need, max: max as u64 }
     }
 
-    /// An integer in `min..=max`, or null; `default` where the key is missing.
+    /// An integer in `min..=max`, or null; `default` if the key is missing.
     pub fn optional_integer(
         &self,
         key: &str,
@@ -128,7 +129,7 @@ impl<'a> Keys<'a> {
         fits.ok_or_else(|| self.too_large(key, need, max))
     }
 
-    /// A number for which `ok` holds; `expected` describes those.
+    /// A number for which `ok` holds. `expected` describes such numbers.
     pub fn number(
         &self,
         key: &str,
@@ -140,13 +141,13 @@ impl<'a> Keys<'a> {
         real(value).filter(|&x| ok(x)).ok_or_else(|| self.wrong(key, expected))
     }
 
-    /// A number above 0. Infinity means no limit, which the largest f32 is for pictures.
+    /// A number above 0. Infinity means no limit; for pictures the largest f32 has the same effect.
     pub fn limit(&self, key: &str, default: f64) -> Result<f64> {
         let limit = self.number(key, default, |x| x > 0.0, "a number above 0")?;
         Ok(limit.min(f32::MAX.into()))
     }
 
-    /// A flag. Null, 0 and 1 count as Python takes them.
+    /// A flag. Null, 0 and 1 mean what they mean in Python.
     pub fn flag(&self, key: &str, default: bool) -> Result<bool> {
         match self.get(key) {
             None => Ok(default),
@@ -176,7 +177,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// What one of several names means, the first one where the key is missing; `expected` lists them.
+    /// What one of several names means. If the key is missing, it is the first one. `expected` lists the names.
     pub fn choice<T: Copy>(&self, key: &str, names: &[(&str, T)], expected: &str) -> Result<T> {
         named(names, self.text(key, names[0].0)?).ok_or_else(|| self.wrong(key, expected))
     }
@@ -197,7 +198,7 @@ fn object(text: &str, file: &str) -> Result<Map<String, Value>> {
     if let Some(looks_like) = foreign(text.as_bytes()) {
         return Err(ConfigError::NotJson { file: file.to_owned(), looks_like });
     }
-    // Windows' editors put a byte-order mark first.
+    // Editors on Windows put a byte-order mark first.
     let text = text.trim_start_matches('\u{feff}');
     if text.trim().is_empty() {
         return Err(error("it is empty".to_owned()));
@@ -216,11 +217,11 @@ fn object(text: &str, file: &str) -> Result<Map<String, Value>> {
     }
 }
 
-/// Python writes these numbers, and JSON has none of them.
+/// Python writes these numbers, but JSON does not have them.
 const NON_FINITE: [(&str, f64); 3] =
     [("-Infinity", f64::NEG_INFINITY), ("Infinity", f64::INFINITY), ("NaN", f64::NAN)];
 
-/// `text` with numbers that are not finite as strings, which [`real`] reads; `None` where there are none.
+/// `text` with its non-finite numbers as strings, which [`real`] reads. `None` if there are none.
 fn quote_non_finite(text: &str) -> Option<String> {
     let mut out = String::new();
     let (mut rest, mut in_string) = (text, false);
@@ -242,13 +243,13 @@ fn quote_non_finite(text: &str) -> Option<String> {
     (out.len() > text.len()).then_some(out)
 }
 
-/// A number, as Python writes it.
+/// A number in Python's notation.
 fn real(value: &Value) -> Option<f64> {
     let named = |text: &str| NON_FINITE.iter().find(|(word, _)| *word == text).map(|(_, x)| *x);
     value.as_f64().or_else(|| named(value.as_str()?))
 }
 
-/// What people write for JSON that is none, by what stands where the parser stopped.
+/// What people write that is not quite JSON, recognised by the text where the parser stopped.
 fn hint(text: &str, error: &serde_json::Error) -> Option<&'static str> {
     let line = text.lines().nth(error.line().saturating_sub(1))?.as_bytes();
     let rest = line.get(error.column().saturating_sub(1)..)?;
@@ -286,7 +287,7 @@ pub(super) fn name_of<T: Copy + PartialEq>(names: &[(&'static str, T)], value: T
 /// A JSON value for an error message.
 fn show(value: &Value) -> String {
     match value {
-        // Written without descending: a hostile file may nest deeply or run to megabytes.
+        // This does not descend, because a hostile file may nest deeply or run to megabytes.
         Value::Array(items) if items.len() > 16 => format!("a list of {} items", items.len()),
         Value::Object(entries) => format!("an object of {} keys", entries.len()),
         Value::String(text) if real(value).is_some() => text.clone(),

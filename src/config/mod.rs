@@ -21,18 +21,18 @@ pub use unet_size::{MAX_PARAMETERS, MAX_SIDE};
 
 use serde_json::{Map, Value};
 
-/// Values that take the place of a file's keys.
+/// Values that replace a file's.
 pub type Overrides = Map<String, Value>;
 
-/// The diffusers release whose files we read and write alike.
+/// The diffusers release whose files we read and write in the same way.
 const DIFFUSERS_VERSION: &str = "0.42.1";
 
-/// JSON as diffusers lays it out: two spaces, keys in the order given (sorted).
+/// JSON in diffusers' layout: two spaces, keys in the given order (sorted).
 fn pretty(object: &Value) -> String {
     format!("{object:#}\n")
 }
 
-/// A number, written without a fraction where it has none: diffusers' defaults are integers.
+/// A number, written as an integer if it is one, because diffusers' defaults are integers.
 fn number(x: f64) -> Value {
     if x.fract() == 0.0 && x.abs() < 1e15 { Value::from(x as i64) } else { Value::from(x) }
 }

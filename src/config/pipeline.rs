@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// What `model_index.json` decides.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PipelineConfig {
-    /// The sampler that the pipeline runs, whichever class wrote the scheduler's file.
+    /// The sampler that the pipeline runs, no matter which class wrote the scheduler's file.
     pub sampler: SchedulerKind,
 }
 
@@ -44,7 +44,7 @@ impl PipelineConfig {
         let scheduler = class(&k, "scheduler")?.unwrap_or("DDPMScheduler");
         let scheduler =
             kind_of(scheduler).ok_or_else(|| k.unsupported("scheduler", scheduler, NO_BETAS))?;
-        // Any other part would be left out, and the pictures would be wrong without a word.
+        // Any other part would be left out, and the pictures would be wrong without a warning.
         for (key, value) in k.iter() {
             let known = matches!(key.as_str(), "unet" | "scheduler") || key.starts_with('_');
             if let Some(pair) = value.as_array().filter(|_| !known)
@@ -54,7 +54,7 @@ impl PipelineConfig {
                 return Err(k.unsupported(key, class, UNCONDITIONAL));
             }
         }
-        // DDIMPipeline turns any scheduler into a DDIMScheduler. PNDM is one of those that we replace by DDIM.
+        // DDIMPipeline turns any scheduler into a DDIMScheduler. PNDM is one of the schedulers that we replace by DDIM.
         Ok(Self { sampler: if ddim { SchedulerKind::Ddim } else { scheduler } })
     }
 

@@ -1,6 +1,6 @@
 //! `scheduler_config.json` of diffusers' DDPMScheduler and DDIMScheduler.
 
-/// `_class_name`: which sampler the checkpoint's author ran. Either can be chosen for any checkpoint.
+/// `_class_name`: the sampler that the checkpoint's author used. Either can be chosen for any checkpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SchedulerKind {
     /// `DDPMScheduler`.
@@ -22,7 +22,7 @@ pub enum BetaSchedule {
     Sigmoid,
     /// A Laplace distribution of the log signal-to-noise ratio (DDPM only in diffusers).
     Laplace,
-    /// alpha-bar falls as e^(-12 t/T) (HeunDiscreteScheduler's in diffusers).
+    /// alpha-bar falls as e^(-12 t/T) (in diffusers, HeunDiscreteScheduler has it).
     Exp,
 }
 
@@ -54,7 +54,7 @@ pub enum VarianceType {
     LearnedRange,
 }
 
-/// `timestep_spacing`, and the quadratic one of the DDIM paper (an extension: diffusers has no such value).
+/// `timestep_spacing`, and the DDIM paper's quadratic spacing (an extension: diffusers has no such value).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TimestepSpacing {
     /// 0, T/S, 2T/S, …
@@ -80,17 +80,17 @@ pub struct SchedulerConfig {
     pub beta_end: f64,
     /// Shape between them.
     pub beta_schedule: BetaSchedule,
-    /// Given betas, overriding the schedule.
+    /// Explicit betas, which override the schedule.
     pub trained_betas: Option<Vec<f32>>,
     /// DDPM's variance.
     pub variance_type: VarianceType,
     /// Clamp pred_x0.
     pub clip_sample: bool,
-    /// To this absolute value.
+    /// The absolute value to which pred_x0 is clamped.
     pub clip_sample_range: f64,
     /// Meaning of the network's output.
     pub prediction_type: PredictionType,
-    /// Dynamic thresholding (Imagen); beats `clip_sample`.
+    /// Dynamic thresholding (Imagen); overrides `clip_sample`.
     pub thresholding: bool,
     /// Its quantile.
     pub dynamic_thresholding_ratio: f64,

@@ -1,6 +1,6 @@
 //! `scheduler_config.json`, read as diffusers reads it and written as diffusers writes it.
 //!
-//! The keys of both schedulers are read, whichever wrote the file, because either sampler can be chosen.
+//! The keys of both schedulers are read, no matter which wrote the file, because either sampler can be chosen.
 
 use super::json::{Keys, name_of, named};
 use super::scheduler::{
@@ -24,8 +24,8 @@ impl SchedulerConfig {
         Ok(Self::from_json_with(text, file, &Overrides::new())?.0)
     }
 
-    /// The same, with `overrides` in place of some of the file's values, as flags give them. Replaced values are not
-    /// checked. The second result is the class that wrote the file, if DDIM replaces its sampler.
+    /// The same, where `overrides`, given by flags, replace some of the file's values. Replaced values are not checked.
+    /// The second result is the class that wrote the file, if DDIM replaces its sampler.
     ///
     /// # Errors
     /// As [`Self::from_json`]. The error for a value of `overrides` names the flag.
@@ -46,7 +46,7 @@ impl SchedulerConfig {
         let num_train_timesteps = k.integer(timesteps, d.num_train_timesteps, 1, MAX_TIMESTEPS)?;
         let trained_betas = trained_betas(&k, num_train_timesteps)?;
         let beta_schedule = match trained_betas {
-            // Given betas override the schedule, so its name need not be known.
+            // Explicit betas override the schedule, so its name need not be known.
             Some(_) => k
                 .optional_text("beta_schedule")
                 .ok()
@@ -130,7 +130,7 @@ impl SchedulerConfig {
     }
 }
 
-/// diffusers' classes; the parallel ones differ in batching only.
+/// diffusers' classes; the parallel ones differ only in batching.
 pub(super) const SCHEDULERS: &[(&str, SchedulerKind)] = &[
     ("DDPMScheduler", SchedulerKind::Ddpm),
     ("DDPMParallelScheduler", SchedulerKind::Ddpm),
@@ -138,7 +138,7 @@ pub(super) const SCHEDULERS: &[(&str, SchedulerKind)] = &[
     ("DDIMParallelScheduler", SchedulerKind::Ddim),
 ];
 
-/// diffusers' schedulers that use DDPM's betas but step in another way. DDIM can sample their checkpoints.
+/// diffusers' schedulers that use DDPM's betas but take other steps. DDIM can sample their checkpoints.
 const OTHERS_WITH_BETAS: &[&str] = &[
     "DDIMInverseScheduler",
     "DEISMultistepScheduler",
@@ -221,7 +221,7 @@ impl TimestepSpacing {
         name_of(SPACINGS, self)
     }
 
-    /// The spacing of a name.
+    /// The spacing with this name.
     pub fn named(name: &str) -> Option<Self> {
         named(SPACINGS, name)
     }
@@ -244,7 +244,7 @@ fn variance(k: &Keys) -> Result<VarianceType, ConfigError> {
 }
 
 fn prediction(k: &Keys) -> Result<PredictionType, ConfigError> {
-    // Before 0.8 a flag said whether the output is epsilon or x_0.
+    // Before 0.8 a flag said whether the output was epsilon or x_0.
     if !k.has("prediction_type") && !k.flag("predict_epsilon", true)? {
         return Ok(PredictionType::Sample);
     }

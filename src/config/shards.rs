@@ -1,4 +1,4 @@
-//! `*.safetensors.index.json`: which files hold the tensors of weights that are split.
+//! `*.safetensors.index.json`: which files hold the tensors of split weights.
 
 use super::ConfigError;
 use super::json::Keys;
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 /// The names of the files, without their folder.
 ///
 /// # Errors
-/// [`ConfigError`] where the file is no index.
+/// [`ConfigError`] if the file is not an index.
 pub(crate) fn shards(text: &str, file: &str) -> Result<BTreeSet<String>, ConfigError> {
     let k = Keys::parse(text, file)?;
     let expected = "an object of tensor names with the file of each";

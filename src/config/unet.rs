@@ -16,7 +16,7 @@ pub enum TimeEmbedding {
 pub enum ClassEmbedding {
     /// `class_embed_type` null and `num_class_embeds` set: a table with this many rows.
     Table(usize),
-    /// Labels go through the sinusoids and a time-embedding MLP of their own.
+    /// Labels go through the sinusoids and their own time-embedding MLP.
     Timestep,
     /// Labels are vectors of the embedding's width.
     Identity,
@@ -81,7 +81,7 @@ pub enum Resample {
 /// A validated `UNet2DModel` configuration. Field names are diffusers' keys.
 #[derive(Clone, PartialEq, Debug)]
 pub struct UNetConfig {
-    /// `[height, width]` the pipeline samples at; null leaves it to the caller.
+    /// The `[height, width]` that the pipeline samples; null leaves it to the caller.
     pub sample_size: Option<[usize; 2]>,
     /// Channels of x_t.
     pub in_channels: usize,
@@ -107,7 +107,7 @@ pub struct UNetConfig {
     pub block_out_channels: Vec<usize>,
     /// Resnets per down block; up blocks have one more.
     pub layers_per_block: usize,
-    /// Divides (x + h) in the mid block.
+    /// The divisor of (x + h) in the mid block.
     pub mid_block_scale_factor: f64,
     /// 1: symmetric; 0: one row and column of zeros at the right and bottom.
     pub downsample_padding: usize,

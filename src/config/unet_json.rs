@@ -1,7 +1,7 @@
 //! `UNet2DModel`'s `config.json`, read as diffusers reads it.
 //!
-//! A missing key takes the constructor's default. Null is not the same as missing. Unknown keys are ignored, and a value
-//! is checked only where the network uses it: whatever diffusers builds and runs is accepted.
+//! A missing key takes the constructor's default. Null is not the same as missing. Unknown keys are ignored, and a
+//! value is checked only where the network uses it. So everything that diffusers builds and runs is accepted.
 
 use super::ConfigError;
 use super::json::{Keys, named};
@@ -55,7 +55,7 @@ impl UNetConfig {
             DownBlock::Attention => downsample_type == Resample::Conv,
             DownBlock::Resnet => false,
         });
-        // Ignored (and accepted) where no convolution downsamples.
+        // Ignored (and accepted) if no convolution downsamples.
         let mut downsample_padding = 1;
         if padded {
             downsample_padding = k.integer("downsample_padding", 1, 0, MAX_SIDE)?;
@@ -131,7 +131,7 @@ impl UNetConfig {
     }
 }
 
-/// `_class_name`: today's, the two it had before, or none.
+/// `_class_name`: today's name, one of the two earlier ones, or none.
 fn check_class(k: &Keys) -> Result<(), ConfigError> {
     match k.text("_class_name", "UNet2DModel")? {
         "UNet2DModel" | "UNetUnconditionalModel" | "UNetModel" => {}
@@ -201,7 +201,7 @@ fn blocks<B: Copy>(
     Ok(found)
 }
 
-/// What to do about a block that diffusers has and we do not.
+/// What to do about a block that diffusers supports and we do not.
 fn refused_block(name: &str) -> Option<&'static str> {
     if name.contains("CrossAttn") {
         Some(CROSS)
@@ -216,7 +216,7 @@ fn refused_block(name: &str) -> Option<&'static str> {
     }
 }
 
-/// `downsample_type` / `upsample_type`, which only a resampling attention block looks at.
+/// `downsample_type` / `upsample_type`, which only a resampling attention block uses.
 fn resample(k: &Keys, key: &str, used: bool) -> Result<Resample, ConfigError> {
     match k.get(key) {
         None | Some(Value::Null) => Ok(Resample::Conv),
@@ -278,7 +278,7 @@ fn sample_size(k: &Keys) -> Result<Option<[usize; 2]>, ConfigError> {
     }
 }
 
-/// Checks keys that must agree with each other. `[groups, head, shift]` are the names that the file uses.
+/// Checks the keys that must agree with each other. `[groups, head, shift]` are the names that the file uses.
 fn agree(k: &Keys, c: &UNetConfig, [groups, head, shift]: [&str; 3]) -> Result<(), ConfigError> {
     let not = |key: &str, found: usize, other: String| {
         Err(k.contradiction(key, found.to_string(), other))

@@ -1,4 +1,4 @@
-//! Numbers that follow from a [`UNetConfig`]: widths, heads, sizes, and the limits on them.
+//! Numbers that follow from a [`UNetConfig`]: widths, heads, sizes, and their limits.
 
 use super::ConfigError;
 use super::unet::{ClassEmbedding, DownBlock, TimeEmbedding, UNetConfig, UpBlock};
@@ -58,8 +58,8 @@ impl UNetConfig {
         Err(ConfigError::Size { height, width, levels, multiple })
     }
 
-    /// Refuses a network that cannot be built or is absurdly large. This builds the graph, which holds names and shapes
-    /// only; the limits on levels, layers and channels bound its size.
+    /// Refuses a network that cannot be built or is absurdly large. This builds the graph, which holds only names and
+    /// shapes; the limits on levels, layers and channels bound its size.
     pub(super) fn check_parameters(&self, file: &str) -> Result<(), ConfigError> {
         let file = file.to_owned();
         let need = match crate::model::parameters(self) {

@@ -29,10 +29,10 @@ pub enum DiffusionError {
     },
     /// No steps, or more than the model was trained with.
     #[error(
-        "{have} sampling steps asked for; this checkpoint allows 1 to {max} (num_train_timesteps)"
+        "{have} sampling steps were requested; this checkpoint allows 1 to {max} (num_train_timesteps)"
     )]
     StepCount {
-        /// Steps asked for.
+        /// Steps requested.
         have: usize,
         /// `num_train_timesteps`.
         max: usize,

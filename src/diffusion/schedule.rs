@@ -90,7 +90,7 @@ impl Schedule {
     }
 }
 
-/// The betas of a configuration's `beta_schedule`, whatever `trained_betas` and `rescale_betas_zero_snr` say.
+/// The betas of a configuration's `beta_schedule`, regardless of `trained_betas` and `rescale_betas_zero_snr`.
 pub(crate) fn betas(config: &SchedulerConfig) -> Vec<f32> {
     let (start, end, count) = (config.beta_start, config.beta_end, config.num_train_timesteps);
     match config.beta_schedule {

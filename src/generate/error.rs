@@ -1,34 +1,34 @@
 //! What can be wrong with a request: settings that the model cannot take, or that contradict each other.
 
-/// A request that cannot be met as it is asked. Other settings can.
+/// A request that cannot be met. One with other settings can.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// No pictures, or none at a time.
+    /// No pictures, or none at a time, were requested.
     #[error("{what} is 0; it must be at least 1")]
     Zero {
         /// The setting.
         what: &'static str,
     },
-    /// A setting of a kind or size that it cannot have.
+    /// A setting has a type or value that it cannot have.
     #[error("{key} is {found}; it must be {expected}")]
     Setting {
         /// Its name in the request.
         key: &'static str,
         /// What was asked for.
         found: String,
-        /// What would do.
+        /// What is accepted.
         expected: String,
     },
-    /// A request that is not JSON (in the page).
+    /// The request is not JSON (in the page).
     #[error("a request must be JSON: {detail}")]
     Json {
         /// The parser's words.
         detail: String,
     },
-    /// A network that takes more than x_t, which sampling cannot give it.
+    /// The network takes more than x_t, and sampling has nothing else to give it.
     #[error(
-        "this network takes {in_channels} channels and gives {out_channels}; sampling needs as many out as in, or \
+        "this network takes {in_channels} channels and gives {out_channels}; sampling needs as many outputs as inputs, or \
          twice as many for learned variances. The other inputs are a condition that unnoise does not know. \
          `unnoise predict` runs the network"
     )]
@@ -38,7 +38,7 @@ pub enum RequestError {
         /// Channels of its output.
         out_channels: usize,
     },
-    /// Images that are not shaped as the model takes them.
+    /// The images do not have the shape that the model takes.
     #[error(
         "`{name}` has shape {shape:?} and {values} values; the model takes [N,{channels},H,W], N at least 1"
     )]
@@ -52,7 +52,7 @@ pub enum RequestError {
         /// Channels that the model takes.
         channels: usize,
     },
-    /// A tensor of another length than its shape needs.
+    /// A tensor's length does not match its shape.
     #[error("`{name}` has {have} values; {need_for} need {need}")]
     Values {
         /// The tensor.
@@ -61,10 +61,10 @@ pub enum RequestError {
         have: usize,
         /// How many there should be.
         need: usize,
-        /// What they are for: "16 pictures of 3 channels, 32x32".
+        /// What the values are for: "16 pictures of 3 channels, 32x32".
         need_for: String,
     },
-    /// A target that has neither the sample's channels nor those of the network's output.
+    /// The target has neither the sample's number of channels nor that of the network's output.
     #[error(
         "`target` has {values} values, which for {images} images of {height}x{width} is not {channels} channels"
     )]
@@ -88,14 +88,14 @@ pub enum RequestError {
         /// Images given.
         images: usize,
     },
-    /// A timestep that the model's time embedding cannot take.
+    /// The model's time embedding cannot take this timestep.
     #[error("timestep {t}: this model's {kind} time embedding takes {expected}")]
     Timestep {
         /// The timestep.
         t: f64,
         /// `fourier` or `learned`.
         kind: &'static str,
-        /// The timesteps it takes.
+        /// The timesteps that it takes.
         expected: String,
     },
     /// Class labels for a model that has no classes.
@@ -131,7 +131,7 @@ pub enum RequestError {
         /// The last class.
         last: usize,
     },
-    /// Results asked for before they exist.
+    /// Results were requested before they existed.
     #[error("x_0 exists when the run is done")]
     NotDone,
 }

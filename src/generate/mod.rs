@@ -1,7 +1,8 @@
-//! From a checkpoint and a request to pictures: the step loop.
+//! The step loop, which turns a checkpoint and a request into pictures.
 //!
-//! Every step is the same list of dispatches. A counter on the GPU says which timestep it is, and the last dispatch
-//! advances it. So nothing returns to the CPU between steps: the loop only submits work, as fast as the device takes it.
+//! Every step is the same list of dispatches. A counter on the GPU holds the current timestep, and the last dispatch
+//! advances it. So nothing returns to the CPU between steps: the loop only submits work, as fast as the device takes
+//! it.
 
 mod error;
 mod model;

@@ -1,9 +1,7 @@
 //! A checkpoint on a GPU.
 
 use super::error::RequestError;
-use super::request::Request;
-use super::run::{self, Run};
-use super::session::{self, Key, Session};
+use super::session::{Key, Network, Session};
 use crate::checkpoint::{Checkpoint, Note};
 use crate::config::unet::{ClassEmbedding, TimeEmbedding};
 use crate::config::{SchedulerConfig, UNetConfig};
@@ -17,8 +15,8 @@ use crate::weights::Weights;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// A checkpoint that has been read, checked against its configuration, and can run on one GPU.
-/// Clones share everything.
+/// A checkpoint that has been read and checked against its configuration, and can run on one GPU. Clones share
+/// everything.
 #[derive(Clone)]
 pub struct Model {
     pub(crate) inner: Rc<Inner>,
@@ -35,14 +33,6 @@ pub(crate) struct Inner {
     notes: Vec<Note>,
 }
 
-impl Inner {
-    /// A weight of the checkpoint in the layout that a plan needs.
-    pub(crate) fn packed(&self, weight: &crate::plan::PackedWeight) -> Result<Vec<f32>, Error> {
-        let parts = weight.names.iter().map(|name| self.weights.read(name));
-        Ok(weight.packing.pack(&parts.collect::<Result<Vec<_>, _>>()?))
-    }
-}
-
 /// Class labels of a batch.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Labels {
@@ -53,8 +43,7 @@ pub enum Labels {
 }
 
 impl Model {
-    /// Checks the checkpoint's tensors against its configuration. Nothing is allocated on the GPU
-    /// until a run starts.
+    /// Checks the checkpoint's tensors against its configuration. Nothing is allocated on the GPU until a run starts.
     ///
     /// # Errors
     /// Missing, extra or wrongly shaped tensors; a configuration that contradicts itself.
@@ -106,19 +95,19 @@ impl Model {
         self.inner.unet.sample_size.unwrap_or([smallest.max(32); 2])
     }
 
-    /// The plan of one evaluation of `n` images of `h` x `w`: pure data, nothing is allocated.
+    /// The plan of one evaluation of `n` images of `h` x `w`. It is pure data; nothing is allocated.
     ///
     /// # Errors
     /// Sizes that the network cannot take.
     pub fn plan(&self, n: usize, h: usize, w: usize) -> Result<Plan, Error> {
-        session::network(&self.inner, n, h, w)
+        self.network().plan(n, h, w)
     }
 
-    /// One evaluation of the network: `sample` is `[n, c, h, w]` (as `shape`), one timestep per image
-    /// or one for all; returns `[n, out_channels, h, w]`.
+    /// Evaluates the network once. `sample` is `[n, c, h, w]` (given by `shape`), with one timestep per image or one
+    /// for all. Returns `[n, out_channels, h, w]`.
     ///
     /// # Errors
-    /// Lengths that do not match, labels that the model does not take or that are missing, GPU errors.
+    /// Lengths that do not match, labels that are missing or that the model does not take, GPU errors.
     pub async fn predict(
         &self,
         sample: &[f32],
@@ -157,22 +146,6 @@ impl Model {
         outcome
     }
 
-    /// Makes buffers, uploads weights and compiles shaders for such a run, so that it starts at once.
-    /// `progress(done, total)` counts shaders.
-    ///
-    /// # Errors
-    /// As [`Model::start`].
-    pub async fn prepare(
-        &self,
-        request: &Request,
-        progress: &dyn Fn(usize, usize),
-    ) -> Result<(), Error> {
-        let (_, _, key) = run::prepare(self, request)?;
-        let session = self.session(key, progress).await?;
-        self.put_back(session);
-        Ok(())
-    }
-
     /// Labels for `n` images from plain numbers, as this model takes them: vectors, or one number for each image or
     /// for all.
     ///
@@ -187,15 +160,13 @@ impl Model {
         }
     }
 
-    /// Starts a run. This makes buffers, uploads weights and compiles shaders, unless the last run had the same shape.
-    ///
-    /// # Errors
-    /// Settings that contradict each other or the model; a model that does not fit the device.
-    pub async fn start(&self, request: Request) -> Result<Run, Error> {
-        Run::start(self.clone(), request).await
+    /// What a session of this model is made from.
+    pub(crate) fn network(&self) -> Network<'_> {
+        let Inner { gpu, unet, weights, .. } = &*self.inner;
+        Network { gpu, unet, weights }
     }
 
-    /// A session of this shape: the idle one, or a new one with its weights.
+    /// A session for this shape: the idle one, or a new one with its weights.
     pub(super) async fn session(
         &self,
         key: Key,
@@ -204,7 +175,7 @@ impl Model {
         let idle = self.inner.idle.borrow_mut().take();
         match idle {
             Some(session) if session.key == key && session.pacer.borrow().is_some() => Ok(session),
-            idle => Session::new(&self.inner, key, idle, progress).await,
+            idle => Session::new(self.network(), key, idle, progress).await,
         }
     }
 
@@ -213,7 +184,7 @@ impl Model {
         *self.inner.idle.borrow_mut() = Some(session);
     }
 
-    /// The input `time`, a row per timestep.
+    /// The input `time`, with a row per timestep.
     pub(crate) fn time_rows(&self, timesteps: &[f64]) -> Result<Vec<f32>, Error> {
         let unet = &self.inner.unet;
         let frequencies = match unet.time_embedding_type {
@@ -247,7 +218,7 @@ impl Model {
         Ok(rows)
     }
 
-    /// The input `class`, a row per image; none if the model takes no labels.
+    /// The input `class`, with a row per image. None if the model takes no labels.
     pub(crate) fn class_rows(
         &self,
         labels: Option<&Labels>,
@@ -304,7 +275,7 @@ impl Model {
         Ok(Some(rows))
     }
 
-    /// What the class labels of this model are.
+    /// Describes this model's class labels.
     fn label_kind(&self, kind: ClassEmbedding) -> String {
         match kind {
             ClassEmbedding::Table(rows) => format!("whole numbers from 0 to {}", rows - 1),
@@ -341,7 +312,7 @@ fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().copied().map(f64::from).collect()
 }
 
-/// The input `inv_t` of fourier models, a row per timestep.
+/// The input `inv_t` of fourier models, with a row per timestep.
 pub(crate) fn inv_t_rows(timesteps: &[f64]) -> Vec<f32> {
     timesteps.iter().flat_map(|t| [(1.0 / t) as f32, 0.0, 0.0, 0.0]).collect()
 }

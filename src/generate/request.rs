@@ -3,7 +3,7 @@
 use crate::config::scheduler::{SchedulerKind, TimestepSpacing};
 use crate::diffusion::PreviousTimestep;
 
-/// One run of a sampler. [`Request::default`] asks for 16 pictures by the checkpoint's own sampler.
+/// One run of a sampler. [`Request::default`] asks for 16 pictures from the checkpoint's own sampler.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Request {
     /// DDPM or DDIM; `None` is the checkpoint's own.
@@ -12,13 +12,13 @@ pub struct Request {
     pub steps: usize,
     /// DDIM: 0 is deterministic, 1 as noisy as DDPM.
     pub eta: f64,
-    /// Seed of the noise. Image i is the same for any count.
+    /// Seed of the noise. Image i is the same for every count.
     pub seed: u64,
     /// Index of the first image under this seed.
     pub first_image: u32,
     /// How many pictures.
     pub count: usize,
-    /// Pictures computed side by side; `None` lets the device's memory decide.
+    /// Pictures computed at once; `None` lets the device's memory decide.
     pub batch: Option<usize>,
     /// `[height, width]`; `None` is the config's sample_size.
     pub size: Option<[usize; 2]>,
@@ -32,11 +32,11 @@ pub struct Request {
     pub use_clipped_model_output: bool,
     /// DDIM's previous timestep: diffusers' formula, or the next entry of the list.
     pub previous_timestep: PreviousTimestep,
-    /// Noise made elsewhere.
+    /// Noise from outside.
     pub noise: Option<Noise>,
 }
 
-/// Noise from outside, to reproduce a run of any other implementation exactly.
+/// Noise from outside, to reproduce a run of another implementation exactly.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Noise {
     /// `[count, c, h, w]`.

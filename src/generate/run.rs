@@ -23,27 +23,27 @@ pub enum View {
     PredX0,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Progress {
-    /// Steps of the current batch that have been submitted in full.
+    /// Steps of the current batch that have been fully submitted.
     pub step: usize,
-    /// Steps of a batch.
+    /// Steps per batch.
     pub steps: usize,
     /// Timestep of the current step (the last one when done).
     pub t: usize,
     /// First image of the current batch.
     pub image: usize,
-    /// Images of a batch.
+    /// Images per batch.
     pub batch: usize,
-    /// Everything is computed.
+    /// Whether everything has been computed.
     pub done: bool,
 }
 
-/// GPU memory that a batch's activations may take when no batch size is given.
+/// GPU memory that a batch's activations may take if no batch size is given.
 const BATCH_BYTES: u64 = if cfg!(target_arch = "wasm32") { 256 << 20 } else { 2 << 30 };
 
-/// A run. Its methods may be interleaved: none keeps anything borrowed while it waits.
+/// A run. Its methods may be interleaved, because none keeps anything borrowed while it waits.
 pub struct Run {
     model: Model,
     request: Request,
@@ -58,20 +58,46 @@ struct State {
     image: usize,
     /// The current batch's submissions; none before it has been set up, and while `advance` waits.
     replay: Option<Replay>,
-    /// Steps of the current batch submitted in full.
+    /// Steps of the current batch that have been fully submitted.
     step: usize,
-    /// The current batch has been set up.
+    /// Whether the current batch has been set up.
     running: bool,
     /// Finished images, NCHW.
     x_0: Vec<f32>,
     done: bool,
 }
 
+impl Model {
+    /// Makes buffers, uploads weights and compiles shaders for such a run, so that it starts at once.
+    /// `progress(done, total)` counts shaders.
+    ///
+    /// # Errors
+    /// As [`Model::start`].
+    pub async fn prepare(
+        &self,
+        request: &Request,
+        progress: &dyn Fn(usize, usize),
+    ) -> Result<(), Error> {
+        let (_, _, key) = prepare(self, request)?;
+        let session = self.session(key, progress).await?;
+        self.put_back(session);
+        Ok(())
+    }
+
+    /// Starts a run. This makes buffers, uploads weights and compiles shaders, unless the last run had the same shape.
+    ///
+    /// # Errors
+    /// Settings that contradict each other or the model; a model that does not fit the device.
+    pub async fn start(&self, request: Request) -> Result<Run, Error> {
+        Run::start(self.clone(), request).await
+    }
+}
+
 impl Run {
-    pub(super) async fn start(model: Model, request: Request) -> Result<Self, Error> {
+    async fn start(model: Model, request: Request) -> Result<Self, Error> {
         let (steps, shape, key) = prepare(&model, &request)?;
         check_noise(&request, shape, steps.len())?;
-        // Labels that do not suit the model are refused before anything is made for the run.
+        // Refuse labels that do not suit the model before making anything for the run.
         let labels = labels(&request, 0, shape.n)?;
         model.class_rows(labels.as_ref(), shape.n)?;
         let as_f64: Vec<f64> = steps.timesteps.iter().map(|&t| t as f64).collect();
@@ -99,7 +125,7 @@ impl Run {
         &self.steps.timesteps
     }
 
-    /// Pictures computed side by side.
+    /// Pictures computed at once.
     pub fn batch(&self) -> usize {
         self.shape.n
     }
@@ -122,11 +148,11 @@ impl Run {
         Progress { step, steps, t, image: state.image, batch, done: state.done }
     }
 
-    /// Submits the next slice of work, small enough to keep the desktop responsive, and returns once at most two slices
-    /// are pending. The last call of a batch waits for its pictures.
+    /// Submits the next slice of work, which is small enough to keep the desktop responsive. Returns as soon as at most
+    /// two slices are pending. The last call of a batch waits for its pictures.
     ///
     /// # Errors
-    /// A lost device, memory that ran out. The run can be started again from its request.
+    /// A lost device, or too little memory. The run can be started again from its request.
     pub async fn advance(&self) -> Result<Progress, Error> {
         let session = self.session()?;
         if self.state.borrow().done {
@@ -237,8 +263,8 @@ impl Run {
         Ok(())
     }
 
-    /// All pictures as they are now, RGBA8, one after another: the finished ones, the current batch as `view` shows it,
-    /// and the initial noise of the rest.
+    /// All pictures as they are now, in RGBA8, one after another: the finished ones, the current batch as `view` shows
+    /// it, and the initial noise of the rest.
     ///
     /// # Errors
     /// See [`Run::advance`].
@@ -276,7 +302,7 @@ impl Run {
         *session.ring.borrow_mut() = Some(ring);
         pixels
             .map(|(_, pixels)| pixels)
-            .ok_or_else(|| Error::Internal("a picture was asked for and none came".to_owned()))
+            .ok_or_else(|| Error::Internal("a picture was requested, but none came".to_owned()))
     }
 
     /// x_t of the current batch after everything submitted so far, `[n, c, h, w]`.
@@ -303,7 +329,7 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        // Work under way only touches the session's own buffers: the next run overwrites them.
+        // Pending work only touches the session's own buffers, and the next run overwrites them.
         if let Some(session) = self.session.take()
             && self.model.inner.gpu.check().is_ok()
         {
@@ -315,7 +341,7 @@ impl Drop for Run {
     }
 }
 
-/// Resolves a request against the model: its steps, the shape of a batch, and the session's key.
+/// Resolves a request for the model: its steps, the shape of a batch, and the session's key.
 pub(super) fn prepare(model: &Model, request: &Request) -> Result<(Steps, Shape, Key), Error> {
     let unet = model.config();
     let (in_channels, out_channels) = (unet.in_channels, unet.out_channels);
@@ -348,7 +374,7 @@ pub(super) fn prepare(model: &Model, request: &Request) -> Result<(Steps, Shape,
     }
     let given_noise = request.noise.as_ref().is_some_and(|n| n.variance.is_some());
     let sampling = Sampling {
-        // Runs of different lengths share a session.
+        // Runs with different numbers of steps share a session.
         capacity: if given_noise { steps.len() } else { steps.len().next_power_of_two().max(128) },
         deviation: steps.deviation,
         thresholding: steps.thresholding,
@@ -360,9 +386,9 @@ pub(super) fn prepare(model: &Model, request: &Request) -> Result<(Steps, Shape,
         Some(n) => n.min(request.count),
         None => {
             let mut n = request.count;
-            // Halve until it fits; one picture that does not is refused when the session is made.
+            // Halve until it fits. If even one picture does not fit, making the session fails.
             while n > 1
-                && !matches!(session::fits(&model.inner, key(n)), Ok(bytes) if bytes <= BATCH_BYTES)
+                && !matches!(session::fits(model.network(), key(n)), Ok(bytes) if bytes <= BATCH_BYTES)
             {
                 n = n.div_ceil(2);
             }

@@ -1,25 +1,25 @@
 //! A plan with its buffers and bind groups, for one batch size and picture size.
 
-use super::model::Inner;
 use crate::config::UNetConfig;
 use crate::diffusion::{Deviation, StepCoefficients, Thresholding};
 use crate::error::Error;
 use crate::gpu::pacer::{NATIVE_TARGET_MS, WEB_TARGET_MS};
-use crate::gpu::{Executor, Loading, Pacer, ReadRing, plan_fits};
+use crate::gpu::{Executor, Gpu, Loading, Pacer, ReadRing, plan_fits};
 use crate::kernels::{Access, Class, advance, rgba, sampler_step, select, threshold};
 use crate::model::UNet;
 use crate::plan::{self, Binding, External, Plan, Role, Slice};
 use crate::shape::Shape;
+use crate::weights::Weights;
 use std::cell::RefCell;
 use std::ops::Range;
 
-/// What a session was made for. Runs with equal keys share one.
+/// What a session was made for. Runs with equal keys share a session.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Key {
     pub n: usize,
     pub h: usize,
     pub w: usize,
-    /// `None` for the network alone.
+    /// `None` if the session runs the network alone.
     pub sampling: Option<Sampling>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Sampling {
     pub capacity: usize,
     pub deviation: Deviation,
     pub thresholding: Option<Thresholding>,
-    /// Whether the noise of every step is given.
+    /// Whether every step's noise is given.
     pub given_noise: bool,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Session {
     pub rgba: Option<[(usize, Slice); 2]>,
     /// Staging buffers for pixels; `None` while a picture is being read.
     pub ring: RefCell<Option<ReadRing>>,
-    /// How fast this device runs the body; `None` while a run uses it.
+    /// What is known of this device's speed; `None` while a run uses it.
     pub pacer: RefCell<Option<Pacer>>,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Session {
 const SUBMISSION_MS: f64 =
     if cfg!(target_arch = "wasm32") { WEB_TARGET_MS } else { NATIVE_TARGET_MS };
 
-/// The plan of one evaluation of `n` images of `h` x `w`: pure data, for which no device is needed.
+/// The plan of one evaluation of `n` images of `h` x `w`. It is pure data and needs no device.
 ///
 /// # Errors
 /// Sizes that the network cannot take.
@@ -80,23 +80,40 @@ pub fn network_plan(
     Ok(plan::compile(graph, class, &externals)?)
 }
 
-pub(super) fn network(inner: &Inner, n: usize, h: usize, w: usize) -> Result<Plan, Error> {
-    network_plan(&inner.unet, inner.gpu.class(), n, h, w)
+/// What a session is made from: a network's configuration, its weights and a device.
+#[derive(Clone, Copy)]
+pub(crate) struct Network<'a> {
+    pub gpu: &'a Gpu,
+    pub unet: &'a UNetConfig,
+    pub weights: &'a Weights,
 }
 
-/// The network's plan with the step loop around it: `select` fills the inputs that depend on t from
-/// per-step tables, `step` updates x_t in place, `advance` counts. Two more dispatches, not part of
-/// the loop, turn x_t and pred_x0 into pixels.
+impl Network<'_> {
+    /// The plan of one evaluation on this device.
+    pub(super) fn plan(self, n: usize, h: usize, w: usize) -> Result<Plan, Error> {
+        network_plan(self.unet, self.gpu.class(), n, h, w)
+    }
+
+    /// A weight of the checkpoint in the layout that a plan needs.
+    pub(crate) fn packed(self, weight: &plan::PackedWeight) -> Result<Vec<f32>, Error> {
+        let parts = weight.names.iter().map(|name| self.weights.read(name));
+        Ok(weight.packing.pack(&parts.collect::<Result<Vec<_>, _>>()?))
+    }
+}
+
+/// The network's plan with the step loop around it. `select` fills the inputs that depend on t from per-step tables,
+/// `step` updates x_t in place, and `advance` counts up. Two more dispatches, which are not part of the loop, turn x_t
+/// and pred_x0 into pixels.
 fn sampling_plan(
-    inner: &Inner,
+    network: Network<'_>,
     key: Key,
     sampling: Sampling,
 ) -> Result<(Plan, Range<usize>), Error> {
-    let mut plan = network(inner, key.n, key.h, key.w)?;
-    let class = inner.gpu.class();
+    let mut plan = network.plan(key.n, key.h, key.w)?;
+    let class = network.gpu.class();
     let mut loops = LoopParts::new(&mut plan, sampling.capacity);
 
-    let mut network = std::mem::take(&mut plan.dispatches);
+    let mut evaluation = std::mem::take(&mut plan.dispatches);
     for name in ["time", "inv_t"] {
         let Some((shape, slice)) = plan.tensor(name) else { continue };
         let bytes = (sampling.capacity * shape.c4() * 16) as u64;
@@ -105,7 +122,7 @@ fn sampling_plan(
         let bindings = vec![read(loops.state), read(table), write(slice)];
         plan.push(&format!("select {name}"), call, bindings);
     }
-    plan.dispatches.append(&mut network);
+    plan.dispatches.append(&mut evaluation);
 
     let (Some((shape, x_t)), Some((output_shape, output))) =
         (plan.tensor("sample"), plan.tensor("output"))
@@ -178,7 +195,7 @@ impl LoopParts {
     }
 }
 
-/// A buffer without further structure.
+/// A buffer that is not structured as a tensor.
 fn vector(bytes: u64) -> Shape {
     Shape::vector(1, (bytes / 4) as usize)
 }
@@ -192,27 +209,27 @@ fn write(slice: Slice) -> Binding {
 }
 
 /// Whether a device with these limits holds the key's plan.
-pub(super) fn fits(inner: &Inner, key: Key) -> Result<u64, Error> {
+pub(super) fn fits(network: Network<'_>, key: Key) -> Result<u64, Error> {
     let plan = match key.sampling {
-        Some(sampling) => sampling_plan(inner, key, sampling)?.0,
-        None => network(inner, key.n, key.h, key.w)?,
+        Some(sampling) => sampling_plan(network, key, sampling)?.0,
+        None => network.plan(key.n, key.h, key.w)?,
     };
-    plan_fits(&plan, &inner.gpu.limits())?;
+    plan_fits(&plan, &network.gpu.limits())?;
     Ok(plan.total_bytes() - plan.bytes(Role::Weights))
 }
 
 impl Session {
-    /// Makes a session. Of `previous`, the weights stay on the GPU and the rest is freed.
+    /// Makes a session. The weights of `previous` stay on the GPU; the rest of it is freed.
     pub(super) async fn new(
-        inner: &Inner,
+        network: Network<'_>,
         key: Key,
         previous: Option<Self>,
         progress: &dyn Fn(usize, usize),
     ) -> Result<Self, Error> {
         let (plan, body) = match key.sampling {
-            Some(sampling) => sampling_plan(inner, key, sampling)?,
+            Some(sampling) => sampling_plan(network, key, sampling)?,
             None => {
-                let plan = network(inner, key.n, key.h, key.w)?;
+                let plan = network.plan(key.n, key.h, key.w)?;
                 let body = 0..plan.dispatches.len();
                 (plan, body)
             }
@@ -222,7 +239,7 @@ impl Session {
             let (_, pred_x0) = plan.tensor("pred_x0 pixels")?;
             Some([(body.end, x_t), (body.end + 1, pred_x0)])
         });
-        let mut weights = |weight: &plan::PackedWeight| inner.packed(weight);
+        let mut weights = |weight: &plan::PackedWeight| network.packed(weight);
         let mut progress = |loading: Loading| {
             if let Loading::Pipelines { done, of } = loading {
                 progress(done, of);
@@ -231,12 +248,12 @@ impl Session {
         let flops = plan.dispatches[body.clone()].iter().map(|d| d.flops);
         let pacer = Pacer::new(SUBMISSION_MS, flops);
         let ring = match rgba {
-            Some([(_, pixels), _]) => Some(ReadRing::new(&inner.gpu, pixels.bytes, 1).await?),
+            Some([(_, pixels), _]) => Some(ReadRing::new(network.gpu, pixels.bytes, 1).await?),
             None => None,
         };
         let executor = match previous {
             Some(old) => old.executor.replace(plan, &mut weights, &mut progress).await?,
-            None => Executor::new(&inner.gpu, plan, &mut weights, &mut progress).await?,
+            None => Executor::new(network.gpu, plan, &mut weights, &mut progress).await?,
         };
         let (ring, pacer) = (RefCell::new(ring), RefCell::new(Some(pacer)));
         Ok(Self { key, executor, body, rgba, ring, pacer })

@@ -1,4 +1,4 @@
-//! Which adapter, what class it is, and which limits to ask of it.
+//! Chooses an adapter, determines its class, and decides which limits to request.
 
 #[cfg(not(target_arch = "wasm32"))]
 use super::Gpu;
@@ -6,30 +6,30 @@ use super::GpuError;
 use crate::kernels::Class;
 use crate::plan::Limits;
 
-/// How to choose an adapter and what to ask of it.
+/// How to choose an adapter, and what to request from it.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct GpuOptions {
-    /// Part of the adapter's name (any case), or its index in [`Gpu::list`]. None: the system's choice, as always in a
-    /// browser, which offers only one.
+    /// Part of the adapter's name (any case), or its index in [`Gpu::list`]. None leaves the choice to the system. A
+    /// browser offers only one adapter.
     pub adapter: Option<String>,
-    /// Ask only for the limits that every WebGPU device grants, to test what small devices can do.
+    /// Request only the limits that every WebGPU device grants, to test what small devices can do.
     pub default_limits: bool,
-    /// Use the kernels meant for this class instead of the adapter's own: they are all correct
-    /// everywhere, so this serves tests and comparisons. [`Class::SoftwareSubgroups`], whose kernels
-    /// are not, means the adapter's own.
+    /// Use the kernels of this class instead of those of the adapter's own class, for tests and comparisons. They
+    /// are correct on every adapter. The exception is [`Class::SoftwareSubgroups`], which stands for the adapter's
+    /// own class here.
     pub class: Option<Class>,
 }
 
-/// What one adapter is.
+/// A description of one adapter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AdapterSummary {
-    /// Name of the adapter; browsers may give only a vendor, or nothing.
+    /// Name of the adapter. Browsers may give only a vendor, or nothing.
     pub name: String,
     /// vulkan, metal, dx12, or webgpu.
     pub backend: String,
-    /// Driver and its version, as far as known.
+    /// The driver and its version, if known.
     pub driver: String,
-    /// Which kernels suit it.
+    /// Its class, which decides the kernels.
     pub class: Class,
     /// What it can grant.
     pub limits: Limits,
@@ -37,7 +37,7 @@ pub struct AdapterSummary {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Gpu {
-    /// All adapters of this machine, in the order that [`GpuOptions::adapter`] counts them.
+    /// All adapters of this machine, in the order of the indices in [`GpuOptions::adapter`].
     pub fn list() -> Vec<AdapterSummary> {
         let instance = wgpu::Instance::default();
         let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
@@ -45,7 +45,7 @@ impl Gpu {
     }
 }
 
-/// A device and what it came from.
+/// A device and the adapter it came from.
 pub(super) struct Opened {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
@@ -62,7 +62,7 @@ pub(super) async fn open(options: &GpuOptions) -> Result<Opened, GpuError> {
     let plan_limits = plan_limits(&limits);
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("unnoise"),
-        // Timestamps are for the profiler, subgroups for [`Class::SoftwareSubgroups`].
+        // Timestamps serve the profiler, subgroups serve [`Class::SoftwareSubgroups`].
         required_features: chosen.features()
             & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP),
         required_limits: limits,
@@ -108,9 +108,9 @@ async fn choose(
         .map_err(|_| GpuError::NoAdapter { wanted: None, available: Vec::new() })
 }
 
-/// WebGPU's defaults, raised to what the adapter has where a plan can use it.
+/// WebGPU's default limits, raised to the adapter's own where a plan can use more.
 fn wanted_limits(adapter: &wgpu::Limits, default_limits: bool) -> wgpu::Limits {
-    // An adapter below the defaults is no WebGPU adapter, but natively it can still be used.
+    // An adapter below the defaults does not conform to WebGPU, but natively it can still be used.
     let mut limits = wgpu::Limits::default().or_worse_values_from(adapter);
     if !default_limits {
         limits.max_storage_buffer_binding_size = adapter.max_storage_buffer_binding_size;
@@ -148,16 +148,16 @@ fn summary(adapter: &wgpu::Adapter, told: Told) -> AdapterSummary {
     }
 }
 
-/// What an adapter tells of itself: all that its class depends on.
+/// What an adapter says about itself. Its class depends on nothing else.
 #[derive(Clone, Debug)]
 struct Told {
-    /// Its name; in a browser the vendor, architecture, device and description, as far as the browser tells them.
+    /// Its name. In a browser: the vendor, architecture, device and description, as far as the browser gives them.
     name: String,
     backend: wgpu::Backend,
-    /// Natively what the driver says. In a browser `Cpu` for its fallback adapter, otherwise `Other`.
+    /// Natively, what the driver says. In a browser, `Cpu` for the fallback adapter, otherwise `Other`.
     kind: wgpu::DeviceType,
     driver: String,
-    /// The least number of invocations in a subgroup; 1 without subgroups.
+    /// The smallest number of invocations in a subgroup; 1 without subgroups.
     subgroup: u32,
 }
 
@@ -189,20 +189,20 @@ fn classify(told: &Told) -> Class {
             (DeviceType::IntegratedGpu, Some(Class::Discrete)) => Class::Apu,
             (DeviceType::IntegratedGpu, _) => Class::Integrated,
             (DeviceType::DiscreteGpu, Some(Class::Integrated)) => Class::DiscreteIntel,
-            // Native drivers say what they are; browsers leave it to the names.
+            // Native drivers report their type; in a browser only the name tells.
             (DeviceType::Other, named) => named.unwrap_or(Class::Discrete),
             _ => Class::Discrete,
         },
     }
 }
 
-/// The class that an adapter's name tells, if it does.
+/// The class that an adapter's name implies, if any.
 fn class_of(name: &str) -> Option<Class> {
     const WORDS: [(&[&str], Class); 6] = [
         (&["swiftshader", "google"], Class::SwiftShader),
         (&["llvmpipe", "lavapipe", "microsoft basic render", "warp"], Class::Software),
         (&["apple"], Class::Apple),
-        // What Chrome calls the architecture of Intel's cards.
+        // Chrome's names for the architecture of Intel's cards.
         (&["gen-12hp", "xe-2hpg"], Class::DiscreteIntel),
         (&["intel", "adreno", "qualcomm", "mali", "arm", "img"], Class::Integrated),
         (&["amd", "radeon", "nvidia"], Class::Discrete),
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
     use wgpu::{Backend, DeviceType};
 
-    /// What a browser tells: words, and whether this is its fallback adapter.
+    /// What a browser gives: words, and whether this is its fallback adapter.
     fn web(name: &str, fallback: bool) -> Class {
         let kind = if fallback { DeviceType::Cpu } else { DeviceType::Other };
         native(kind, Backend::BrowserWebGpu, name, 1)
@@ -250,8 +250,8 @@ mod tests {
         assert_eq!(metal(DeviceType::Other, ""), Class::Apple);
     }
 
-    // The words are what browsers have been seen to tell: Chrome a vendor and an architecture, Safari and Firefox a vendor
-    // at most.
+    // Words that browsers have been seen to give: Chrome a vendor and an architecture, Safari and Firefox at most a
+    // vendor.
     #[test]
     fn classes_in_a_browser() {
         assert_eq!(

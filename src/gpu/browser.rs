@@ -1,10 +1,10 @@
-//! What wgpu 30 does not tell in a browser, read from the browser's own `GPUDevice`.
+//! What wgpu 30 does not report in a browser, read from the browser's own `GPUDevice`.
 
 use super::GpuError;
 use wasm_bindgen::prelude::*;
 
-/// What the browser calls its adapter: vendor, architecture, device and description, as far as it tells them. wgpu knows
-/// only the last (gfx-rs/wgpu#8819), and the vendor is what most browsers tell.
+/// The browser's name for its adapter: vendor, architecture, device and description, as far as it gives them. wgpu
+/// passes on only the description (gfx-rs/wgpu#8819), while most browsers give only the vendor.
 pub(super) fn adapter_name(device: &wgpu::Device) -> Option<String> {
     let info = device.as_webgpu()?.adapter_info();
     // Browsers older than this property give undefined.
@@ -29,8 +29,8 @@ extern "C" {
     fn message(this: &DeviceError) -> String;
 }
 
-/// Calls `report` with every error that no scope caught. In place of [`wgpu::Device::on_uncaptured_error`], which panics on
-/// a `GPUInternalError`.
+/// Calls `report` with every error that no scope caught. It replaces [`wgpu::Device::on_uncaptured_error`], which
+/// panics on a `GPUInternalError`.
 pub(super) fn on_uncaptured_error(device: &wgpu::Device, report: impl Fn(GpuError) + 'static) {
     let Some(device) = device.as_webgpu() else { return };
     let handler = Closure::<dyn Fn(UncapturedError)>::new(move |event: UncapturedError| {
@@ -43,6 +43,6 @@ pub(super) fn on_uncaptured_error(device: &wgpu::Device, report: impl Fn(GpuErro
         });
     });
     device.set_onuncapturederror(Some(handler.as_ref().unchecked_ref()));
-    // The device keeps it as long as it lives.
+    // The device keeps the callback as long as it lives.
     handler.forget();
 }

@@ -1,13 +1,13 @@
-//! Buffers that give their memory back at once.
+//! Buffers that free their memory immediately.
 
 use std::ops::Deref;
 
-/// A buffer whose memory is freed when this is dropped (and the GPU is done with it). A browser
-/// would otherwise keep it until its garbage collector comes by, which knows nothing of GPU memory.
+/// A buffer whose memory is freed when this is dropped and the GPU has finished with it. A browser would otherwise
+/// keep it until its garbage collector runs, and the collector does not know how much GPU memory is at stake.
 pub(super) struct Buffer(wgpu::Buffer);
 
-/// For tensors. Copies both ways whatever their role: activations are read to find where a result
-/// went wrong, and the flags cost nothing.
+/// For tensors. Every tensor can be copied from and to: the flags cost nothing, and reading activations helps to
+/// find where a result went wrong.
 pub(super) const STORAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
     .union(wgpu::BufferUsages::COPY_SRC)
     .union(wgpu::BufferUsages::COPY_DST);
@@ -19,7 +19,7 @@ pub(super) const STAGING: wgpu::BufferUsages =
     wgpu::BufferUsages::MAP_READ.union(wgpu::BufferUsages::COPY_DST);
 
 impl Buffer {
-    /// A buffer of `bytes`, a multiple of 4. Errors go to the scope that is open.
+    /// A buffer of `bytes`, a multiple of 4. Errors go to the open error scope.
     pub(super) fn new(
         device: &wgpu::Device,
         label: &str,

@@ -13,7 +13,7 @@ pub use browser::now_ms;
 #[cfg(target_arch = "wasm32")]
 pub(super) use browser::sleep;
 
-/// A page's window and a worker both have a clock and timers, but by different types.
+/// A page's window and a worker both have a clock and timers, but of different types.
 #[cfg(target_arch = "wasm32")]
 mod browser {
     use js_sys::Promise;
@@ -31,7 +31,7 @@ mod browser {
         performance.map_or_else(js_sys::Date::now, |clock| clock.now())
     }
 
-    /// Resolves after `ms` milliseconds, with the event loop free meanwhile.
+    /// Resolves after `ms` milliseconds. The event loop stays free meanwhile.
     pub(in crate::gpu) async fn sleep(ms: i32) {
         let promise = Promise::new(&mut |resolve, _| {
             let global = js_sys::global();
@@ -41,7 +41,7 @@ mod browser {
                     .unchecked_ref::<WorkerGlobalScope>()
                     .set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms),
             };
-            // Without a timer the promise would never resolve: then it does at once.
+            // Without a timer the promise would never resolve, so resolve it immediately.
             if started.is_err() {
                 let _ = resolve.call0(&wasm_bindgen::JsValue::UNDEFINED);
             }

@@ -1,11 +1,12 @@
 //! A device whose errors are values.
 
 use super::adapter::{Opened, open};
-use super::pipelines::PipelineCache;
+use super::pipelines::Pipeline;
 use super::{AdapterSummary, GpuError, GpuOptions};
-use crate::kernels::Class;
+use crate::kernels::{Class, Shader, wgsl};
 use crate::plan::Limits;
 use futures_channel::oneshot;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A device, its queue and its compiled pipelines. Clones share all of it.
@@ -17,7 +18,7 @@ pub struct Gpu {
 pub(super) struct Inner {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
-    pub(super) pipelines: Mutex<PipelineCache>,
+    pub(super) pipelines: Mutex<HashMap<Shader, Pipeline>>,
     health: Arc<Mutex<Health>>,
     adapter: AdapterSummary,
     limits: Limits,
@@ -29,7 +30,7 @@ struct Health {
     lost: Option<String>,
     /// First uncaptured error since the last check.
     error: Option<GpuError>,
-    /// Who waits in [`Gpu::lost`].
+    /// Those waiting in [`Gpu::lost`].
     waiting: Vec<oneshot::Sender<String>>,
 }
 
@@ -39,20 +40,20 @@ impl Health {
             self.lost = Some(reason.to_owned());
         }
         for waiter in self.waiting.drain(..) {
-            // A waiter that gave up is no loss.
+            // A waiter may have given up; that does no harm.
             let _ = waiter.send(reason.to_owned());
         }
     }
 }
 
-/// Locks, whatever a panicking test thread did before.
+/// Locks, even if a test thread panicked while it held the lock.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl Gpu {
-    /// Opens a device on the chosen adapter, with the limits that adapter has (or WebGPU's
-    /// defaults). Ask again after [`GpuError::Lost`].
+    /// Opens a device on the chosen adapter, with the adapter's limits or WebGPU's defaults. After
+    /// [`GpuError::Lost`], open a new one.
     ///
     /// # Errors
     /// [`GpuError::NoAdapter`], [`GpuError::NoDevice`].
@@ -75,7 +76,7 @@ impl Gpu {
         &self.inner.adapter
     }
 
-    /// Which kernels suit this device.
+    /// The device's class, which decides the kernels.
     pub fn class(&self) -> Class {
         self.inner.adapter.class
     }
@@ -85,11 +86,11 @@ impl Gpu {
         self.inner.limits
     }
 
-    /// Fails if the device is lost, or if the driver reported an error since the last check. Every
-    /// `async` function of this module checks by itself.
+    /// Fails if the device is lost, or if the driver has reported an error since the last check. Every `async`
+    /// function of this module checks by itself.
     ///
     /// # Errors
-    /// [`GpuError::Lost`] from then on; [`GpuError::OutOfMemory`] or [`GpuError::Validation`] once.
+    /// [`GpuError::Lost`] from the loss on; [`GpuError::OutOfMemory`] or [`GpuError::Validation`] once.
     pub fn check(&self) -> Result<(), GpuError> {
         let mut health = lock(&self.inner.health);
         if let Some(reason) = &health.lost {
@@ -98,7 +99,7 @@ impl Gpu {
         health.error.take().map_or(Ok(()), Err)
     }
 
-    /// Resolves with the reason when the device is lost.
+    /// Resolves when the device is lost, with the reason.
     pub fn lost(&self) -> impl Future<Output = String> + use<> {
         let (sender, receiver) = oneshot::channel();
         let mut health = lock(&self.inner.health);
@@ -111,7 +112,7 @@ impl Gpu {
         async { receiver.await.unwrap_or_else(|_| "the device was dropped".to_owned()) }
     }
 
-    /// Destroys the device, as a driver reset would: for tests and for a page that frees its memory.
+    /// Destroys the device, as a driver reset would. For tests, and for a page that frees its memory.
     pub fn destroy(&self) {
         self.inner.device.destroy();
         self.report_loss("destroyed");
@@ -124,9 +125,29 @@ impl Gpu {
     pub(super) fn report_loss(&self, reason: &str) {
         lock(&self.inner.health).lose(reason);
     }
+
+    /// The pipeline of `shader`, compiled on first use. In a browser this yields to the event loop
+    /// while the driver compiles.
+    pub(super) async fn pipeline(&self, shader: &Shader) -> Result<Pipeline, GpuError> {
+        let known = lock(&self.inner.pipelines).get(shader).cloned();
+        if let Some(pipeline) = known {
+            return Ok(pipeline);
+        }
+        let source = shader.source()?;
+        let legend = wgsl::legend(&source);
+        let made = created(self, shader.name, |device| Pipeline::new(device, shader, source));
+        let pipeline = made.await.map_err(|error| match error {
+            GpuError::Validation { message } => GpuError::Validation {
+                message: format!("shader {}: {message} [{legend}]", shader.name),
+            },
+            other => other,
+        })?;
+        lock(&self.inner.pipelines).insert(shader.clone(), pipeline.clone());
+        Ok(pipeline)
+    }
 }
 
-/// wgpu panics on an error that nobody caught, so these handlers come before any other use of the device.
+/// wgpu panics on an uncaught error, so these handlers are installed before the device is used.
 fn watch(device: &wgpu::Device, health: &Arc<Mutex<Health>>) {
     let state = Arc::clone(health);
     let report = move |error| {
@@ -148,8 +169,8 @@ fn watch(device: &wgpu::Device, health: &Arc<Mutex<Health>>) {
     });
 }
 
-/// Makes objects inside error scopes; `what` is named if memory runs out. There is no scope for internal errors, on which
-/// wgpu panics in a browser; they reach [`Gpu::check`] as uncaptured errors.
+/// Makes objects inside error scopes. The error names `what` if memory runs out. Internal errors have no scope, because
+/// wgpu panics on them in a browser; they reach [`Gpu::check`] as uncaptured errors.
 pub(super) async fn created<T>(
     gpu: &Gpu,
     what: &str,
@@ -160,7 +181,7 @@ pub(super) async fn created<T>(
     let invalid = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let made = make(device);
-    // Both are popped before anything is awaited: another task may open its own scopes meanwhile.
+    // Pop both before awaiting anything: another task may open its own scopes meanwhile.
     let (memory, invalid) = (memory.pop(), invalid.pop());
     let (memory, invalid) = (memory.await, invalid.await);
     if let Some(error) = memory.or(invalid) {

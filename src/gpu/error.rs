@@ -5,12 +5,12 @@ use crate::kernels::wgsl::ExpandError;
 /// An error from the GPU layer.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum GpuError {
-    /// There is no adapter, or none with the wanted name or index.
+    /// There is no adapter, or none with the requested name or index.
     #[error("no graphics adapter{}; there is {}", wanted_text(.wanted), available_text(.available))]
     NoAdapter {
-        /// What was asked for.
+        /// What was requested.
         wanted: Option<String>,
-        /// What the machine has (empty in a browser, which does not tell).
+        /// The machine's adapters (empty in a browser, which does not list them).
         available: Vec<String>,
     },
     /// The adapter refused to open a device.
@@ -27,26 +27,26 @@ pub enum GpuError {
         /// The driver's words.
         reason: String,
     },
-    /// The GPU has not enough memory left.
+    /// The GPU does not have enough memory left.
     #[error("out of GPU memory: {what}")]
     OutOfMemory {
         /// What was being allocated.
         what: String,
     },
-    /// The driver refused a call or a shader. Only a bug in this crate causes one, and results since
-    /// the last successful check cannot be trusted.
+    /// The driver refused a call or a shader. Only a bug in this crate causes this, and results since the last
+    /// successful check cannot be trusted.
     #[error("the graphics driver refused: {message}")]
     Validation {
         /// The driver's words, with the label of the object.
         message: String,
     },
-    /// The driver failed at a call that was valid.
+    /// The driver failed on a valid call.
     #[error("the graphics driver failed: {message}")]
     Internal {
         /// The driver's words.
         message: String,
     },
-    /// A plan needs more than the device grants. Found before anything is allocated.
+    /// A plan needs more than the device grants. Detected before anything is allocated.
     #[error("{what} needs {need} but this device grants {have}")]
     TooLarge {
         /// The buffer, binding or dispatch, and the unit.
@@ -56,7 +56,7 @@ pub enum GpuError {
         /// What the device has.
         have: u64,
     },
-    /// A plan, or a call with one, that contradicts itself. Only a bug in this crate causes one.
+    /// A plan contradicts itself, or a call contradicts its plan. Only a bug in this crate causes this.
     #[error("inconsistent plan: {what}")]
     Plan {
         /// The contradiction.
@@ -76,8 +76,8 @@ fn available_text(available: &[String]) -> String {
 }
 
 impl GpuError {
-    /// From what an error scope or the uncaptured-error handler caught; `what` says what was being
-    /// done, for out-of-memory errors, which carry no text of their own.
+    /// Converts what an error scope or the uncaptured-error handler caught. `what` says what was being done, for
+    /// out-of-memory errors, which carry no text of their own.
     pub(super) fn from_wgpu(error: wgpu::Error, what: &str) -> Self {
         match error {
             wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory { what: what.to_owned() },

@@ -1,4 +1,4 @@
-//! Runs a loaded [`Plan`]: a step is commands over what exists, and allocates nothing.
+//! Runs a loaded [`Plan`]. A step only records commands over existing objects; it allocates nothing.
 
 use super::buffer::{Buffer, STAGING};
 use super::context::created;
@@ -14,21 +14,21 @@ pub struct Executor {
     pub(super) gpu: Gpu,
     pub(super) plan: Plan,
     pub(super) buffers: Vec<Buffer>,
-    /// Bound by every launch; here to be freed with the rest.
+    /// Every launch binds it; it is kept here to be freed with the rest.
     pub(super) _uniforms: Buffer,
-    /// Distinct pipelines of the plan.
+    /// The plan's distinct pipelines.
     pub(super) pipelines: Vec<Pipeline>,
     pub(super) launches: Vec<Launch>,
     pub(super) bytes: u64,
-    /// Bytes uploaded that the driver may still hold a copy of.
+    /// Uploaded bytes of which the driver may still hold a copy.
     pub(super) pending: Cell<u64>,
 }
 
-/// Uploads are handed over to the driver in portions of about this size, so that its staging memory and ours never hold
-/// all of them.
+/// Uploads are handed to the driver in portions of about this size, so that neither its staging memory nor ours ever
+/// holds all of them.
 const UPLOAD_PORTION: u64 = 16 << 20;
 
-/// One dispatch with its objects.
+/// One dispatch with its GPU objects.
 pub(super) struct Launch {
     /// Index into `pipelines`.
     pub(super) pipeline: usize,
@@ -37,12 +37,12 @@ pub(super) struct Launch {
 }
 
 impl Executor {
-    /// The device this runs on.
+    /// The device that runs the plan.
     pub fn gpu(&self) -> &Gpu {
         &self.gpu
     }
 
-    /// The plan this runs.
+    /// The loaded plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -55,13 +55,13 @@ impl Executor {
     /// Submits these dispatches once.
     ///
     /// # Errors
-    /// [`GpuError::Plan`] if there are no such dispatches; see [`Gpu::check`].
+    /// [`GpuError::Plan`] if the plan has no such dispatches; see [`Gpu::check`].
     pub fn submit(&self, range: Range<usize>) -> Result<Ticket, GpuError> {
         let length = range.len();
         self.submit_span(&range.into(), 0..length)
     }
 
-    /// Submits the dispatches `body` `times` times over, as one submission.
+    /// Submits the dispatches `body` `times` times, as one submission.
     ///
     /// # Errors
     /// As [`Self::submit`].
@@ -70,7 +70,7 @@ impl Executor {
         self.submit_span(&body.into(), 0..length)
     }
 
-    /// Submits a part of the endless repetition of `body`: `positions` count its dispatches.
+    /// Submits a part of `body` repeated endlessly. `positions` count the dispatches of that repetition.
     ///
     /// # Errors
     /// As [`Self::submit`].
@@ -94,7 +94,7 @@ impl Executor {
         self.gpu.submit(encoder.finish())
     }
 
-    /// Writes `data` over the whole of `slice`, before anything submitted later.
+    /// Overwrites all of `slice` with `data`, before anything submitted later runs.
     ///
     /// # Errors
     /// [`GpuError::Plan`] if the length differs; see [`Gpu::check`].
@@ -108,8 +108,8 @@ impl Executor {
         Ok(())
     }
 
-    /// Writes `data` from the start of `slice` on, a portion at a time, and waits for the device in between: for more than
-    /// a few megabytes in all.
+    /// Writes `data` to the start of `slice`, a portion at a time, and waits for the device after each portion. Use
+    /// it for more than a few megabytes.
     ///
     /// # Errors
     /// [`GpuError::Plan`] if it is longer; see [`Gpu::check`].
@@ -132,8 +132,8 @@ impl Executor {
         Ok(())
     }
 
-    /// Reads `slice` after everything submitted so far, as f32. Allocates: for results, not for
-    /// every step (see [`super::ReadRing`]).
+    /// Reads `slice` as f32, after everything submitted so far has run. This allocates, so use it for results; for
+    /// every step there is [`super::ReadRing`].
     ///
     /// # Errors
     /// [`GpuError::OutOfMemory`]; see [`Gpu::check`]. A failed read is an error, never zeros.
@@ -159,7 +159,7 @@ impl Executor {
     /// # Errors
     /// See [`Gpu::check`].
     pub async fn wait_idle(&self) -> Result<(), GpuError> {
-        // An empty submission comes after all others, and carries pending writes along.
+        // An empty submission runs after all others, and flushes pending writes.
         let encoder = self.gpu.inner.device.create_command_encoder(&Default::default());
         self.gpu.wait(self.gpu.submit(encoder.finish())?).await
     }
@@ -173,7 +173,7 @@ impl Executor {
         Ok(())
     }
 
-    /// The objects of dispatch `index`, recorded into `pass`.
+    /// Records dispatch `index` into `pass`.
     pub(super) fn record(&self, index: usize, pass: &mut wgpu::ComputePass<'_>) {
         if let Some(launch) = self.launches.get(index) {
             pass.set_pipeline(&self.pipelines[launch.pipeline].pipeline);

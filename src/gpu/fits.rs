@@ -1,4 +1,4 @@
-//! Whether a device can run a plan, found out before anything is allocated.
+//! Checks whether a device can run a plan, before anything is allocated.
 
 use super::GpuError;
 use crate::kernels::Access;
@@ -7,11 +7,11 @@ use crate::plan::{Dispatch, Limits, Plan, Slice};
 /// Alignment of bindings and of the parameter blocks: WebGPU's default for both.
 pub(super) const ALIGN: u64 = 256;
 
-/// Checks `plan` against what a device grants, and against itself.
+/// Checks `plan` against the device's limits, and for contradictions of its own.
 ///
 /// # Errors
-/// [`GpuError::TooLarge`] with what is needed and what there is; [`GpuError::Plan`] for a slice that
-/// is outside its buffer, a tensor both read and written by one dispatch, or another contradiction.
+/// [`GpuError::TooLarge`] with what is needed and what is available. [`GpuError::Plan`] for a slice outside its
+/// buffer, a buffer that one dispatch both reads and writes, or another contradiction.
 pub fn plan_fits(plan: &Plan, limits: &Limits) -> Result<(), GpuError> {
     for buffer in &plan.buffers {
         let what = || format!("the buffer `{}`, in bytes,", buffer.label);
@@ -51,7 +51,7 @@ fn dispatch_fits(plan: &Plan, dispatch: &Dispatch, limits: &Limits) -> Result<()
             slice.bytes,
             limits.binding_bytes,
         )?;
-        // Usage is tracked by whole buffers: reading one half while writing the other is refused.
+        // WebGPU tracks whole buffers: it refuses to read one half of a buffer while writing the other.
         let clash = dispatch.bindings[..i].iter().any(|other| {
             let apart = other.slice.offset + other.slice.bytes <= slice.offset
                 || slice.offset + slice.bytes <= other.slice.offset;
@@ -63,7 +63,7 @@ fn dispatch_fits(plan: &Plan, dispatch: &Dispatch, limits: &Limits) -> Result<()
     Ok(())
 }
 
-/// The slice lies in its buffer and can be bound and copied.
+/// Checks that the slice lies within its buffer and can be bound and copied.
 fn inside(plan: &Plan, slice: &Slice, what: impl Fn() -> String) -> Result<(), GpuError> {
     let buffer = plan.buffers.get(slice.buffer.0 as usize);
     let end = slice.offset.checked_add(slice.bytes);

@@ -1,4 +1,4 @@
-//! From a plan to an executor: every buffer, pipeline and bind group, made once.
+//! Turns a plan into an executor: makes every buffer, pipeline and bind group, once.
 
 use super::buffer::{Buffer, STORAGE, UNIFORM};
 use super::context::created;
@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// How far loading has come.
+/// How far loading has progressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Loading {
     /// Shader variants compiled.
@@ -31,13 +31,13 @@ pub enum Loading {
 }
 
 impl Executor {
-    /// Loads `plan`: checks that it fits, allocates, compiles, and uploads the weights, asking
-    /// `weights` for the packed values of one after the other. All other buffers start as zeros.
+    /// Loads `plan`: checks that it fits, allocates, compiles, and uploads the weights. `weights` is asked for the
+    /// packed values of one weight at a time. All other buffers start as zeros.
     ///
     /// # Errors
-    /// [`GpuError::TooLarge`] before anything is allocated; [`GpuError::OutOfMemory`];
-    /// [`GpuError::Plan`] if `weights` gives another number of values than the plan says; what
-    /// `weights` gives; see also [`Gpu::check`].
+    /// [`GpuError::TooLarge`] before anything is allocated; [`GpuError::OutOfMemory`]; [`GpuError::Plan`] if
+    /// `weights` returns a different number of values than the plan says; any error of `weights`; see also
+    /// [`Gpu::check`].
     pub async fn new<E: From<GpuError>>(
         gpu: &Gpu,
         plan: Plan,
@@ -47,8 +47,8 @@ impl Executor {
         Self::load(gpu, plan, Vec::new(), weights, progress).await
     }
 
-    /// Loads another plan in place of this one. Where both agree on the packed weights, those stay
-    /// on the GPU and `weights` is not asked: only the rest is freed and made anew.
+    /// Replaces this plan with another one. If both pack their weights identically, the weights stay on the GPU and
+    /// `weights` is not asked: only the rest is freed and made again.
     ///
     /// # Errors
     /// As [`Self::new`]. The old plan is gone in any case.
@@ -70,7 +70,7 @@ impl Executor {
         Self::load(&gpu, plan, kept, weights, progress).await
     }
 
-    /// `kept` are the plan's first buffers, with its weights in them; empty to upload them.
+    /// `kept` are the plan's first buffers, which already hold the weights. If it is empty, the weights are uploaded.
     async fn load<E: From<GpuError>>(
         gpu: &Gpu,
         plan: Plan,
@@ -102,7 +102,7 @@ impl Executor {
         Ok(executor)
     }
 
-    /// All but the weights.
+    /// Makes everything but the weights.
     async fn allocate(
         gpu: &Gpu,
         plan: Plan,
@@ -154,8 +154,8 @@ impl Executor {
     }
 }
 
-/// Memory is taken in portions of about this size, each touched before the next: many drivers
-/// allocate only what is used, and would find themselves without memory in the middle of a run.
+/// Memory is allocated in portions of about this size, and each is touched before the next. Many drivers allocate
+/// memory only when it is first used, and would otherwise run out in the middle of a run.
 const ALLOCATION_PORTION: u64 = 256 << 20;
 
 /// `kept` are the first of them.
@@ -187,7 +187,7 @@ async fn allocate_buffers(
     Ok(buffers)
 }
 
-/// The shader variants of a plan in order of first use, and which one each dispatch runs.
+/// A plan's shader variants in order of first use, and the index of each dispatch's variant.
 fn distinct_shaders<'p>(plan: &'p Plan) -> (Vec<&'p Shader>, Vec<usize>) {
     let (mut shaders, mut places) = (Vec::new(), HashMap::new());
     let place = |dispatch: &'p Dispatch| {
@@ -200,8 +200,8 @@ fn distinct_shaders<'p>(plan: &'p Plan) -> (Vec<&'p Shader>, Vec<usize>) {
     (shaders, shader_of)
 }
 
-/// All dispatches' parameters in one buffer, each block aligned as a uniform binding must be; the
-/// words, and the bytes of each block.
+/// The parameters of all dispatches in one buffer, each block aligned for a uniform binding. Returns the words, and
+/// the bytes of each block.
 fn pack_params(plan: &Plan) -> (Vec<u32>, Vec<Range<u64>>) {
     let mut words = Vec::new();
     let mut blocks = Vec::new();

@@ -1,9 +1,9 @@
 //! Everything that touches the GPU: the adapter and its device, pipelines, and the executor that replays a
 //! [`crate::plan::Plan`]. No wgpu type appears outside this folder.
 //!
-//! The same code runs natively and in a browser's worker; `browser` adds what wgpu does not tell there. Whatever waits is
-//! `async`, so nothing blocks a browser. Natively the same futures drive the device themselves, so any executor (or
-//! `pollster::block_on`) will do.
+//! The same code runs natively and in a browser's worker; `browser` adds what wgpu does not report there. Every
+//! function that waits is `async`, so nothing blocks a browser. Natively the same futures drive the device themselves,
+//! so any executor (or `pollster::block_on`) will do.
 
 mod adapter;
 #[cfg(target_arch = "wasm32")]

@@ -1,40 +1,40 @@
-//! How much to submit at once: enough that submitting costs nothing, little enough that the desktop
-//! stays alive and a stop takes effect at once.
+//! Decides how much to submit at once: enough that submitting costs little, but not so much that the desktop freezes
+//! or a stop takes long.
 
-/// Decides how many dispatches the next submission gets, from how long the last ones took. Positions
-/// count dispatches of a loop body that is replayed: `position / body` whole bodies are done.
+/// Decides how many dispatches the next submission gets, from how long the last ones took. A loop body is replayed,
+/// and positions count its dispatches: at `position`, `position / body` whole bodies are done.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Pacer {
     target_ms: f64,
-    /// `prefix[i]`: cost of the first `i` dispatches of the body, in FLOP and some for launching.
+    /// `prefix[i]`: cost of the body's first `i` dispatches, in FLOP plus an allowance for each launch.
     prefix: Vec<f64>,
-    /// Milliseconds per unit of cost, as last seen; None before the first observation.
+    /// Milliseconds per unit of cost, as last observed; None before the first observation.
     rate: Option<f64>,
-    /// The largest cost that was submitted at once so far.
+    /// The largest cost submitted at once so far.
     proven: f64,
-    /// What is submitted first.
+    /// The cost of the first submission.
     first: f64,
 }
 
-/// GPU time of one submission in a page, whose compositor shares the GPU: under a frame at 60 Hz.
+/// GPU time of one submission in a page: less than a frame at 60 Hz, because the page's compositor shares the GPU.
 pub const WEB_TARGET_MS: f64 = 12.0;
-/// The same natively: a desktop feels it no more than a video, and a stop waits this long.
+/// The same natively. A desktop notices it no more than a video, and a stop takes this long.
 pub const NATIVE_TARGET_MS: f64 = 100.0;
 
-/// A first submission is this part of a body: even on a slow adapter far from any watchdog.
+/// The first submission is this fraction of a body. Even on a slow adapter it triggers no watchdog.
 const FIRST: f64 = 1.0 / 64.0;
-/// Each submission is at most this many times the largest before it.
+/// A submission is at most this many times as large as the largest one before it.
 const GROWTH: f64 = 4.0;
 
 impl Pacer {
-    /// For a body whose dispatches do `flops` operations each.
+    /// A pacer for a body with one dispatch for each item of `flops`, its number of operations.
     pub fn new(target_ms: f64, flops: impl Iterator<Item = u64>) -> Self {
         let (mut prefix, mut sum) = (vec![0.0], 0.0);
         for f in flops {
             sum += f as f64;
             prefix.push(sum);
         }
-        // Launching counts too: as a twentieth of the average dispatch, and never as nothing.
+        // A launch costs something too: count it as a twentieth of the average dispatch, and never as nothing.
         let launch = sum / (20 * (prefix.len() - 1).max(1)) as f64 + 1.0;
         for (i, cost) in prefix.iter_mut().enumerate() {
             *cost += i as f64 * launch;
@@ -43,7 +43,7 @@ impl Pacer {
         Self { target_ms, prefix, rate: None, proven: 0.0, first }
     }
 
-    /// For a body that is `parts` times as long as one evaluation or step: it begins with as little as that would.
+    /// For a body that is `parts` times as long as one evaluation or step: starts with as little work as for one.
     pub fn parts(self, parts: usize) -> Self {
         Self { first: self.first / parts.max(1) as f64, ..self }
     }
@@ -53,9 +53,9 @@ impl Pacer {
         self.prefix.len() - 1
     }
 
-    /// Where a submission that starts at `position` should stop; `end` is where everything does.
-    /// It is several whole bodies, or a part of one: every submission that reaches the end of a body
-    /// stops there or at the end of another.
+    /// Where a submission that starts at `position` should stop. `end` is where all work ends. A submission is either
+    /// several whole bodies or a part of one: if it reaches the end of a body, it stops there or at the end of a
+    /// later one.
     pub fn stop(&self, position: usize, end: usize) -> usize {
         let body = self.body();
         if body == 0 || position >= end {
@@ -77,14 +77,14 @@ impl Pacer {
         (position - at + stop.clamp(at + 1, body)).min(end)
     }
 
-    /// Learns that `positions` took `ms`.
+    /// Records that `positions` took `ms`.
     pub fn observe(&mut self, positions: std::ops::Range<usize>, ms: f64) {
         let cost = self.cost(positions.end) - self.cost(positions.start);
         if cost <= 0.0 || !ms.is_finite() || ms < 0.0 {
             return;
         }
         let seen = ms / cost;
-        // Slower than thought counts at once; faster only by halves, for a hiccup is not a habit.
+        // A slower rate counts at once; a faster one only by half, since it may be a chance measurement.
         self.rate = Some(match self.rate {
             Some(rate) if seen < rate => (rate + seen) / 2.0,
             _ => seen,
@@ -103,7 +103,7 @@ impl Pacer {
 mod tests {
     use super::*;
 
-    /// Plays `times` bodies on a machine that needs `ms(position)` a dispatch; gives the stops.
+    /// Plays `times` bodies on a machine that needs `ms(position)` per dispatch; returns the stops.
     fn play(pacer: &mut Pacer, times: usize, ms: impl Fn(usize) -> f64) -> Vec<(usize, f64)> {
         let (mut position, end) = (0, times * pacer.body());
         let mut stops = Vec::new();
@@ -127,7 +127,7 @@ mod tests {
             assert_eq!(stop % 100, 0);
             assert!((50.0..=100.5).contains(took), "{took} ms");
         }
-        // 1 s of work a thousand times over: not many more submissions than 100 ms each.
+        // A thousand bodies of 1 ms: hardly more submissions than 100 ms each would need.
         assert!(stops.len() < 25, "{} submissions", stops.len());
     }
 

@@ -1,10 +1,7 @@
-//! Compiled shaders, one per variant, with layouts made from [`Shader::bindings`] rather than from
-//! what the compiler kept: a binding the compiler found unused stays bindable.
+//! Compiled shaders, one per variant. Their layouts come from [`Shader::bindings`] rather than from the compiler, so a
+//! binding that the compiler considers unused can still be bound.
 
-use super::context::{created, lock};
-use super::{Gpu, GpuError};
-use crate::kernels::{Access, Shader, wgsl};
-use std::collections::HashMap;
+use crate::kernels::{Access, Shader};
 
 /// A compiled shader variant.
 #[derive(Clone)]
@@ -13,40 +10,12 @@ pub(super) struct Pipeline {
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
-/// What a device has compiled so far.
-#[derive(Default)]
-pub(super) struct PipelineCache {
-    pipelines: HashMap<Shader, Pipeline>,
-}
-
 /// A part of a buffer, as a binding: buffer, offset and bytes.
 pub(super) type Part<'a> = (&'a wgpu::Buffer, u64, u64);
 
-impl Gpu {
-    /// The pipeline of `shader`, compiled on first use. In a browser this yields to the event loop
-    /// while the driver compiles.
-    pub(super) async fn pipeline(&self, shader: &Shader) -> Result<Pipeline, GpuError> {
-        let known = lock(&self.inner.pipelines).pipelines.get(shader).cloned();
-        if let Some(pipeline) = known {
-            return Ok(pipeline);
-        }
-        let source = shader.source()?;
-        let legend = wgsl::legend(&source);
-        let made = created(self, shader.name, |device| Pipeline::new(device, shader, source));
-        let pipeline = made.await.map_err(|error| match error {
-            GpuError::Validation { message } => GpuError::Validation {
-                message: format!("shader {}: {message} [{legend}]", shader.name),
-            },
-            other => other,
-        })?;
-        lock(&self.inner.pipelines).pipelines.insert(shader.clone(), pipeline.clone());
-        Ok(pipeline)
-    }
-}
-
 impl Pipeline {
     /// Compiles a shader; errors go to the scope that is open.
-    fn new(device: &wgpu::Device, shader: &Shader, source: String) -> Self {
+    pub(super) fn new(device: &wgpu::Device, shader: &Shader, source: String) -> Self {
         let label = Some(shader.name);
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label,
@@ -72,7 +41,7 @@ impl Pipeline {
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
-                // Kernels write workgroup memory before they read it.
+                // Not needed: kernels write workgroup memory before they read it.
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()
             },

@@ -1,10 +1,10 @@
-//! What an adapter can do at best: the yardstick for every kernel measured on it.
+//! Measures the best that an adapter can do, as a yardstick for the kernels measured on it.
 
 use super::{Executor, Gpu, GpuError, now_ms};
 use crate::kernels::{Access, Call, Class, Shader, grid_1d, params};
 use crate::plan::{Binding, Buffer, BufferId, Dispatch, Plan, Role, Slice};
 
-/// `shaders/bench/fma.wgsl`: `count4` invocations with 16 chains of `8 rounds` multiply-adds each.
+/// `shaders/bench/fma.wgsl`: `count4` invocations, each with 16 chains of `8 rounds` multiply-adds.
 pub fn fma_call(count4: usize, rounds: u32) -> Call {
     Call {
         shader: Shader::new("bench/fma").reads(1).writes(1),
@@ -29,7 +29,7 @@ pub fn copy_call(count4: usize) -> Call {
 /// # Errors
 /// See [`Gpu::check`].
 pub async fn fma_rate(gpu: &Gpu) -> Result<f64, GpuError> {
-    // Enough threads to fill the machine, and a dispatch that is long against its launch.
+    // Enough threads to fill the machine, and a dispatch that takes much longer than its launch.
     let (count4, rounds) = match gpu.class() {
         Class::Integrated | Class::Apu | Class::Apple => (1 << 17, 256),
         Class::DiscreteIntel | Class::Discrete => (1 << 18, 256),
@@ -40,7 +40,7 @@ pub async fn fma_rate(gpu: &Gpu) -> Result<f64, GpuError> {
     Ok(flops / (best_ms(gpu, call, count4).await? * 1e6))
 }
 
-/// The rate at which a kernel copies, in GB/s, counting bytes read and bytes written, the best of three runs.
+/// The rate at which a kernel copies, in GB/s, the best of three runs. It counts both bytes read and bytes written.
 ///
 /// # Errors
 /// See [`Gpu::check`].
@@ -67,7 +67,7 @@ async fn best_ms(gpu: &Gpu, call: Call, count4: usize) -> Result<f64, GpuError> 
         gpu.wait(executor.submit_many(0..1, times)?).await?;
         let ms = now_ms() - began;
         if ms < LONG_MS && times < 1 << 12 {
-            // Compiling and waking up are over after a few of these, too.
+            // After a few of these, compiling and waking up are over as well.
             times *= 2;
             continue;
         }
@@ -77,10 +77,10 @@ async fn best_ms(gpu: &Gpu, call: Call, count4: usize) -> Result<f64, GpuError> 
     Ok(best)
 }
 
-/// A run this long is measured well enough, and no watchdog minds it.
+/// A run this long can be measured well enough, and triggers no watchdog.
 const LONG_MS: f64 = 40.0;
 
-/// A plan of one dispatch with an input and an output of `bytes`, and the input's place.
+/// A plan of one dispatch with an input and an output of `bytes` each, and the input's slice.
 fn one_call_plan(call: Call, bytes: u64) -> (Plan, Slice) {
     let slice = |buffer| Slice { buffer: BufferId(buffer), offset: 0, bytes };
     let buffer = |label: &str, role| Buffer { label: label.into(), bytes, role };

@@ -1,4 +1,4 @@
-//! Where the time of a plan goes, dispatch by dispatch.
+//! Measures where a plan spends its time, dispatch by dispatch.
 
 use super::buffer::{Buffer, STAGING};
 use super::context::created;
@@ -6,17 +6,17 @@ use super::transfer::start_map;
 use super::{Executor, GpuError, now_ms};
 use std::ops::Range;
 
-/// What one dispatch took.
+/// The time that one dispatch took.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Timing {
-    /// Index into the plan's dispatches: label, shader and FLOP are there.
+    /// Index into the plan's dispatches, which hold the label, shader and FLOP.
     pub dispatch: usize,
-    /// Milliseconds, the least of all runs.
+    /// Milliseconds, the minimum over all runs.
     pub ms: f64,
 }
 
-/// Times each dispatch of `range`, `runs` times over, keeping the least. Uses the GPU's clock where
-/// it has one; otherwise each dispatch is submitted alone and waited for, which adds the round trip.
+/// Times each dispatch of `range` `runs` times and keeps the minimum. It uses the GPU's clock if there is one.
+/// Otherwise it submits each dispatch alone and waits for it, which adds the round trip.
 ///
 /// # Errors
 /// See [`super::Gpu::check`].
@@ -54,7 +54,7 @@ async fn one_by_one(executor: &Executor, range: Range<usize>) -> Result<Vec<f64>
     Ok(all)
 }
 
-/// Dispatches per query set: two stamps each, 4,096 at most.
+/// Dispatches per query set: each takes two of at most 4,096 timestamps.
 const PORTION: usize = 2048;
 
 async fn with_timestamps(executor: &Executor, range: Range<usize>) -> Result<Vec<f64>, GpuError> {
@@ -68,7 +68,7 @@ async fn with_timestamps(executor: &Executor, range: Range<usize>) -> Result<Vec
     Ok(all)
 }
 
-/// One pass a dispatch, a stamp at either end.
+/// One pass per dispatch, with a timestamp at either end.
 async fn stamp(executor: &Executor, range: Range<usize>) -> Result<Vec<f64>, GpuError> {
     let gpu = executor.gpu();
     let count = range.len() as u32 * 2;

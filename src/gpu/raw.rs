@@ -1,4 +1,4 @@
-//! One call on fresh buffers, without a plan: how the kernel tests and small probes run a kernel.
+//! Runs one call on fresh buffers, without a plan, for the kernel tests and small probes.
 
 use super::buffer::{Buffer, STAGING, STORAGE, UNIFORM};
 use super::context::created;
@@ -6,7 +6,7 @@ use super::transfer::start_map;
 use super::{Gpu, GpuError};
 use crate::kernels::{Call, Param};
 
-/// Words around each binding's range that the kernel must not touch: one offset alignment.
+/// Words before and after each binding's range that the kernel must not touch: one offset alignment.
 const GUARD_WORDS: usize = 64;
 
 /// A buffer after a run, in 32-bit words.
@@ -20,8 +20,8 @@ pub struct After {
     pub after: Vec<u32>,
 }
 
-/// Runs `call` once. `data[i]` is what binding `i + 1` holds before, in words; every buffer has
-/// bands filled with `guard` before and after its bound range. Gives the buffers as they are after.
+/// Runs `call` once. `data[i]` holds the initial words of binding `i + 1`. Every buffer has bands filled with `guard`
+/// before and after its bound range. Returns the buffers after the run.
 ///
 /// # Errors
 /// Those of [`Gpu::check`], of compiling the shader, and [`GpuError::Plan`] if `data` does not match

@@ -1,5 +1,5 @@
-//! A loop body replayed many times: cut into submissions of a bearable length, with two in flight so
-//! that the GPU never waits for the CPU.
+//! Replays a loop body many times. The work is cut into short submissions, with two in flight so that the GPU never
+//! waits for the CPU.
 
 use super::clock::now_ms;
 use super::executor::Executor;
@@ -13,7 +13,7 @@ use std::ops::Range;
 /// Submissions in flight: one runs while the next is queued. More would only delay a stop.
 const IN_FLIGHT: usize = 2;
 
-/// A replay under way. Drop it to stop: what is in flight is all that still runs.
+/// A replay in progress. Drop it to stop: only what is in flight still runs.
 pub struct Replay {
     pacer: Pacer,
     body: Body,
@@ -36,16 +36,16 @@ struct InFlight {
 pub struct Progress {
     /// Whole bodies submitted.
     pub submitted: usize,
-    /// Whether the last submission ended with a body: only then does a copy made now see the state
-    /// between two bodies.
+    /// Whether the last submission ended at the end of a body. Only then does a copy made now see the state between
+    /// two bodies.
     pub at_boundary: bool,
     /// Whole bodies that are known to have run.
     pub finished: usize,
 }
 
 impl Replay {
-    /// Replays the dispatches `body` `times` times, at the pace that `pacer` learns (made for the
-    /// same body, and kept between replays: see [`Replay::into_pacer`]).
+    /// Replays the dispatches `body` `times` times, at the pace that `pacer` learns. The pacer is made for the same
+    /// body and kept between replays: see [`Replay::into_pacer`].
     ///
     /// # Errors
     /// [`GpuError::Plan`] if `pacer` is for another body.
@@ -59,12 +59,12 @@ impl Replay {
         Ok(Self { pacer, body, position: 0, end, finished: 0, in_flight, last_done_ms: 0.0 })
     }
 
-    /// What the pacer has learned, for the next replay of this body.
+    /// The pacer with what it has learned, for the next replay of this body.
     pub fn into_pacer(self) -> Pacer {
         self.pacer
     }
 
-    /// Submits the next part, once fewer than two are in flight; None when all is submitted.
+    /// Submits the next part as soon as fewer than two are in flight. None when everything is submitted.
     ///
     /// # Errors
     /// See [`Gpu::check`].
@@ -84,7 +84,7 @@ impl Replay {
         Ok(Some(self.progress()))
     }
 
-    /// Waits for all that was submitted.
+    /// Waits for everything submitted.
     ///
     /// # Errors
     /// See [`Gpu::check`].
@@ -95,7 +95,7 @@ impl Replay {
         Ok(self.progress())
     }
 
-    /// Where it is now.
+    /// The current progress.
     pub fn progress(&self) -> Progress {
         let body = self.body.len().max(1);
         Progress {
@@ -105,11 +105,11 @@ impl Replay {
         }
     }
 
-    /// Waits for the oldest submission and learns how long it ran.
+    /// Waits for the oldest submission and tells the pacer how long it ran.
     async fn retire(&mut self, gpu: &Gpu) -> Result<(), GpuError> {
         let Some(oldest) = self.in_flight.pop_front() else { return Ok(()) };
         gpu.wait(oldest.ticket).await?;
-        // It began when it was submitted, or when the one before it was done.
+        // It began when it was submitted, or when the one before it finished.
         let (done, began) = (now_ms(), oldest.submitted_ms.max(self.last_done_ms));
         self.last_done_ms = done;
         self.finished = oldest.positions.end;

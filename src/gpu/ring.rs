@@ -1,4 +1,4 @@
-//! Read-backs that do not stop the GPU: a few staging buffers, made once, that take turns.
+//! Read-backs that do not stop the GPU. They take turns using a few staging buffers, which are made once.
 
 use super::buffer::{Buffer, STAGING};
 use super::context::created;
@@ -8,7 +8,7 @@ use super::{Gpu, GpuError};
 use crate::plan::Slice;
 use std::collections::VecDeque;
 
-/// Staging buffers for previews. What was started first arrives first.
+/// Staging buffers for previews. Read-backs arrive in the order in which they were started.
 pub struct ReadRing {
     gpu: Gpu,
     bytes: u64,
@@ -37,8 +37,8 @@ impl ReadRing {
         Ok(Self { gpu: gpu.clone(), bytes, free, busy: VecDeque::new() })
     }
 
-    /// Starts to read `slice` as it is after everything submitted so far; `tag` comes back with the
-    /// data. False if all slots are busy: the preview is left out, the GPU is not held up.
+    /// Starts to read `slice` as it will be after everything submitted so far. `tag` comes back with the data. False if
+    /// all slots are busy: the preview is then left out rather than delaying the GPU.
     ///
     /// # Errors
     /// [`GpuError::Plan`] if the slice is larger than a slot; see [`Gpu::check`].
@@ -58,7 +58,7 @@ impl ReadRing {
         Ok(true)
     }
 
-    /// The oldest read-back, if it has arrived, with its tag. Never waits.
+    /// The oldest read-back with its tag, if it has arrived. Never waits.
     ///
     /// # Errors
     /// See [`Gpu::check`]; a failed map is an error.
@@ -78,7 +78,7 @@ impl ReadRing {
         }
     }
 
-    /// The oldest read-back, waiting for it; None when nothing was started.
+    /// Waits for the oldest read-back. None if nothing was started.
     ///
     /// # Errors
     /// See [`Gpu::check`]; a failed map is an error.

@@ -1,7 +1,7 @@
-//! Waiting for the GPU and reading its buffers, as futures.
+//! Futures that wait for the GPU and read its buffers.
 //!
-//! In a browser the event loop completes them. Natively nothing does unless the device is polled, so the futures poll it
-//! themselves, blocking: a native caller has a thread to spend.
+//! In a browser the event loop completes them. Natively nothing completes them unless the device is polled, so the
+//! futures poll it themselves. That blocks, but a native caller has a thread to spare.
 
 use super::{Gpu, GpuError};
 use futures_channel::oneshot;
@@ -12,8 +12,8 @@ thread_local! {
     static POLLING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread is waiting for a device. wgpu panics when it finds the device lost while it waits; that becomes
-/// [`GpuError::Lost`], so a panic hook need not print it.
+/// Whether this thread is waiting for a device. If wgpu finds the device lost while it waits, it panics. The panic
+/// becomes [`GpuError::Lost`], so a panic hook need not print it.
 pub fn is_waiting() -> bool {
     POLLING.get()
 }
@@ -34,7 +34,7 @@ impl Gpu {
         let index = self.inner.queue.submit([commands]);
         let (sender, done) = oneshot::channel();
         self.inner.queue.on_submitted_work_done(move || {
-            // The ticket may have been dropped: nobody has to wait.
+            // The ticket may have been dropped: waiting is optional.
             let _ = sender.send(());
         });
         Ok(Ticket { index, done })
@@ -72,7 +72,7 @@ impl Gpu {
         copy_mapped(buffer, bytes)
     }
 
-    /// Awaits what a callback of the device sends. A lost device may never call back, so its loss ends the wait, too.
+    /// Awaits what a callback of the device sends. A lost device may never call back, so its loss also ends the wait.
     async fn settle<T>(
         &self,
         receiver: oneshot::Receiver<T>,
@@ -87,8 +87,8 @@ impl Gpu {
         receiver.await
     }
 
-    /// Awaits `receiver` and submits nothing now and then: Firefox looks for finished work every 100 ms only, or when
-    /// something is submitted.
+    /// Awaits `receiver` and makes an empty submission now and then: Firefox looks for finished work only every 100 ms,
+    /// or when something is submitted.
     #[cfg(target_arch = "wasm32")]
     async fn pumped<T>(&self, mut receiver: oneshot::Receiver<T>) -> Result<T, oneshot::Canceled> {
         use std::{future::poll_fn, pin::pin, task::Poll};
@@ -110,7 +110,7 @@ impl Gpu {
         }
     }
 
-    /// Lets finished work run its callbacks. In a browser the event loop does, and this does nothing.
+    /// Runs the callbacks of finished work. In a browser the event loop runs them, and this does nothing.
     pub(super) fn poll(&self, how: wgpu::PollType) {
         POLLING.set(true);
         let polled = catch_unwind(AssertUnwindSafe(|| self.inner.device.poll(how)));
@@ -121,21 +121,21 @@ impl Gpu {
     }
 }
 
-/// How long to leave a browser alone before it is reminded of our work: shorter than one submission.
+/// Milliseconds between two empty submissions: less than one submission takes.
 #[cfg(target_arch = "wasm32")]
 const PUMP_MS: i32 = 8;
 
-/// Asks to read `bytes` of `buffer`, from its start.
+/// Requests a map of the first `bytes` of `buffer` for reading.
 pub(super) fn start_map(buffer: &wgpu::Buffer, bytes: u64) -> Mapping {
     let (sender, receiver) = oneshot::channel();
     buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |outcome| {
-        // Nobody listens any more if the read-back was abandoned.
+        // If the read-back was abandoned, nobody listens any more.
         let _ = sender.send(outcome);
     });
     receiver
 }
 
-/// Copies out of a buffer that is mapped, and unmaps it.
+/// Copies the bytes out of a mapped buffer, and unmaps it.
 pub(super) fn copy_mapped(buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>, GpuError> {
     let view = buffer.get_mapped_range(0..bytes);
     let data = view.map_err(|error| failed_read_back(&error.to_string()))?.to_vec();

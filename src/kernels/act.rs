@@ -2,7 +2,7 @@
 
 use crate::config::unet::Activation;
 
-/// The flag that makes `act` this activation. Without a flag it is the identity.
+/// The flag that makes `act` compute this activation. Without a flag `act` is the identity.
 pub const fn flag(act: Activation) -> &'static str {
     match act {
         Activation::Silu => "ACT_SILU",
@@ -12,7 +12,7 @@ pub const fn flag(act: Activation) -> &'static str {
     }
 }
 
-/// The flag that makes `pre_act` (on a kernel's input) this activation.
+/// The flag that makes `pre_act`, which is applied to a kernel's input, compute this activation.
 pub const fn pre_flag(act: Activation) -> &'static str {
     match act {
         Activation::Silu => "PRE_SILU",

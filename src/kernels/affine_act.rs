@@ -1,11 +1,11 @@
-//! `shaders/nn/affine_act.wgsl`: applies a normalisation and an activation, and writes a concatenation out.
+//! `shaders/nn/affine_act.wgsl`: applies a normalisation and an activation, and stores a concatenation.
 
 use super::{Call, Class, Shader, WORKGROUP, act, grid_1d, params};
 use crate::config::unet::Activation;
 use crate::shape::Shape;
 
-/// `y = act(a x + b)` with a and b per image and channel, as [`GroupNorm`](super::group_norm::GroupNorm)
-/// makes them.
+/// `y = act(a x + b)` with an a and a b per image and channel, computed by
+/// [`GroupNorm`](super::group_norm::GroupNorm).
 ///
 /// Bindings: x0, \[x1\], \[affine `[n][rows][c4]`\], y.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,11 +5,11 @@
 use super::{Call, Class, Param, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
-/// Where queries, keys or values are: a row of `heads * head_dim` channels for each token of each
-/// image. It may be a part of a longer row, because one product makes all three.
+/// Where queries, keys or values are: a row of `heads * head_dim` channels for each token of each image. It may be
+/// part of a longer row, because one product computes all three.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rows {
-    /// `vec4`s from one token's row to the next.
+    /// Distance from one token's row to the next, in `vec4`s.
     pub stride4: usize,
     /// The first `vec4` within a row.
     pub offset4: usize,
@@ -52,7 +52,7 @@ impl Attention {
         self.scores_times(self.scale())
     }
 
-    /// [`scores`](Self::scores) with another factor than `1 / sqrt(head_dim)`.
+    /// [`scores`](Self::scores) with a factor other than `1 / sqrt(head_dim)`.
     pub fn scores_times(&self, scale: f32) -> Call {
         let Self { n, heads, head_dim, tokens, q, k, .. } = *self;
         let t4 = tokens.div_ceil(4);
@@ -67,13 +67,13 @@ impl Attention {
             k_stride: k.stride4,
             k_offset: k.offset4,
             scale,
-            // A workgroup is such a square, unless t4 is odd or small.
+            // 8 x 8 invocations are a workgroup. Where 8 does not divide t4, several squares are.
             side: 1usize << t4.trailing_zeros().min(3),
         };
         self.product("nn/attention_scores", count, params)
     }
 
-    /// The softmax over keys of every row of the score matrices.
+    /// The softmax of every row of the score matrices, over the keys.
     ///
     /// Bindings: s, read and written.
     pub fn softmax(&self, class: Class) -> Call {
@@ -87,7 +87,7 @@ impl Attention {
         self.mix_to(Rows { stride4: self.output().c4(), offset4: 0 })
     }
 
-    /// [`mix`](Self::mix) into a part of longer rows. The rest of the rows stays as it is.
+    /// [`mix`](Self::mix) into a part of longer rows. The rest of each row is left unchanged.
     pub fn mix_to(&self, o: Rows) -> Call {
         self.mixing("nn/attention_mix", o)
     }
@@ -108,7 +108,7 @@ impl Attention {
         self.product(name, count, params)
     }
 
-    /// All of it in one dispatch without the score matrix, for heads of 4, 8, … 64 channels; `None` for
+    /// Computes everything in one dispatch, without the score matrix, for heads of 4, 8, … 64 channels. `None` for
     /// other heads.
     ///
     /// Bindings: q, k, v (whole tensors, possibly the same one), o of [`output`](Self::output).
@@ -146,9 +146,9 @@ impl Attention {
         })
     }
 
-    /// Whether an image's score matrices are large enough that [`fused`](Self::fused) is the better choice.
-    /// On software adapters it takes 2.5 times as long as the three kernels (measured), so it is chosen
-    /// only where the matrices might not fit a binding. The answer depends on the image, not on the batch.
+    /// Whether an image's score matrices are so large that [`fused`](Self::fused) is the better choice. On software
+    /// adapters it takes 2.5 times as long as the three kernels (measured), so it is chosen only where the matrices
+    /// might not fit a binding. The answer depends on the image, not on the batch.
     pub fn is_large(&self, class: Class) -> bool {
         let limit = if class.is_software() { 1 << 24 } else { 1 << 22 };
         self.heads as u64 * (self.tokens as u64).pow(2) > limit
@@ -186,7 +186,7 @@ pub struct Softmax {
 }
 
 impl Softmax {
-    /// One dispatch. A row is made by one invocation on software adapters, otherwise by 4 to 64.
+    /// One dispatch. On software adapters one invocation makes a row, on others 4 to 64 do.
     pub fn call(&self, class: Class) -> Call {
         let (shader, lanes) = row_shader("nn/softmax", class, self.c);
         Call {
@@ -198,8 +198,8 @@ impl Softmax {
     }
 }
 
-/// A shader that makes each row of `c` values by one invocation (software adapters) or by several, and how many those
-/// are.
+/// A shader that makes each row of `c` values with one invocation (software adapters) or several, and the number of
+/// invocations.
 pub(super) fn row_shader(name: &'static str, class: Class, c: usize) -> (Shader, u32) {
     let shader = Shader::new(name);
     if class.is_software() {

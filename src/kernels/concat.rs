@@ -3,8 +3,8 @@
 use super::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
-/// `y = [x0, x1]` along the channels, for any numbers of channels. Where x0 has a multiple of 4, kernels that
-/// take two sources make this copy unnecessary.
+/// `y = [x0, x1]` along the channels, for any numbers of channels. If the channels of x0 are a multiple of 4, kernels
+/// that take two sources make this copy unnecessary.
 ///
 /// Bindings: x0, x1, y.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,13 +1,13 @@
-//! Convolution 3x3 and 1x1, and with it every linear layer: over 90 % of a U-Net's arithmetic.
+//! 3x3 and 1x1 convolution, which also serves as every linear layer: over 90 % of a U-Net's arithmetic.
 //!
-//! One operation, two families of kernels that agree to rounding:
+//! There are two families of kernels, whose results agree up to rounding:
 //! `shaders/nn/conv2d_direct.wgsl` for adapters that are a CPU, `shaders/nn/conv2d_tiled.wgsl` for GPUs.
-//! Each sums in an order that depends on the shape of one image only, so an image's bits do not depend on the batch,
-//! nor on the tile.
+//! In each, the order of summation depends only on the shape of one image. So an image's bits depend neither on the
+//! batch nor on the tile.
 //!
 //! On a GPU, a convolution of a small image has too few tiles to fill the machine. Its sum is then split: one
-//! dispatch makes the parts of the sum side by side, a second one (`shaders/nn/conv2d_sum.wgsl`) adds them up
-//! ([`Conv2d::parts_shape`]).
+//! dispatch computes the parts of the sum in parallel, and a second one (`shaders/nn/conv2d_sum.wgsl`) adds them up
+//! (see [`Conv2d::parts_shape`]).
 
 use super::{Access, Call, Class, Const, Param, Shader, WORKGROUP, act, grid_1d, params};
 use crate::config::unet::Activation;
@@ -32,14 +32,14 @@ pub struct Conv2d {
     pub input: Shape,
     /// Channels of source 1, concatenated after source 0, whose own are then a multiple of 4.
     pub second: Option<usize>,
-    /// `n`, `h_out`, `w_out`, `c_out`. Rows and columns that taps reach past the input are zero.
+    /// `n`, `h_out`, `w_out`, `c_out`. Where taps reach past the input, they read zeros.
     pub output: Shape,
     /// 1 or 3.
     pub k: usize,
     /// 1 or 2.
     pub stride: usize,
-    /// Zeros above and to the left. What is needed below and to the right follows from `output`
-    /// (diffusers' asymmetric (0, 1, 0, 1) is 0).
+    /// Zeros above and to the left. The zeros below and to the right follow from `output`. (diffusers' asymmetric
+    /// padding (0, 1, 0, 1) is 0 here.)
     pub pad: usize,
     /// Nearest 2x upsampling of the sources first.
     pub upsample: bool,
@@ -50,7 +50,7 @@ pub struct Conv2d {
     pub prologue: Option<Option<Activation>>,
     /// Vectors added to every pixel.
     pub channel_add: Option<ChannelAdd>,
-    /// A tensor shaped as the output.
+    /// A tensor of the output's shape.
     pub residual: bool,
     /// Factor on the sum.
     pub scale: f32,
@@ -68,7 +68,7 @@ pub enum Family {
 }
 
 impl Conv2d {
-    /// A convolution with one source and no option, to be refined with struct update syntax.
+    /// A convolution with one source and no options, to be refined with struct update syntax.
     pub const fn new(input: Shape, output: Shape, k: usize, stride: usize, pad: usize) -> Self {
         Self {
             input,
@@ -104,9 +104,9 @@ impl Conv2d {
         }
     }
 
-    /// Where a GPU of this class would be partly idle, the shape of the sum's parts, which [`parts`](Self::parts)
-    /// makes for [`finish`](Self::finish). None where [`call`](Self::call) is the better way. The result has the same
-    /// bits either way.
+    /// The shape of the sum's parts, if a GPU of this class would otherwise be partly idle: [`parts`](Self::parts)
+    /// computes them for [`finish`](Self::finish). None where [`call`](Self::call) is the better way. Both ways give
+    /// the same bits.
     pub fn parts_shape(&self, class: Class) -> Option<Shape> {
         let splits = !class.is_software()
             && self.has_few_tiles(class)
@@ -127,7 +127,7 @@ impl Conv2d {
         self.tiled(tile, true)
     }
 
-    /// The second dispatch: adds up the parts in order, and does what follows the sum.
+    /// The second dispatch: adds up the parts in order, and does everything that follows the sum.
     ///
     /// Bindings: parts, \[bias\], \[channel_add\], \[residual\], out.
     pub fn finish(&self) -> Call {
@@ -225,13 +225,13 @@ impl Conv2d {
         }
     }
 
-    /// The tile for sums that are split among this many workgroups.
+    /// The tile for sums split among this many workgroups.
     fn tile(&self, class: Class, parts: usize, tiny: bool) -> Tile {
         let size = [self.rows(), self.output.c4()];
         Tile::choose(class, enough(class), size, parts, tiny)
     }
 
-    /// Whether even the smallest tiles that are efficient are too few for a GPU of this class.
+    /// Whether even the smallest efficient tiles are too few to fill a GPU of this class.
     fn has_few_tiles(&self, class: Class) -> bool {
         self.small_tiles(self.rows()) < enough(class)
     }
@@ -246,16 +246,16 @@ impl Conv2d {
         self.output.n * self.output.pixels()
     }
 
-    /// Steps of the tiled family's sum: 16 channels of a tap each.
+    /// Steps in the tiled family's sum. Each covers 16 channels of one tap.
     fn steps(&self) -> usize {
         self.k * self.k * (self.input.c4().div_ceil(4) + self.second_c4().div_ceil(4))
     }
 
-    /// Steps of a part of the tiled family's sum.
+    /// Steps in one part of the tiled family's sum.
     ///
-    /// This decides the order of summation, so it depends on the shape of one image only: not on the batch, the class
-    /// or the tile. A part is a row of taps, or as much less as it takes to make [`PART_WORKGROUPS`] of the
-    /// smallest efficient tiles of one image.
+    /// This decides the order of summation, so it depends only on the shape of one image, not on the batch, the class
+    /// or the tile. A part is a row of taps, or less if one image's smallest efficient tiles would otherwise give
+    /// fewer than [`PART_WORKGROUPS`] workgroups.
     fn part_steps(&self) -> usize {
         let row = self.steps() / self.k;
         let tiles = self.small_tiles(self.output.pixels());
@@ -263,12 +263,12 @@ impl Conv2d {
         row.div_ceil(parts)
     }
 
-    /// Parts of the tiled family's sum.
+    /// Parts in the tiled family's sum.
     fn part_count(&self) -> usize {
         self.steps().div_ceil(self.part_steps())
     }
 
-    /// The same operation with fewer, longer rows where no tap sees a neighbour: a matrix product.
+    /// The same operation with fewer, longer rows, if no tap reads a neighbouring pixel: then it is a matrix product.
     fn flattened(&self) -> Self {
         let mut op = self.clone();
         if self.k == 1 && self.stride == 1 && self.pad == 0 && !self.upsample {
@@ -281,7 +281,7 @@ impl Conv2d {
         op
     }
 
-    /// What both families' variants share; `whole` with what follows the sum.
+    /// What both families' variants share. With `whole` it includes what follows the sum.
     fn shader(&self, whole: bool) -> Shader {
         let (mut flags, mut consts, bindings) = bound(&[
             (self.second.is_some(), "TWO", "B_X1"),
@@ -334,8 +334,8 @@ impl Conv2d {
     }
 }
 
-/// Flags, constants and accesses for the bindings after the first, which is read. Each is (whether it is bound, its
-/// flag, the constant for its number); the last one is written.
+/// Flags, constants and accesses for the bindings after the first, which is read. Each option is given as (whether it
+/// is bound, its flag, the constant for its number). The last binding is written.
 fn bound(
     optional: &[(bool, &'static str, &'static str)],
 ) -> (Vec<&'static str>, Vec<(&'static str, Const)>, Vec<Access>) {
@@ -350,17 +350,17 @@ fn bound(
     (flags, consts, bindings)
 }
 
-/// Workgroups that keep a large GPU busy. Part of the order of summation: changing it changes bits.
+/// Workgroups that keep a large GPU busy. They affect the order of summation, so changing the number changes bits.
 const PART_WORKGROUPS: usize = 192;
 
-/// Fewest steps of a part. Part of the order of summation too.
+/// Fewest steps in a part. This also affects the order of summation.
 const SHORTEST_PART: usize = 4;
 
-/// Steps from which on splitting a sum saves more than a second dispatch costs, in browsers too: there a dispatch
-/// takes as long as 30 to 80 steps.
+/// Number of steps from which splitting a sum saves more than a second dispatch costs. That holds in browsers too,
+/// where a dispatch takes as long as 30 to 80 steps.
 const LONG: usize = 96;
 
-/// Workgroups that keep a GPU of this class busy: two for each of its cores.
+/// Workgroups that keep a GPU of this class busy: two per core.
 const fn enough(class: Class) -> usize {
     match class {
         Class::Discrete => 192,
@@ -370,7 +370,7 @@ const fn enough(class: Class) -> usize {
     }
 }
 
-/// A size as a shader's word. Sizes are bounded long before (tensors fit a binding).
+/// A size as a shader's word. It always fits, because tensors fit a binding.
 fn word(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }

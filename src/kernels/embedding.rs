@@ -1,9 +1,9 @@
-//! `shaders/nn/embedding.wgsl`: looks rows of a table up.
+//! `shaders/nn/embedding.wgsl`: looks up rows of a table.
 
 use super::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
-/// `y[n] = table[index[n]]`, as PyTorch's `nn.Embedding`. An index outside the table takes its first or last row.
+/// `y[n] = table[index[n]]`, like PyTorch's `nn.Embedding`. An index outside the table takes its first or last row.
 ///
 /// Bindings: index of shape `[n, 1, 1, 1]` (whole numbers as f32), table `[rows][c4]`, y.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,33 +3,33 @@
 use super::{Call, Class, SERIAL_WORKGROUP, Shader, grid_1d, params};
 use crate::shape::Shape;
 
-/// `a = gamma / sqrt(var + eps)`, `b = beta - mean a`, so that GroupNorm is `a x + b`
-/// ([`AffineAct`](super::affine_act::AffineAct), or a convolution's load). Mean and biased variance are over a group's
-/// channels and all pixels of an image.
+/// `a = gamma / sqrt(var + eps)`, `b = beta - mean a`, so that GroupNorm is `a x + b`.
+/// [`AffineAct`](super::affine_act::AffineAct) applies it, or a convolution while it loads its input. The mean and the
+/// biased variance are taken over a group's channels and all pixels of an image.
 ///
-/// Bindings: x0, \[x1\], gamma, beta, \[temb\], affine of shape [`output`](Self::output): per image a row
-/// of a and a row of b, and with `stats` rows of mean and 1 / sqrt(var + eps), each value its group's;
-/// zero in the padding.
+/// Bindings: x0, \[x1\], gamma, beta, \[temb\], affine of shape [`output`](Self::output). For each image, affine has a
+/// row of a and a row of b, and with `stats` a row of mean and a row of 1 / sqrt(var + eps), where each channel has
+/// its group's values. The padding is zero.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct GroupNorm {
     /// Shape of x0.
     pub input: Shape,
     /// Channels of x1, which follow those of x0; `input.c` is then a multiple of 4.
     pub second: Option<usize>,
-    /// Groups; they divide the channels, and may straddle x0 and x1.
+    /// Number of groups. It divides the number of channels; a group may straddle x0 and x1.
     pub groups: usize,
     /// Added to the variance.
     pub eps: f32,
-    /// `a (1 + scale)`, `b (1 + scale) + shift` with numbers from the time embedding.
+    /// `a (1 + scale)` and `b (1 + scale) + shift`, with scale and shift from the time embedding.
     pub scale_shift: Option<ScaleShift>,
     /// Whether the affine tensor also holds what the adjoint needs.
     pub stats: bool,
 }
 
-/// Where a kernel finds the scales and shifts of its c channels in a tensor of vectors per image.
+/// Where a kernel finds the scales and shifts of its c channels in a tensor with one vector per image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ScaleShift {
-    /// `vec4`s from one image's vector to the next one's.
+    /// Distance from one image's vector to the next, in `vec4`s.
     pub stride4: usize,
     /// The first scale, counted in f32 from the start of a vector; the shifts start `c` later.
     pub offset: usize,
@@ -46,7 +46,7 @@ impl GroupNorm {
         Shape::new(self.input.n, 1, if self.stats { 4 } else { 2 }, self.c())
     }
 
-    /// One dispatch: a workgroup per image and group, or on software adapters an invocation.
+    /// One dispatch, with a workgroup per image and group (on software adapters, an invocation).
     pub fn call(&self, class: Class) -> Call {
         let shader = Shader::new("nn/group_norm")
             .flags(self.second.map(|_| "SECOND"))
@@ -60,18 +60,17 @@ impl GroupNorm {
         self.statistics(shader, (self.input.c4(), self.second.map_or(0, |c| c.div_ceil(4))), grid)
     }
 
-    /// For large images on a GPU, where a workgroup per group would leave most of it idle, what
-    /// [`partials`](Self::partials) makes for [`finish`](Self::finish); None where
-    /// [`call`](Self::call) is the better way. A matter of the image only, not of the batch, so that
-    /// a picture does not depend on its company.
+    /// The shape of what [`partials`](Self::partials) computes for [`finish`](Self::finish). It serves large images on
+    /// a GPU, where a workgroup per group would leave most of the GPU idle. None where [`call`](Self::call) is the
+    /// better way. The choice depends only on the image, not on the batch, so a picture does not depend on the others
+    /// in its batch.
     pub fn partials_shape(&self, class: Class) -> Option<Shape> {
         let pixels = self.input.pixels();
         (!class.is_software() && pixels >= LARGE)
             .then(|| Shape::new(self.input.n, pixels.div_ceil(CHUNK), 2, self.c()))
     }
 
-    /// The first of two dispatches: per channel and chunk of pixels the mean and the sum of squared
-    /// deviations.
+    /// The first of two dispatches: the mean and the sum of squared deviations per channel and chunk of pixels.
     ///
     /// Bindings: x0, \[x1\], partials of [`partials_shape`](Self::partials_shape).
     pub fn partials(&self) -> Call {
@@ -140,8 +139,8 @@ impl GroupNorm {
     }
 }
 
-/// Pixels from which on an image's statistics are made in chunks.
+/// Number of pixels from which an image's statistics are computed in chunks.
 const LARGE: usize = 4096;
 
-/// Pixels of a chunk, as `shaders/nn/group_norm_partial.wgsl` has it.
+/// Pixels in a chunk, as in `shaders/nn/group_norm_partial.wgsl`.
 const CHUNK: usize = 256;

@@ -1,5 +1,5 @@
-//! One file per operation. Each states the equation and the bindings in order, and turns a description of the
-//! operation into a [`Call`]. `docs/add-an-op.md` walks through adding one.
+//! One file per operation. Each file states the equation, lists the bindings in order, and turns a description of
+//! the operation into a [`Call`]. `docs/add-an-op.md` walks through adding one.
 
 pub mod act;
 pub mod add;
@@ -45,9 +45,9 @@ pub enum Access {
 /// One variant of one shader file: enough to compile a pipeline.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Shader {
-    /// Path under `shaders/` without extension, as `nn/conv2d_direct`.
+    /// Path under `shaders/` without extension, such as `nn/conv2d_direct`.
     pub name: &'static str,
-    /// Flags that are on (`#if FLAG`).
+    /// Flags that are set (`#if FLAG`).
     pub flags: Vec<&'static str>,
     /// Compile-time constants.
     pub consts: Vec<(&'static str, Const)>,
@@ -56,7 +56,7 @@ pub struct Shader {
 }
 
 impl Shader {
-    /// The variant of `shaders/<name>.wgsl` without flags or constants, and without bindings so far.
+    /// The variant of `shaders/<name>.wgsl` without flags, constants or bindings. The methods below add them.
     pub const fn new(name: &'static str) -> Self {
         Self { name, flags: Vec::new(), consts: Vec::new(), bindings: Vec::new() }
     }
@@ -87,7 +87,7 @@ impl Shader {
         self.bind(Access::Write, count)
     }
 
-    /// Gives the shader the number of the last binding as a constant, for a binding that follows optional ones.
+    /// Tells the shader the last binding's number as a constant, for a binding that follows optional ones.
     #[must_use]
     pub fn at(self, name: &'static str) -> Self {
         let number = self.bindings.len() as u32;
@@ -108,7 +108,7 @@ impl Shader {
     }
 }
 
-/// One dispatch, except for the buffers it binds.
+/// One dispatch, without the buffers that it binds.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Call {
     /// What to run.
@@ -117,58 +117,58 @@ pub struct Call {
     pub params: Vec<Param>,
     /// Workgroups in x, y, z; each at most 65,535.
     pub grid: [u32; 3],
-    /// Floating-point operations of useful work, for reports.
+    /// Useful floating-point operations, for reports.
     pub flops: u64,
 }
 
-/// Threads of a one-dimensional kernel's workgroup.
+/// Threads in a workgroup of a one-dimensional kernel.
 pub const WORKGROUP: u32 = 64;
 
-/// Threads of a workgroup where, on a software adapter, one invocation does the work of a whole workgroup (`SERIAL`).
-/// There are few of them, and each takes long: small workgroups spread them over the cores.
+/// Threads in a workgroup of a `SERIAL` kernel. There, on a software adapter, one invocation does the work of a whole
+/// workgroup. Invocations are few and slow, so small workgroups spread them over the cores.
 const SERIAL_WORKGROUP: u32 = 8;
 
-/// A grid for `invocations` of a one-dimensional kernel with `workgroup` threads. It is folded into y
-/// before x would pass WebGPU's limit of 65,535; a full row has [`FOLD`] workgroups. The shader
-/// recovers an invocation's number as `gid.y * (FOLD * workgroup) + gid.x`.
+/// A grid for `invocations` of a one-dimensional kernel with `workgroup` threads. It is folded into y before x
+/// exceeds WebGPU's limit of 65,535; a full row has [`FOLD`] workgroups. The shader recovers an invocation's
+/// number as `gid.y * (FOLD * workgroup) + gid.x`.
 pub fn grid_1d(invocations: usize, workgroup: u32) -> [u32; 3] {
     let groups = u32::try_from(invocations.div_ceil(workgroup as usize)).unwrap_or(u32::MAX).max(1);
     if groups <= FOLD { [groups, 1, 1] } else { [FOLD, groups.div_ceil(FOLD), 1] }
 }
 
-/// Workgroups in a full row of a folded grid. Every shader has it as a constant of the same name.
+/// Workgroups in a full row of a folded grid. Every shader has a constant of the same name.
 pub const FOLD: u32 = 32_768;
 
-/// Where a kernel finds, or puts, one vector per image: a slice of a tensor of such vectors.
+/// Where a kernel reads or writes one vector per image: a slice of a tensor that holds a longer vector per image.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ChannelAdd {
-    /// `vec4`s from one image's vector to the next.
+    /// Distance from one image's vector to the next, in `vec4`s.
     pub stride4: usize,
-    /// The first `vec4` of the slice.
+    /// Start of the slice, in `vec4`s.
     pub offset4: usize,
 }
 
-/// What kind of machine runs the kernels. Found once per adapter (`gpu::context`); kernels may have a
-/// variant per class, all correct everywhere.
+/// The kind of machine that runs the kernels. It is determined once per adapter (`gpu::adapter`). A kernel may have a
+/// variant for each class; all but those of [`Self::SoftwareSubgroups`] are correct on every adapter.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Class {
-    /// A CPU: WARP, or any that a browser does not name. Workgroup memory and barriers cost, and so do
-    /// loads; scalar registers are free.
+    /// A CPU: WARP, or any CPU that a browser does not name. Workgroup memory, barriers and loads are expensive;
+    /// scalar registers are free.
     Software,
-    /// Chromium's CPU, which compiles soon but hardly optimises.
+    /// Chromium's software adapter, a CPU. It compiles quickly but optimises little.
     SwiftShader,
-    /// A CPU whose subgroups have 8 invocations at least: llvmpipe, natively. The one class whose
-    /// kernels run on no other.
+    /// A CPU whose subgroups have at least 8 invocations: llvmpipe, when used natively. Its kernels are correct on
+    /// no other class.
     SoftwareSubgroups,
-    /// Few cores, and few registers for each invocation: Intel's graphics beside a CPU, and phones.
+    /// Few cores, and few registers per invocation: Intel's integrated graphics, and phones.
     Integrated,
-    /// A few cores of a card beside a CPU: AMD's APUs, NVIDIA's Jetsons.
+    /// An integrated GPU with a few cores of the kind that discrete cards have: AMD's APUs, NVIDIA's Jetsons.
     Apu,
     /// Apple's tile-based GPUs.
     Apple,
-    /// A card of its own with Intel's cores: many of them, but few registers for each invocation.
+    /// Intel's discrete cards: many cores, but few registers per invocation.
     DiscreteIntel,
-    /// A card of its own.
+    /// Any other discrete card.
     Discrete,
 }
 

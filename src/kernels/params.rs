@@ -1,4 +1,4 @@
-//! The uniform `params` of a kernel: numbers under the names that the shader's `struct Params` gives them.
+//! A kernel's uniform `params`: numbers, named as in the shader's `struct Params`.
 
 /// One member of a shader's `struct Params`, and its value in one call.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -19,7 +19,7 @@ impl Param {
     }
 }
 
-/// A value of one of the two types that parameters have.
+/// A parameter's value, of one of two types.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Number {
     /// A size, an offset or flags.
@@ -40,7 +40,7 @@ impl From<f32> for Number {
     }
 }
 
-/// A size. No plan that fits a device has one beyond `u32`; others are refused before a kernel runs.
+/// A size. In a plan that fits a device, every size fits `u32`; other plans are refused before a kernel runs.
 impl From<usize> for Number {
     fn from(size: usize) -> Self {
         Self::U32(u32::try_from(size).unwrap_or(u32::MAX))

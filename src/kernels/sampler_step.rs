@@ -4,10 +4,10 @@ use super::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 use crate::diffusion::Deviation;
 use crate::shape::Shape;
 
-/// Words of the loop's state on the GPU. It holds what changes from run to run, so that the plan and its
-/// uniforms are made once. Word 0 is the index of the current step, 1 the number of steps, 2 and 3 the seed
-/// (low, high), 4 the first image's number; the rest are unused. Once the index has reached the number of
-/// steps, every kernel of the loop does nothing, so submitting too many steps is harmless.
+/// Words in the loop's state on the GPU. The state holds what changes from run to run, so the plan and its uniforms
+/// are made only once. Word 0 is the index of the current step, 1 the number of steps, 2 and 3 the seed (low, high),
+/// 4 the first image's number; the rest are unused. Once the index has reached the number of steps, every kernel of
+/// the loop does nothing, so submitting too many steps is harmless.
 pub const STATE_WORDS: usize = 8;
 
 /// The state at the start of a run.

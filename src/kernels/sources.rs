@@ -1,4 +1,4 @@
-//! The WGSL files under `shaders/`, as `build.rs` collected them.
+//! The WGSL files under `shaders/`, collected by `build.rs`.
 
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 

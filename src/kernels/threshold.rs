@@ -5,7 +5,7 @@ use crate::diffusion::coefficients::quantile_rank;
 use crate::shape::Shape;
 
 /// `limit = clamp(quantile(|kx x_t + ko o|, ratio), 1, max)` per image (Imagen, section 2.3). The quantile is
-/// exact, with linear interpolation. It is rarely used, so one workgroup makes 32 passes over its image.
+/// exact, with linear interpolation. It is rarely used, so it may be slow: one workgroup makes 32 passes over an image.
 ///
 /// Bindings: state, table `[steps][3]` vec4, the network's output, x_t, limits (a vec4 per image; the
 /// first lane counts).

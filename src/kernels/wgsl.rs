@@ -1,18 +1,18 @@
-//! From a shader file and its variant to the WGSL text that a driver compiles.
+//! Expands a shader file for one variant into the WGSL text that a driver compiles.
 //!
 //! There are four directives, each alone on its line:
 //!
 //! * `#import lib/act` brings in `shaders/lib/act.wgsl`, once per module;
 //! * `#if FLAG`, `#if !FLAG`, `#else`, `#endif` keep or drop lines (they nest);
 //! * `#for i in 0..8` … `#end` repeats lines with `$i` replaced by 0, 1, … 7 (they nest, and the upper bound may be a
-//!   constant's name). Some drivers keep an array in memory when a loop variable indexes it; they keep scalars that have
-//!   names in registers;
+//!   constant's name). Some drivers keep an array in memory when a loop variable indexes it, but keep named scalars in
+//!   registers;
 //! * everything else is WGSL.
 //!
-//! A line of the file stays the line of the same number, so a compiler's error points into the file. A directive and a
-//! dropped line become empty lines. The first round of a `#for` keeps its lines; the other rounds are put on the line of
-//! the `#end`, without comments. Imported files and the variant's constants (`const NAME: u32 = 8u;`, and with
-//! them [`FOLD`]) follow the file, each after a comment that names it; [`legend`] lists where each begins.
+//! Every line of the file keeps its number, so a compiler's error points into the file. Directives and dropped lines
+//! become empty lines. The first round of a `#for` keeps its lines; the other rounds go on the line of the `#end`,
+//! without comments. The imported files and the variant's constants (`const NAME: u32 = 8u;`, including [`FOLD`])
+//! follow the file, each after a comment that names it; [`legend`] lists where each begins.
 
 use super::{FOLD, sources};
 
@@ -23,7 +23,7 @@ pub enum Const {
     U32(u32),
 }
 
-/// A mistake in a shader file. No input can cause one: the tests expand every variant.
+/// A mistake in a shader file. No user's input can cause one, because the tests expand every variant.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("shader {file}:{line}: {what}")]
 pub struct ExpandError {
@@ -62,7 +62,7 @@ pub fn expand(name: &str, flags: &[&str], consts: &[(&str, Const)]) -> Result<St
     Ok(out)
 }
 
-/// Where the parts that follow the file begin in an expanded text, to be read beside a compiler's error.
+/// Lists where the parts that follow the file begin in an expanded text, to be read with a compiler's error.
 pub fn legend(expanded: &str) -> String {
     let parts = expanded.lines().zip(1..).filter_map(|(line, number): (&str, usize)| {
         Some(format!("{} after line {number}", line.strip_prefix(PART)?))
@@ -73,12 +73,12 @@ pub fn legend(expanded: &str) -> String {
 struct Expander<'a> {
     flags: &'a [&'a str],
     consts: &'a [(&'a str, Const)],
-    /// Names and texts, in the order in which they were first asked for.
+    /// Names and texts, in the order of their first use.
     imports: Vec<(&'static str, &'static str)>,
 }
 
 impl Expander<'_> {
-    /// Expands `text`, which follows line `number` of `file`, to as many lines as it has.
+    /// Expands `text`, which follows line `number` of `file`, to the same number of lines.
     fn lines(
         &mut self,
         file: &str,
@@ -102,7 +102,7 @@ impl Expander<'_> {
             } else if directive == "#endif" {
                 kept.pop().ok_or_else(|| wrong("#endif without #if"))?;
             } else if kept.contains(&false) {
-                // Dropped by an enclosing #if; a #for inside it needs no balancing here.
+                // An enclosing #if drops these lines, so a #for among them need not be balanced here.
             } else if let Some(import) = directive.strip_prefix("#import ") {
                 let found = sources::entry(import)
                     .ok_or_else(|| wrong(&format!("there is no {import} to import")))?;
@@ -165,7 +165,7 @@ fn first_line(text: &str) -> (&str, &str) {
     (line.trim_end(), rest)
 }
 
-/// Of the text after a `#for`: its body, and what comes after its `#end`.
+/// Splits the text after a `#for` into its body and what follows its `#end`.
 fn loop_body(text: &str) -> Option<(&str, &str)> {
     let (mut depth, mut rest) = (0, text);
     while !rest.is_empty() {
@@ -185,7 +185,7 @@ fn loop_body(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// The code of some lines, comments and line ends removed. WGSL has no strings, so `//` always begins a comment.
+/// The code of some lines, without comments and line ends. WGSL has no strings, so `//` always begins a comment.
 fn on_one_line(text: &str) -> String {
     text.lines()
         .map(|line| line.split("//").next().unwrap_or_default().trim())

@@ -210,24 +210,28 @@ impl Node {
         }
     }
 
+    /// Checks how many operands and parameters the node has.
+    ///
+    /// # Errors
+    /// [`PlanError::Arity`].
+    pub fn check_arity(&self) -> Result<(), PlanError> {
+        let (operands, params) = (self.inputs.len(), self.params.len());
+        if self.op.takes(operands, params) {
+            return Ok(());
+        }
+        let (node, op) = (self.name.clone(), format!("{:?}", self.op));
+        Err(PlanError::Arity { node, op, operands, params })
+    }
+
     /// Checks the node's operands and parameters: their number, and that slices are where kernels take them.
     ///
     /// # Errors
     /// [`PlanError::Arity`], [`PlanError::Slice`].
     pub fn check(&self, graph: &Graph) -> Result<(), PlanError> {
-        let node = || self.name.clone();
-        let (operands, params) = (self.inputs.len(), self.params.len());
-        if !self.op.takes(operands, params) {
-            return Err(PlanError::Arity {
-                node: node(),
-                op: format!("{:?}", self.op),
-                operands,
-                params,
-            });
-        }
+        self.check_arity()?;
         let slice = |operand: &Operand, channel: usize| {
             let tensor = graph.tensors[operand.tensor.0 as usize].name.clone();
-            Err(PlanError::Slice { node: node(), tensor, channel })
+            Err(PlanError::Slice { node: self.name.clone(), tensor, channel })
         };
         for (i, operand) in self.inputs.iter().enumerate() {
             let Operand { tensor, offset } = *operand;

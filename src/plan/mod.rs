@@ -36,6 +36,8 @@ pub fn compile(
     class: crate::kernels::Class,
     externals: &[External],
 ) -> Result<Plan, PlanError> {
+    // Fusing looks at operands, so their number comes first.
+    graph.nodes.iter().try_for_each(graph::Node::check_arity)?;
     memory::place(lower::lower(fuse::fuse(graph, class), class)?, externals)
 }
 

@@ -106,7 +106,7 @@ pub async fn gradients(model: &Model, batch: &Batch) -> Result<(f32, Vec<ParamGr
     let objective = Objective::mse(channels, 1.0 / n as f32);
     let unet = UNetConfig { dropout: 0.0, ..inner.unet.clone() };
     let plan = gradient_plan(&unet, inner.gpu.class(), [n, h, w], &objective, false)?;
-    let mut weights = |weight: &PackedWeight| inner.packed(weight);
+    let mut weights = |weight: &PackedWeight| model.network().packed(weight);
     let executor = Executor::new(&inner.gpu, plan, &mut weights, &mut |_| ()).await?;
     let plan = executor.plan();
 
@@ -155,10 +155,12 @@ fn target_channels(model: &Model, batch: &Batch) -> Result<usize, Error> {
     if batch.timesteps.len() != n {
         return Err(RequestError::Timesteps { have: batch.timesteps.len(), images: n }.into());
     }
-    let channels = [c, unet.out_channels].into_iter().find(|c| batch.target.len() == pixels * c);
+    // A network may predict fewer channels than it reads; a learned variance doubles them.
+    let all = unet.out_channels;
+    let channels = [c.min(all), all].into_iter().find(|c| batch.target.len() == pixels * c);
     channels.ok_or_else(|| {
-        let (values, all) = (batch.target.len(), unet.out_channels);
-        let channels = if c == all { c.to_string() } else { format!("{c} or {all}") };
+        let values = batch.target.len();
+        let channels = if c >= all { all.to_string() } else { format!("{c} or {all}") };
         RequestError::Target { values, images: n, height: h, width: w, channels }.into()
     })
 }

@@ -212,7 +212,7 @@ mod tests {
         assert!(deviation(&counts).abs() < 5.0, "{}", deviation(&counts));
     }
 
-    /// The sequence is that of the epochs' orders, whatever the batch and the first step.
+    /// The sequence follows the epochs' orders, for any batch and first step.
     #[test]
     fn order_is_a_function_of_the_step() {
         let flat: Vec<u32> = (0..9).flat_map(|epoch| permutation(5, epoch, 10)).collect();

@@ -67,7 +67,7 @@ impl Recipe {
         })
     }
 
-    /// Continues at update `step`, before which `drawn` pictures were drawn, whatever the batch was then.
+    /// Continues at update `step`, before which `drawn` pictures were drawn, possibly with another batch size.
     pub fn from(mut self, step: u64, drawn: u64) -> Self {
         self.order = self.order.from(step, drawn);
         self

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum Weighting {
     /// All have the same weight. With eps prediction this is L_simple (DDPM, eq. 14).
     None,
-    /// min(SNR, gamma) as the weight of x_0's error, whatever the network predicts (Hang et al. 2023, section 3.4),
-    /// with SNR = a_t / (1 - a_t). The paper uses gamma = 5.
+    /// min(SNR, gamma) as the weight of x_0's error, no matter what the network predicts (Hang et al. 2023, section
+    /// 3.4), with SNR = a_t / (1 - a_t). The paper uses gamma = 5.
     MinSnr,
 }
 

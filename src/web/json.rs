@@ -1,4 +1,4 @@
-//! JSON in and out of the page.
+//! JSON that is passed to and from the page.
 
 use super::bad_request;
 use crate::config::scheduler::{SchedulerKind, TimestepSpacing};
@@ -7,7 +7,8 @@ use crate::generate::{Model, Progress, Request, RequestError};
 use crate::gpu::Gpu;
 use crate::kernels::Class;
 use crate::plan::Role;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 pub(super) fn parse(text: &str) -> Result<Value, Error> {
     match text {
@@ -17,7 +18,54 @@ pub(super) fn parse(text: &str) -> Result<Value, Error> {
     }
 }
 
-pub(super) fn gpu(gpu: &Gpu) -> String {
+/// `GpuInfo` of `client.d.ts`.
+#[derive(Serialize)]
+struct GpuInfo<'a> {
+    name: &'a str,
+    backend: &'a str,
+    class: &'static str,
+    limits: GpuLimits,
+}
+
+#[derive(Serialize)]
+struct GpuLimits {
+    binding_bytes: u64,
+    buffer_bytes: u64,
+    storage_buffers: u32,
+}
+
+/// `ModelInfo` of `client.d.ts`, without what the worker knows of the files.
+#[derive(Serialize)]
+struct ModelInfo {
+    parameters: u64,
+    channels: usize,
+    height: usize,
+    width: usize,
+    multiple: usize,
+    num_classes: Option<usize>,
+    scheduler: String,
+    gflop_per_image: f64,
+    dispatches: usize,
+    weight_bytes: u64,
+    notes: Vec<String>,
+}
+
+/// What `client.d.ts` calls a `Step`, without what the worker adds.
+#[derive(Serialize)]
+struct Step {
+    step: usize,
+    steps: usize,
+    t: usize,
+    image: usize,
+    batch: usize,
+    done: bool,
+}
+
+fn text(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|e| Error::Internal(e.to_string()))
+}
+
+pub(super) fn gpu(gpu: &Gpu) -> Result<String, Error> {
     let (adapter, limits) = (gpu.adapter(), gpu.limits());
     let class = match adapter.class {
         class if class.is_software() => "software",
@@ -25,51 +73,42 @@ pub(super) fn gpu(gpu: &Gpu) -> String {
         Class::Apple => "apple",
         _ => "discrete",
     };
-    json!({
-        "name": adapter.name,
-        "backend": adapter.backend,
-        "class": class,
-        "limits": {
-            "binding_bytes": limits.binding_bytes,
-            "buffer_bytes": limits.buffer_bytes,
-            "storage_buffers": limits.storage_buffers,
+    text(&GpuInfo {
+        name: &adapter.name,
+        backend: &adapter.backend,
+        class,
+        limits: GpuLimits {
+            binding_bytes: limits.binding_bytes,
+            buffer_bytes: limits.buffer_bytes,
+            storage_buffers: limits.storage_buffers,
         },
     })
-    .to_string()
 }
 
 pub(super) fn model(model: &Model) -> Result<String, Error> {
     let (unet, [height, width]) = (model.config(), model.default_size());
     let plan = model.plan(1, height, width)?;
-    Ok(json!({
-        "parameters": model.parameters(),
-        "channels": unet.in_channels,
-        "height": height,
-        "width": width,
-        "multiple": 1usize << (unet.block_out_channels.len() - 1),
-        "num_classes": unet.class_rows(),
-        "scheduler": model.scheduler().to_json(),
-        "gflop_per_image": plan.flops() as f64 / 1e9,
-        "dispatches": plan.dispatches.len(),
-        "weight_bytes": plan.bytes(Role::Weights),
-        "notes": model.notes().iter().map(ToString::to_string).collect::<Vec<_>>(),
+    text(&ModelInfo {
+        parameters: model.parameters(),
+        channels: unet.in_channels,
+        height,
+        width,
+        multiple: 1 << (unet.block_out_channels.len() - 1),
+        num_classes: unet.class_rows(),
+        scheduler: model.scheduler().to_json(),
+        gflop_per_image: plan.flops() as f64 / 1e9,
+        dispatches: plan.dispatches.len(),
+        weight_bytes: plan.bytes(Role::Weights),
+        notes: model.notes().iter().map(ToString::to_string).collect(),
     })
-    .to_string())
 }
 
-pub(super) fn progress(p: &Progress) -> String {
-    json!({
-        "step": p.step,
-        "steps": p.steps,
-        "t": p.t,
-        "image": p.image,
-        "batch": p.batch,
-        "done": p.done,
-    })
-    .to_string()
+pub(super) fn progress(p: &Progress) -> Result<String, Error> {
+    let Progress { step, steps, t, image, batch, done } = *p;
+    text(&Step { step, steps, t, image, batch, done })
 }
 
-/// A run's settings; what is left out has [`Request`]'s default.
+/// A run's settings. What is left out takes [`Request`]'s default.
 pub(super) fn request(text: &str) -> Result<Request, Error> {
     let value = parse(text)?;
     let mut request = Request::default();

@@ -1,10 +1,10 @@
 //! What JavaScript sees: three classes and two functions, wrapped by `www/client.js`.
 //!
-//! Structured values cross as JSON text (a few hundred bytes a step), pixels and tensors as typed arrays. Errors are
-//! JavaScript `Error`s with a `code`, panics too.
+//! Structured values are passed as JSON text (a few hundred bytes per step), pixels and tensors as typed arrays.
+//! Errors, including panics, are JavaScript `Error`s with a `code`.
 //!
-//! While the promise of a method is pending, the object is borrowed. Other methods may be called meanwhile; `free()` then
-//! throws, and what it frees goes with the last promise.
+//! While a method's promise is pending, the object is borrowed. Other methods may be called meanwhile. `free()` throws
+//! then, and the object is freed with the last promise.
 
 mod json;
 
@@ -38,7 +38,7 @@ fn bad_request(key: &'static str, found: &dyn Display, expected: &str) -> Error 
     RequestError::Setting { key, found, expected }.into()
 }
 
-/// Runs when the module is loaded. A panic is thrown as an error with its text and the code `internal`, where the bare trap
+/// Runs when the module is loaded. A panic is thrown as an error with its text and the code `internal`; the bare trap
 /// would only say `unreachable`. The module must not be used afterwards.
 #[wasm_bindgen(start)]
 fn start() {
@@ -49,8 +49,14 @@ fn start() {
     }));
 }
 
+/// The most numbers that [`noise_rgba`] draws: a gigabyte, a quarter of what a page's module can hold.
+const NOISE_MAX: usize = 1 << 28;
+
 /// x_T of `count` images from number `first` on, as the picture shows it: RGBA8,
 /// `count * height * width * 4` bytes. Works before there is a GPU or a model.
+///
+/// # Errors
+/// `bad-request` for pictures of no size, or of too many numbers.
 #[wasm_bindgen]
 pub fn noise_rgba(
     seed: f64,
@@ -59,14 +65,28 @@ pub fn noise_rgba(
     channels: usize,
     height: usize,
     width: usize,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, Error> {
+    for (what, size) in [("channels", channels), ("height", height), ("width", width)] {
+        if size == 0 {
+            return Err(RequestError::Zero { what }.into());
+        }
+    }
+    // Channels are drawn four at a time, and shown as four.
+    let sizes = [count as usize, height, width, channels.div_ceil(4), 4];
+    let numbers = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
+    if numbers.is_none_or(|numbers| numbers > NOISE_MAX) {
+        let found = format!("{count} times {channels}x{height}x{width}");
+        let expected =
+            format!("at most {NOISE_MAX} numbers, with the channels rounded up to fours");
+        return Err(bad_request("noise", &found, &expected));
+    }
     let shape = Shape::new(1, height, width, channels);
-    let mut rgba = Vec::new();
+    let mut rgba = Vec::with_capacity(count as usize * shape.pixels() * 4);
     for image in first..first.saturating_add(count) {
         let x_t = diffusion::philox::x_t_noise(seed as u64, image, shape);
         picture::rgba_nhwc4(&x_t, shape, &mut rgba);
     }
-    rgba
+    Ok(rgba)
 }
 
 /// A device.
@@ -89,16 +109,16 @@ impl Gpu {
 
     /// JSON: name, backend, class, limits.
     #[wasm_bindgen(getter)]
-    pub fn info(&self) -> String {
+    pub fn info(&self) -> Result<String, Error> {
         json::gpu(&self.0)
     }
 
-    /// Resolves with the reason when the device is lost.
+    /// Resolves when the device is lost, with the reason.
     pub async fn lost(&self) -> String {
         self.0.lost().await
     }
 
-    /// Gives the device up, as a driver reset would.
+    /// Destroys the device, as a driver reset would.
     pub fn destroy(&self) {
         self.0.destroy();
     }
@@ -110,8 +130,8 @@ pub struct Model(generate::Model);
 
 #[wasm_bindgen]
 impl Model {
-    /// Reads a model folder given as paths and contents, and prepares a first run: buffers, weights,
-    /// shaders. `progress(done, total)` counts compiled shaders.
+    /// Reads a model folder, given as paths and contents, and prepares the buffers, weights and shaders of a first run.
+    /// `progress(done, total)` counts compiled shaders.
     ///
     /// # Errors
     /// `bad-file`, `bad-config`, `unsupported`, `too-large`, `device-lost`, `out-of-memory`.
@@ -124,10 +144,11 @@ impl Model {
         let files = paths.into_iter().zip(contents).map(|(path, bytes)| (path, bytes.to_vec()));
         let model = generate::Model::load(&gpu.0, Checkpoint::from_memory(files.collect())?)?;
         let report = |done: usize, total: usize| {
-            // A page that throws in its progress handler does not stop the loading.
+            // An exception in the page's progress handler does not stop the loading.
             let _ = progress.call2(&JsValue::NULL, &done.into(), &total.into());
         };
-        // What the page asks for first; a model that takes other settings only is prepared once it is asked for those.
+        // These are the settings that the page requests first. A model that cannot take them is prepared later, when it
+        // gets settings that it can take.
         let steps = model.scheduler().num_train_timesteps.min(50);
         let sampler = Some(SchedulerKind::Ddim);
         let first = generate::Request { sampler, steps, ..Default::default() };
@@ -177,16 +198,16 @@ pub struct Run(generate::Run);
 
 #[wasm_bindgen]
 impl Run {
-    /// Submits the next slice of work, about 12 ms of the GPU's time, and resolves once at most two
-    /// are under way. Gives JSON: step, steps, t, done.
+    /// Submits the next slice of work, about 12 ms of GPU time, and resolves as soon as at most two slices are pending.
+    /// Gives JSON: step, steps, t, done.
     ///
     /// # Errors
     /// `device-lost`, `out-of-memory`.
     pub async fn advance(&self) -> Result<String, Error> {
-        Ok(json::progress(&self.0.advance().await?))
+        json::progress(&self.0.advance().await?)
     }
 
-    /// All pictures as they are now, `"x_t"` or `"pred_x0"`: RGBA8, `count * height * width * 4` bytes.
+    /// All pictures as they are now, as `"x_t"` or `"pred_x0"`: RGBA8, `count * height * width * 4` bytes.
     ///
     /// # Errors
     /// `bad-request`, `device-lost`.

@@ -1,8 +1,7 @@
-//! Checks of a safetensors header that name the tensor at fault. The format is parsed by the `safetensors` crate
-//! afterwards; its own errors rarely say which tensor they are about.
+//! Checks of a safetensors header that name the tensor at fault. The `safetensors` crate parses the format afterwards;
+//! its own errors rarely say which tensor they are about.
 
 use super::WeightsError;
-use super::safetensors::MAX_HEADER;
 use crate::config::shorten;
 use crate::foreign::foreign;
 use ::safetensors::Dtype;
@@ -11,6 +10,9 @@ use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+/// The largest header: eight times that of a network with 1,000 tensors. Parsing a hostile one takes up to sixty times
+/// its size in memory.
+const MAX_HEADER: u64 = 1 << 20;
 /// The most dimensions of a tensor; convolutions have four.
 const MAX_RANK: usize = 8;
 
@@ -34,7 +36,7 @@ pub(super) fn header<'b>(bytes: &'b [u8], file: &str) -> Result<&'b str, Weights
         .map_err(|e| WeightsError::Header { file: file(), detail: e.to_string() })
 }
 
-/// What commonly lies in the place of weights.
+/// What is commonly found in place of weights.
 fn look(bytes: &[u8]) -> Option<&'static str> {
     // A header's length has zeros in its high bytes; text has none.
     let text = bytes.get(..8).is_some_and(|b| b.iter().all(|&b| b.is_ascii() && b != 0));
@@ -42,8 +44,8 @@ fn look(bytes: &[u8]) -> Option<&'static str> {
     foreign(bytes).or(json.then_some("JSON"))
 }
 
-/// Checks a header of a file of `have` bytes: names that are unique, and tensors that are consistent in themselves and
-/// fill the data without holes and overlaps.
+/// Checks the header of a file of `have` bytes: names must be unique, and tensors must be consistent and fill the data
+/// without holes or overlaps.
 pub(super) fn check(header: &str, have: usize, file: &str) -> Result<(), WeightsError> {
     let error = |detail: String| WeightsError::Header { file: file.to_owned(), detail };
     let mut json = serde_json::Deserializer::from_str(header);
@@ -101,7 +103,7 @@ impl<'de> Visitor<'de> for Pairs {
 /// Checks `{"dtype": …, "shape": […], "data_offsets": [start, end]}`; returns the offsets.
 fn check_entry(full: &str, entry: &RawValue, file: &str) -> Result<[u64; 2], WeightsError> {
     let (file, name) = (|| file.to_owned(), || shorten(full));
-    // Anything but an object has none of the keys.
+    // Anything that is not an object has none of the keys.
     let entry: HashMap<String, &RawValue> = serde_json::from_str(entry.get()).unwrap_or_default();
     let text = |key: &str| entry.get(key).map(|value| value.get());
     let wrong = |key, expected| {

@@ -2,11 +2,11 @@
 
 use crate::config::shorten;
 
-/// A weights file that cannot be used: which file, which tensor, what was expected and found.
+/// A weights file that cannot be used: the file, the tensor, what was expected and what was found.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// Too short to hold even the header's length.
+    /// The file is too short to hold even the header's length.
     #[error("`{file}` is {have} bytes long: empty, or cut off while it was copied.")]
     TooShort {
         /// File.
@@ -14,12 +14,12 @@ pub enum WeightsError {
         /// The file's length in bytes.
         have: usize,
     },
-    /// Another format, which is recognised.
+    /// The file has another format, which is recognised.
     #[error("`{file}` is not a safetensors file but {looks_like}.")]
     NotSafetensors {
         /// File.
         file: String,
-        /// What its first bytes are.
+        /// What its first bytes look like.
         looks_like: &'static str,
     },
     /// The header's length points past the end of the file, or past any sensible header.
@@ -43,7 +43,7 @@ pub enum WeightsError {
         /// The parser's words.
         detail: String,
     },
-    /// Two tensors of one name.
+    /// Two tensors have the same name.
     #[error("`{file}`: tensor `{name}` appears twice.")]
     Duplicate {
         /// File.
@@ -65,7 +65,7 @@ pub enum WeightsError {
         /// What is accepted.
         expected: &'static str,
     },
-    /// A shape whose number of values overflows.
+    /// The number of values of a shape overflows.
     #[error("`{file}`: tensor `{name}` has the absurd shape {shape:?}.")]
     Absurd {
         /// File.
@@ -82,9 +82,9 @@ pub enum WeightsError {
         file: String,
         /// Tensor.
         name: String,
-        /// Bytes by shape and type.
+        /// Bytes according to the shape and type.
         expected: u64,
-        /// Bytes by offsets.
+        /// Bytes according to the offsets.
         found: u64,
     },
     /// Tensors overlap or leave a hole.
@@ -104,12 +104,12 @@ pub enum WeightsError {
     Length {
         /// File.
         file: String,
-        /// Bytes by the header.
+        /// Bytes according to the header.
         need: u64,
-        /// Bytes there are.
+        /// Bytes in the file.
         have: u64,
     },
-    /// A tensor that the file does not have.
+    /// The file does not have the tensor.
     #[error("`{file}` has no tensor `{name}`.")]
     NoTensor {
         /// File.
@@ -149,14 +149,14 @@ pub enum WeightsError {
     Mismatch {
         /// File.
         file: String,
-        /// Tensors of another shape.
+        /// Tensors with another shape.
         wrong: Vec<WrongShape>,
-        /// Tensors the network has and the file has not.
+        /// Tensors that the network has and the file does not.
         missing: Vec<String>,
-        /// Tensors the file has and the network has not.
+        /// Tensors that the file has and the network does not.
         extra: Vec<String>,
     },
-    /// Values given to be written do not fill their shape.
+    /// The values to be written do not fill their shape.
     #[error("tensor `{name}` of shape {shape:?} cannot be written from {values} values.")]
     Write {
         /// Tensor.
@@ -166,7 +166,7 @@ pub enum WeightsError {
         /// Values given.
         values: usize,
     },
-    /// A value beyond f16.
+    /// A value exceeds f16's range.
     #[cfg(not(target_arch = "wasm32"))]
     #[error("tensor `{name}` holds {value}, and f16 ends at 65504. Keep the weights in f32.")]
     Half {
@@ -177,18 +177,18 @@ pub enum WeightsError {
     },
 }
 
-/// A tensor that is not shaped as the configuration wants.
+/// A tensor that does not have the shape that the configuration requires.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WrongShape {
     /// Tensor.
     pub name: String,
-    /// Shape by config.json.
+    /// Shape according to config.json.
     pub expected: Vec<usize>,
     /// Shape in the file.
     pub found: Vec<usize>,
 }
 
-/// How many tensors a message names before it says "and more".
+/// The number of tensors that a message names before it says "and more".
 const FEW: usize = 3;
 
 /// A sentence for each kind of difference, naming a few tensors of each.

@@ -1,4 +1,4 @@
-//! What a checkpoint holds: safetensors, names, and their packing for the kernels.
+//! A checkpoint's weights: safetensors files, tensor names, and packing for the kernels.
 
 mod diagnose;
 pub mod error;

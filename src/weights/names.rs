@@ -5,8 +5,8 @@ use crate::plan::graph::Param;
 use std::collections::HashSet;
 
 impl Weights {
-    /// Checks that the file has exactly the parameters of a network: every tensor and no other, with the right shape,
-    /// and of floats. Values are checked when they are [read](Weights::read).
+    /// Checks that the file has exactly the parameters of a network: every tensor and no other, with the right shape
+    /// and of a float type. Values are checked when they are [read](Weights::read).
     ///
     /// # Errors
     /// [`WeightsError::Mismatch`] with all differences, or [`WeightsError::Dtype`].
@@ -34,9 +34,9 @@ impl Weights {
     }
 }
 
-/// The current name of an attention's tensor that was saved before diffusers 0.13; `None` for any other tensor.
+/// The current name of an attention's tensor that was saved before diffusers 0.13. `None` for any other tensor.
 ///
-/// As in diffusers, only directly under an attention: `….attentions.<n>.query.weight`.
+/// As in diffusers, only tensors directly under an attention are renamed: `….attentions.<n>.query.weight`.
 pub(super) fn todays(name: &str) -> Option<String> {
     let (path, kind) = name.rsplit_once('.')?;
     if kind != "weight" && kind != "bias" {

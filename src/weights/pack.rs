@@ -1,11 +1,11 @@
-//! From diffusers' tensors to the layout that the kernels read, and back.
+//! Converts diffusers' tensors to the layout that the kernels read, and back.
 
 /// Layout of a packed weight. Padded means rounded up to a multiple of 4, with zeros.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Packing {
-    /// `[c_out, c_in, k, k]` (several stacked along `c_out`) to `[ky][kx][c_in padded][c_out padded]`.
-    /// `sources` are the channel counts of the concatenated inputs, each padded on its own; `parts`
-    /// the output channels of each stacked parameter, each padded on its own. A linear layer is k = 1.
+    /// `[c_out, c_in, k, k]` (several stacked along `c_out`) to `[ky][kx][c_in padded][c_out padded]`. `sources` are
+    /// the numbers of channels of the concatenated inputs, and `parts` the numbers of output channels of the stacked
+    /// parameters, each padded on its own. A linear layer has k = 1.
     Conv {
         /// Kernel width.
         k: usize,
@@ -46,7 +46,7 @@ fn stacked(parts: &[usize]) -> usize {
 }
 
 impl Packing {
-    /// Values in packed form, padding included.
+    /// Number of values in packed form, including the padding.
     pub fn len(&self) -> usize {
         match self {
             Self::Conv { k, sources, parts } => k * k * stacked(sources) * stacked(parts),
@@ -60,7 +60,7 @@ impl Packing {
         self.len() == 0
     }
 
-    /// Values that each stacked parameter holds in the checkpoint.
+    /// The number of values that each stacked parameter has in the checkpoint.
     pub fn part_lens(&self) -> Vec<usize> {
         match self {
             Self::Conv { k, sources, parts } => {

@@ -1,7 +1,7 @@
 //! safetensors files: F32, F16 and BF16 (and F64) tensors as f32.
 //!
-//! The `safetensors` crate parses the format. Our own checks come first (`diagnose`): the header is bounded,
-//! names are unique, and an error names the tensor to blame. Values are checked to be finite.
+//! The `safetensors` crate parses the format. Our own checks come first (`diagnose`): the header must be bounded and
+//! its names unique, and an error names the tensor at fault. Values must be finite.
 
 use super::{WeightsError, diagnose, names};
 use crate::config::shorten;
@@ -12,10 +12,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 pub use ::safetensors::{Dtype, SafeTensors};
-
-/// The largest header: eight times that of a network with 1,000 tensors. Parsing a hostile one takes up to sixty times
-/// its size in memory.
-pub const MAX_HEADER: u64 = 1 << 20;
 
 /// A safetensors file in memory, or several that hold the parts of one model.
 pub struct Weights {
@@ -28,7 +24,7 @@ pub struct Weights {
 struct Shard {
     file: String,
     bytes: Vec<u8>,
-    /// Where the data begins: offsets count from here.
+    /// Where the data begins. Offsets count from here.
     data: usize,
 }
 
@@ -40,15 +36,15 @@ struct Place {
 
 impl Weights {
     /// Takes over a file's bytes and reads its header. `file` is the name used in errors. Memory beyond `bytes` is
-    /// proportional to the header, which is at most [`MAX_HEADER`].
+    /// proportional to the header, which is at most 1 MiB.
     ///
     /// # Errors
-    /// [`WeightsError`], naming the tensor where one is to blame.
+    /// [`WeightsError`], which names the tensor if one is at fault.
     pub fn from_bytes(bytes: Vec<u8>, file: &str) -> Result<Self, WeightsError> {
         Self::from_shards(vec![(file.to_owned(), bytes)], file)
     }
 
-    /// The same for several files, each with its name; `file` is the name of all of them together.
+    /// The same for several files, each with its name. `file` is the name for all of them together.
     ///
     /// # Errors
     /// As [`Self::from_bytes`]; [`WeightsError::Duplicate`] also for a tensor that two files have.
@@ -72,13 +68,13 @@ impl Weights {
             }
             shards.push(Shard { file, bytes, data: 8 + length });
         }
-        // As in diffusers, an old name wins over today's where a file has both.
+        // As in diffusers, an old name wins over today's if a file has both.
         tensors.append(&mut old);
         Ok(Self { file: file.to_owned(), shards, tensors })
     }
 
-    /// Where `PREFIX.anchor` is a tensor and the names of all tensors begin with `PREFIX.`, leaves that out and returns
-    /// it: wrappers such as DataParallel's `module.` put it there.
+    /// If `PREFIX.anchor` is a tensor and the names of all tensors begin with `PREFIX.`, removes the prefix and returns
+    /// it. Wrappers add prefixes, such as DataParallel's `module.`.
     pub fn strip_prefix(&mut self, anchor: &str) -> Option<String> {
         let found = self.names().filter_map(|name| name.strip_suffix(anchor));
         let prefix =
@@ -97,7 +93,7 @@ impl Weights {
         &self.file
     }
 
-    /// Names of all tensors, sorted, with today's names for old ones.
+    /// Names of all tensors, sorted, with old names replaced by today's.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
@@ -150,7 +146,7 @@ impl Weights {
         })
     }
 
-    /// An error unless `name` is a tensor of floats.
+    /// Fails unless `name` is a tensor of floats.
     pub(super) fn check_float(&self, name: &str) -> Result<(), WeightsError> {
         let (tensor, _, file) = self.locate(name)?;
         match tensor.dtype {
@@ -164,7 +160,7 @@ impl Weights {
         }
     }
 
-    /// A tensor, its bytes, and the file it is in.
+    /// A tensor, its bytes, and the file that it is in.
     fn locate(&self, name: &str) -> Result<(&TensorInfo, &[u8], &str), WeightsError> {
         let no_tensor =
             || WeightsError::NoTensor { file: self.file.clone(), name: name.to_owned() };
@@ -183,11 +179,11 @@ impl fmt::Debug for Weights {
     }
 }
 
-/// A safetensors file of f32 tensors, `(name, shape, values in C order)`, with the `format: pt` that
-/// diffusers looks for.
+/// A safetensors file of f32 tensors, `(name, shape, values in C order)`, with the `format: pt` that diffusers
+/// requires.
 ///
 /// # Errors
-/// [`WeightsError::Write`] where values do not fill their shape.
+/// [`WeightsError::Write`] if values do not fill their shape.
 pub fn write<'t>(tensors: &[(&'t str, &[usize], &'t [f32])]) -> Result<Vec<u8>, WeightsError> {
     let view = |&(name, shape, values): &(&'t str, &[usize], &'t [f32])| {
         Ok((name, view(name, shape, values.len(), Dtype::F32, cast_slice(values))?))
@@ -216,7 +212,7 @@ pub fn write_half(tensors: &[(&str, &[usize], &[f32])]) -> Result<Vec<u8>, Weigh
     serialize(views)
 }
 
-/// Whether as many values fill a tensor's shape.
+/// Checks that this number of values fills a tensor's shape.
 ///
 /// # Errors
 /// [`WeightsError::Write`].

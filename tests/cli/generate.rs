@@ -1,4 +1,4 @@
-//! The binary as a user runs it: what it prints and where, exit codes, and the files it makes.
+//! The binary as a user runs it: what it prints and where, its exit codes, and the files it makes.
 
 use crate::common::files;
 use crate::common::folder::Folder;
@@ -38,7 +38,7 @@ fn run(args: &[&str]) -> String {
     stdout(&output)
 }
 
-/// What a run that must fail with `code` says.
+/// The message of a run that must fail with `code`.
 fn fail(code: i32, args: &[&str]) -> String {
     let output = unnoise(args);
     let text = stderr(&output);
@@ -177,7 +177,7 @@ fn predict_agrees_with_diffusers_on_every_fixture() {
         let path = entry.expect("an entry").path();
         let name = path.file_name().and_then(|n| n.to_str()).expect("UTF-8").to_owned();
         let io = path.join("io.safetensors");
-        // Skip blocks are not UNet2DModel's usual ones: refused by name.
+        // Skip blocks are not usual in UNet2DModel, and are refused by name.
         if !io.exists() || name == "ncsnpp-skip" {
             continue;
         }
@@ -202,7 +202,7 @@ fn predict_agrees_with_diffusers_on_every_fixture() {
     assert!(ran >= 28, "only {ran} fixtures were found");
 }
 
-/// The noise of a `pipeline_trace` as `--noise` takes it; the trace's last x.
+/// The noise of a `pipeline_trace` in the form that `--noise` takes, and the trace's last x.
 fn trace_noise(trace: &Weights, sampler: &str, file: &str) -> Vec<f32> {
     let read = |name: &str| trace.read(name).expect("a trace");
     let shape = trace.shape("init_noise").expect("noise").to_vec();
@@ -235,7 +235,7 @@ fn sample_reproduces_the_traces_of_diffusers() {
             assert!(error <= 1e-3, "{model} {sampler}: {error:e}");
         }
     }
-    // The noise file decides how many and how large.
+    // The noise file decides the number and the size of the pictures.
     let model = fixture("cifar10-like");
     let text =
         fail(1, &["sample", &model, "--noise", &noise, "-n", "2", "--steps", "6", "--out", &out]);
@@ -306,7 +306,7 @@ fn a_seed_decides_the_bytes_whatever_the_batch() {
     assert_eq!(sample("c.png", &["-n", "5", "--batch", "2"]), first);
     assert_eq!(sample("d.png", &["-n", "5", "--batch", "1", "--device-limits", "default"]), first);
     assert_ne!(sample("e.png", &["-n", "5", "--seed", "43"]), first);
-    // Fewer pictures are the first of more.
+    // A run with fewer pictures gives the first ones of a run with more.
     let few = sample("f.npz", &["-n", "2"]);
     assert_eq!(sample("g.npz", &["-n", "2"]), few);
     sample("h.npz", &["-n", "5"]);
@@ -448,7 +448,7 @@ fn bench_reports_numbers_that_agree() {
     let rate = number("gflop") / number("ms") * 1e3;
     assert!((rate / number("gflop_per_s") - 1.0).abs() < 1e-6, "{text}");
     assert!(number("fma_share") < 1.0, "{text}");
-    // Where a CPU does the work, its time is counted.
+    // If a CPU does the work, its time is counted.
     if cfg!(target_os = "linux") && report["class"] == "software" {
         assert!(number("cpu_ms") > 0.0, "{text}");
     }
@@ -466,12 +466,12 @@ fn ctrl_c_stops_with_130_and_leaves_nothing() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary");
-    // The adapter's line comes when the device is there: then it is compiling, or under way.
+    // The adapter's line is printed when the device has been opened: then the run is compiling or sampling.
     let mut talk = BufReader::new(child.stderr.take().expect("piped"));
     let mut line = String::new();
     talk.read_line(&mut line).expect("a line");
     std::thread::sleep(Duration::from_secs(2));
-    // The shell's own `kill`: a bare system has no other.
+    // The shell's own `kill`, because a bare system has no other.
     let kill = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status();
     assert!(kill.expect("kill").success());
     let began = Instant::now();
@@ -480,7 +480,7 @@ fn ctrl_c_stops_with_130_and_leaves_nothing() {
     talk.read_to_string(&mut rest).expect("the rest");
     assert_eq!(status.code(), Some(130), "{line}{rest}");
     assert!(!rest.contains("error"), "{rest}");
-    // Two submissions of a tenth of a second, and much patience for a busy machine.
+    // Two submissions of a tenth of a second each, and much patience for a busy machine.
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     assert!(folder.names().is_empty(), "{:?}", folder.names());
 }

@@ -1,13 +1,13 @@
-//! A device that is lost in the middle of the work, as after a driver reset: a Vulkan layer (`lost_device.c`) says so, and
-//! the program is the one that users have. `UNNOISE` names another binary than that of this build; `scripts/test.sh
-//! release` names the release build, whose panics must be caught as well.
+//! A device that is lost in the middle of the work, as after a driver reset. A Vulkan layer (`lost_device.c`) simulates
+//! the loss, and the program is the one that users have. `UNNOISE` can name a binary from another build:
+//! `scripts/test.sh release` names the release build, whose panics must be caught as well.
 
 use crate::common::files;
 use crate::common::folder::Folder;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// Runs the binary with a device that is lost at the fourth wait for it; None where there is no C compiler.
+/// Runs the binary with a device that is lost at the fourth wait for it. None if there is no C compiler.
 fn run(folder: &Folder, args: &[&str]) -> Option<Output> {
     let library = folder.file("liblost_device.so");
     let source = files::repository("tests/cli/lost_device.c");
@@ -32,7 +32,7 @@ fn run(folder: &Folder, args: &[&str]) -> Option<Output> {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary");
-    // A wait that the loss does not end would be for ever.
+    // If the loss did not end a wait, it would last forever.
     let began = Instant::now();
     while child.try_wait().expect("a process").is_none() {
         if began.elapsed() > Duration::from_secs(300) {

@@ -1,4 +1,4 @@
-//! `unnoise train` stopped in every way that there is, as a process of its own.
+//! `unnoise train`, run as a separate process and stopped in every possible way.
 
 use crate::common::files;
 use crate::common::folder::Folder;
@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use unnoise::train::checkpoint::{Restored, checkpoints, resume};
 
-/// A place for a run, gone afterwards.
+/// A place for a run, which is removed afterwards.
 struct Place(Folder);
 
 impl Place {
@@ -20,12 +20,12 @@ impl Place {
         self.0.join("run")
     }
 
-    /// Begins to train 8x8 emoji, and goes on for hours if nobody stops it.
+    /// Begins to train 8x8 emoji, which takes hours if nobody stops it.
     fn train(&self, more: &[&str]) -> Child {
         self.train_by(files::command(), more)
     }
 
-    /// The same by a command that takes what follows for `unnoise`.
+    /// The same through a command that runs `unnoise` with the rest of its arguments.
     fn train_by(&self, mut command: Command, more: &[&str]) -> Child {
         if let Some(name) = std::env::var_os("WGPU_ADAPTER_NAME").filter(|name| !name.is_empty()) {
             command.arg("--adapter").arg(name);
@@ -49,7 +49,7 @@ impl Place {
         command.stdout(Stdio::null()).stderr(errors).spawn().expect("the binary")
     }
 
-    /// Until the run has a checkpoint after `step`.
+    /// Waits until the run has a checkpoint after `step`.
     fn wait(&self, child: &mut Child, step: u64) {
         let began = Instant::now();
         let newest = || checkpoints(&self.run()).expect("the run").first().map(|(step, _)| *step);
@@ -65,7 +65,7 @@ impl Place {
         fs::read_to_string(self.0.join("stderr")).expect("what it said")
     }
 
-    /// What a process that has ended leaves.
+    /// What is left by a process that has ended.
     fn left(&self) -> Restored {
         let found = resume(&self.run()).expect("a readable run").expect("a checkpoint");
         assert_eq!(found.skipped, [], "nothing half");
@@ -117,7 +117,7 @@ fn signals_and_time_save_and_exit_with_0() {
     assert_eq!(rows(&place.run()), saved);
 }
 
-/// What `nohup` does: a run that was started to outlive its terminal does.
+/// As with `nohup`: a run that was started to outlive its terminal does so.
 #[test]
 fn an_ignored_signal_stays_ignored() {
     if crate::common::gpu().is_none() {
@@ -152,7 +152,7 @@ fn kill_9_goes_on_from_the_last_checkpoint() {
     for kill in 0..kills {
         let mut child = place.train(&["--set", "training.log_every=1"]);
         place.wait(&mut child, last);
-        // Somewhere in what follows a checkpoint: steps, rows of metrics, the next checkpoint or the one after.
+        // At some point after a checkpoint: during steps, rows of metrics, the next checkpoint or the one after.
         std::thread::sleep(Duration::from_millis(kill * 37 % 200));
         child.kill().expect("SIGKILL");
         end(child);
@@ -191,7 +191,7 @@ fn a_full_disk_ends_the_run_and_says_so() {
     assert!(told.contains(&format!("checkpoint-{:06} needs", steps[0] + 5)), "{told}");
 }
 
-/// A row of metrics that cannot be written ends a run, but first what it has learned is saved.
+/// If a row of metrics cannot be written, the run ends, but first saves what it has learned.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_row_that_finds_no_room_costs_nothing_learned() {
@@ -212,13 +212,13 @@ fn a_row_that_finds_no_room_costs_nothing_learned() {
     assert!(step > before && told.contains(&format!("Saved after step {step}")), "{step}: {told}");
 }
 
-/// A file system of a few kilobytes on a folder, while this lives.
+/// A file system of a few kilobytes, mounted on a folder as long as this lives.
 #[cfg(target_os = "linux")]
 struct SmallDisk(PathBuf);
 
 #[cfg(target_os = "linux")]
 impl SmallDisk {
-    /// `None` where that is not allowed.
+    /// `None` if mounting is not allowed.
     fn mount(folder: PathBuf, size: &str) -> Option<Self> {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(&folder);

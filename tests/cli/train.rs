@@ -1,4 +1,4 @@
-//! `unnoise train` and `unnoise export` as they are called.
+//! `unnoise train` and `unnoise export`, called as a user calls them.
 
 use crate::common::files::{self, repository};
 use crate::common::folder::Folder;
@@ -22,7 +22,7 @@ impl Place {
         files::command().args(args).current_dir(&self.0).output().expect("the binary")
     }
 
-    /// What a call that succeeds prints.
+    /// The output of a call that must succeed.
     fn run(&self, args: &[&str]) -> String {
         let output = self.call(args);
         let error = String::from_utf8_lossy(&output.stderr);
@@ -30,7 +30,7 @@ impl Place {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
-    /// What a call that fails with `code` says.
+    /// The message of a call that must fail with `code`.
     fn fail(&self, code: i32, args: &[&str]) -> String {
         let output = self.call(args);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -39,7 +39,7 @@ impl Place {
         error
     }
 
-    /// The settings that a line comes to.
+    /// The settings that result from a command line.
     fn settings(&self, args: &[&str]) -> Config {
         let text = self.run(&[&["train", "--print-config"], args].concat());
         Config::resolve(None, Some(("printed", &text)), &[], "").expect("settings")
@@ -127,7 +127,7 @@ fn a_run_goes_on_with_its_settings() {
     let config = folder.settings(&["--max-steps", "5000"]);
     assert_eq!((config.training.seed, config.training.max_steps), (77, 5000));
     assert_eq!(config.output.dir, "runs/default");
-    // Unless something else is asked for.
+    // Unless something else is requested.
     let other = folder.settings(&["--preset", "emoji-tiny", "--out", "runs/other"]);
     assert_eq!((other.preset.as_str(), other.training.seed), ("emoji-tiny", 0));
     fs::write(folder.0.join("a.toml"), "preset = \"emoji-tiny\"\ntraining.seed = 3")
@@ -148,7 +148,7 @@ fn a_checkpoint_is_gone_on_from_in_its_own_run() {
         let config = folder.settings(args);
         (config.training.seed, config.output.dir)
     };
-    // Wherever the run was when its settings were written.
+    // No matter where the run was when its settings were written.
     let own = (77, "runs/mine".to_owned());
     assert_eq!(found(&["--resume", checkpoint]), own);
     assert_eq!(found(&["--resume", "runs/mine"]), own);
@@ -158,7 +158,7 @@ fn a_checkpoint_is_gone_on_from_in_its_own_run() {
     assert_eq!(found(&preset), (0, "runs/mine".to_owned()));
 }
 
-/// A run's folder is found however it is named.
+/// A run's folder is found, no matter how it is named.
 #[test]
 fn settings_are_those_of_the_run_that_goes_on() {
     let folder = Place::new("named");

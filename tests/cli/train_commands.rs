@@ -30,7 +30,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
-/// What a run that must fail with 1 says.
+/// The message of a run that must fail with code 1.
 fn fail(args: &[&str]) -> String {
     let output = unnoise(args);
     let said = text(&output.stderr);
@@ -149,7 +149,7 @@ fn gradients_take_class_labels() {
     }
 }
 
-/// The target may have all channels of the output, those of a learned variance too.
+/// The target may have all channels of the output, including those of a learned variance.
 #[test]
 fn gradients_take_a_target_of_all_channels() {
     let Some(_) = crate::common::gpu() else { return };
@@ -172,7 +172,7 @@ fn gradients_take_a_target_of_all_channels() {
     }
 }
 
-/// A run stands for its newest checkpoint here too, and what is not finite is no result.
+/// Here too, a run means its newest checkpoint. Values that are not finite are not a result.
 #[test]
 fn gradients_of_a_run_and_of_infinities() {
     let Some(_) = crate::common::gpu() else { return };

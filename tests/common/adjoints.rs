@@ -1,4 +1,4 @@
-//! Operations whose adjoint is several kernels, forwards and backwards on the GPU.
+//! Operations whose adjoint consists of several kernels, forwards and backwards on the GPU.
 
 use super::values::{pad, unpad};
 use super::{Bind, run_bindings, run_call};
@@ -39,7 +39,7 @@ pub fn attention(
     let p = &run_bindings(gpu, &op.forward.softmax(class), &[Bind::InOut(&s[0])])[0];
     let d_p = run_call(gpu, &op.d_p(), &[&d_o, &qkv], &[matrices]);
     let d_s = &run_bindings(gpu, &op.d_s(class), &[Bind::In(p), Bind::InOut(&d_p[0])])[0];
-    // Three kernels write a part each of one tensor that was NaN.
+    // Three kernels each write a part of one tensor, which was NaN before.
     let mut d_qkv = vec![f32::NAN; qkv.len()];
     for (call, s, v) in [(op.d_v(), p, &d_o), (op.d_q(), d_s, &qkv), (op.d_k(), d_s, &qkv)] {
         let bindings = [Bind::In(s), Bind::In(v), Bind::InOut(&d_qkv)];

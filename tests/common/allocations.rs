@@ -1,4 +1,4 @@
-//! How much memory a piece of code holds at most. Tests run on threads of their own, so each counts only what it does itself.
+//! The most memory that a piece of code holds. Each test runs on its own thread, so it counts only its own memory.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -43,7 +43,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Most bytes held beyond what was held before, while `f` runs.
+/// The most bytes held while `f` runs, beyond those held before.
 pub fn peak<T>(f: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.get();
     PEAK.set(before);

@@ -1,7 +1,7 @@
 //! Where the repository's files and the binary are.
 //!
-//! `cargo test` says it when the tests are compiled and again when they run. What it says when they run counts, so that
-//! test binaries work on another machine (`scripts/gpu-check.sh`).
+//! `cargo test` says so when the tests are compiled, and again when they run. The latter counts, so that test binaries
+//! work on another machine (`scripts/gpu-check.sh`).
 
 use std::env;
 use std::path::{Path, PathBuf};

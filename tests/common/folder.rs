@@ -1,4 +1,4 @@
-//! A folder of a test's own.
+//! A test's own folder.
 
 use std::fs;
 use std::ops::Deref;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Folder(pub PathBuf);
 
 impl Folder {
-    /// `test` shows in the folder's name.
+    /// `test` becomes a part of the folder's name.
     pub fn new(test: &str) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let (process, next) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -33,7 +33,7 @@ impl Folder {
         path
     }
 
-    /// The names of all that is in it, sorted, hidden files included.
+    /// The sorted names of everything in it, including hidden files.
     pub fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self).expect("the folder");
         let name = |entry: fs::DirEntry| entry.file_name().to_str().expect("UTF-8").to_owned();

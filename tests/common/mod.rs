@@ -1,7 +1,7 @@
-//! Running one kernel on the GPU of this machine, distrustfully.
+//! Runs one kernel on this machine's GPU, without trusting it.
 //!
-//! Outputs start as NaN with a pattern of their own and lie between guard bands of the same pattern:
-//! a value that was not written, or written outside, is found. One device serves a whole test binary.
+//! Outputs start as NaN with a special bit pattern and lie between guard bands of the same pattern, so a value that was
+//! not written, or that was written outside, is found. One device serves a whole test binary.
 //!
 //! `WGPU_ADAPTER_NAME` picks the adapter (part of its name, or an index); `REQUIRE_GPU=1` turns a
 //! missing adapter from a skip into a failure; `GPU_TEST_LOG` names a file to which every test that
@@ -37,14 +37,13 @@ pub enum Bind<'a> {
     In(&'a [f32]),
     /// Read only, raw words (an integer table).
     Bits(&'a [u32]),
-    /// Written: this many f32, poisoned before.
+    /// Written: this number of f32, poisoned before the run.
     Out(usize),
-    /// Updated in place, or written in part: what it holds before.
+    /// Updated in place, or written in part: the values before the run.
     InOut(&'a [f32]),
 }
 
-/// This machine's GPU, shared by all tests of the binary; None (after a line that says so) where
-/// there is none.
+/// This machine's GPU, shared by all tests of the binary. If there is none, prints a line that says so and gives None.
 ///
 /// # Panics
 /// If there is none and `REQUIRE_GPU=1`.
@@ -146,8 +145,8 @@ pub fn check(gpu: &Gpu, call: &Call, inputs: &[&[f32]], output: Shape, want: &[f
     assert_close(&what, &unpad(&got[0], output.c), want, 1e-5, 1e-5);
 }
 
-/// Every output of `call` is `before` plus what is wanted, and after a second run twice that
-/// (rows of `want` without padding, `before` with it).
+/// Asserts that every output of `call` is `before` plus the wanted values, and after a second run `before` plus twice
+/// those (rows of `want` without padding, `before` with it).
 pub fn accumulates(gpu: &Gpu, call: &Call, inputs: &[Bind], want: &[Vec<f64>], before: &[f32]) {
     let c = want[0].len().min(before.len());
     let mut held = vec![before.to_vec(); want.len()];
@@ -169,7 +168,7 @@ pub fn accumulates(gpu: &Gpu, call: &Call, inputs: &[Bind], want: &[Vec<f64>], b
 /// Asserts `|got - want| <= absolute + relative |want|` for every element, naming the worst.
 ///
 /// # Panics
-/// If the lengths differ, a value is not finite, or one is further off.
+/// If the lengths differ, a value is not finite, or a value differs by more.
 pub fn assert_close(what: &str, got: &[f32], want: &[f64], absolute: f64, relative: f64) {
     assert_within(what, got, want, |i| absolute + relative * want[i].abs());
 }

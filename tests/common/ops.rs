@@ -6,7 +6,7 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use unnoise::shape::{Shape, nchw_to_nhwc4};
 
-/// The file, and what ops.json says of each operation.
+/// The file, and what ops.json says about each operation.
 pub struct Ops {
     bytes: Vec<u8>,
     list: Vec<Value>,
@@ -23,7 +23,7 @@ impl Ops {
         }
     }
 
-    /// The operations whose names start so; at least one.
+    /// The operations whose names start like this; at least one.
     pub fn starting(&self, with: &str) -> Vec<Op<'_>> {
         let named = |op: &&Value| op["name"].as_str().is_some_and(|name| name.starts_with(with));
         let found: Vec<_> =
@@ -41,7 +41,7 @@ pub struct Op<'a> {
 }
 
 impl Op<'_> {
-    /// As `group_norm_g4_eps1e-5`.
+    /// Such as `group_norm_g4_eps1e-5`.
     pub fn name(&self) -> &str {
         self.about["name"].as_str().expect("name")
     }

@@ -110,7 +110,7 @@ impl Case {
         if lowest <= 1 { 1e-4 } else { 1e-5 }
     }
 
-    /// The row of this timestep, by the public way: all steps, and the one asked for.
+    /// The row of this timestep, from the public interface: all steps, and the requested one.
     pub fn row(
         &self,
     ) -> Result<(StepCoefficients, Deviation, Option<Thresholding>), DiffusionError> {
@@ -120,7 +120,7 @@ impl Case {
                 let i = steps.timesteps.iter().position(|s| s == t).unwrap();
                 Ok((steps.rows[i], steps.deviation, steps.thresholding))
             }
-            // Another step of the list is impossible; this one may be taken by itself.
+            // Another step of the list is impossible, but this one can be computed by itself.
             Err(error) => {
                 let schedule = Schedule::new(config)?;
                 let stride = config.num_train_timesteps / options.num_inference_steps;

@@ -2,8 +2,8 @@
 
 use unnoise::kernels::{Call, Number, Param};
 
-/// Asserts that a call's shader passes naga without any capability but what it says it needs, and that `Params` and the storage
-/// bindings are what the call says.
+/// Asserts that a call's shader passes naga with only the capabilities that it declares, and that `Params` and the
+/// storage bindings are what the call says.
 ///
 /// # Panics
 /// If not.

@@ -2,7 +2,7 @@
 
 use unnoise::shape::Shape;
 
-/// Numbers that are the same everywhere: about normal, mean 0, deviation 1.
+/// Numbers that are the same on every machine: roughly normal, with mean 0 and deviation 1.
 pub struct Random(pub u64);
 
 impl Random {
@@ -50,12 +50,12 @@ pub fn count(shape: Shape) -> usize {
     shape.n * shape.pixels() * shape.c
 }
 
-/// As f32 holds them.
+/// The values rounded to f32.
 pub fn rounded(values: &[f64]) -> Vec<f64> {
     values.iter().map(|&v| f64::from(v as f32)).collect()
 }
 
-/// The `width` vec4s from `offset4` on of rows of `stride4`, the others being all `rest`.
+/// The `width` vec4s from `offset4` on in rows of `stride4`. All the others must be `rest`.
 pub fn taken(x: &[f32], stride4: usize, offset4: usize, width: usize, rest: f32) -> Vec<f32> {
     let part = 4 * offset4..4 * (offset4 + width);
     let mut out = Vec::new();

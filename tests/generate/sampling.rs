@@ -1,5 +1,5 @@
-//! The step loop on the bundled model: the same seed is the same picture, whatever the batch; a run
-//! can be stopped; a large model fits a device with WebGPU's default limits.
+//! The step loop on the bundled model: the same seed gives the same picture in any batch, a run can be stopped, and a
+//! large model fits a device with WebGPU's default limits.
 
 use crate::common::files::{fixture, repository};
 use pollster::block_on;
@@ -43,7 +43,7 @@ fn a_seed_is_a_picture_ten_times_out_of_ten() {
     for _ in 1..10 {
         assert_eq!(bits(&sample(&model, request.clone())), first);
     }
-    // Nothing of an earlier run stays behind, and a fresh model agrees.
+    // Nothing remains of an earlier run, and a fresh model agrees.
     assert_eq!(bits(&sample(&emoji(&gpu), request.clone())), first);
     let other = Request { seed: 43, ..request };
     assert_ne!(bits(&sample(&model, other)), first);
@@ -56,14 +56,14 @@ fn a_picture_does_not_depend_on_its_batch() {
     let request = Request { sampler: Some(SchedulerKind::Ddpm), count: 5, ..short() };
     let together = sample(&model, request.clone());
     let one = together.len() / 5;
-    // In batches of two, the last one with a picture too many.
+    // In batches of two, of which the last has one picture too many.
     let batched = sample(&model, Request { batch: Some(2), ..request.clone() });
     assert_eq!(bits(&batched), bits(&together));
     let fourth = sample(&model, Request { first_image: 3, count: 1, ..request });
     assert_eq!(bits(&fourth), bits(&together[3 * one..4 * one]));
 }
 
-/// Batch after batch, the steps are told in their order, and none twice as if it were another's.
+/// Batch after batch, the steps are reported in order, and none is reported again as a step of another batch.
 #[test]
 fn progress_only_goes_forward() {
     let Some(gpu) = crate::common::gpu() else { return };
@@ -152,7 +152,7 @@ fn dynamic_thresholding_runs_on_the_gpu() {
     assert_ne!(bits(&plain), bits(&thresholded));
 }
 
-/// Values beyond f32 are an error of their own: other settings seldom help, and a page must not say that they do.
+/// Values beyond f32 have their own error: other settings seldom help, and the page must not say that they do.
 #[test]
 fn pictures_that_overflow_are_not_a_wrong_request() {
     let Some(gpu) = crate::common::gpu() else { return };
@@ -195,7 +195,7 @@ fn labels_are_one_or_one_for_each() {
     let vectors = Model::load(&gpu, open("class-identity")).unwrap();
     let values = vec![0.5; 64];
     assert_eq!(vectors.labels(&values, 2), Ok(Labels::Vector(values.clone())));
-    // A label beyond what a number can index is refused, not computed with.
+    // A label that is too large to be an index is refused.
     for label in [1e30, -1.0, 0.5, f32::NAN] {
         let labels = table.labels(&[label], 1).unwrap();
         let sample = vec![0.0; 28 * 28];
@@ -224,8 +224,8 @@ fn requests_that_cannot_be_met_say_why() {
     refuse(Request { noise: Some(noise), ..short() }, &["variance_noise", "4608"]);
 }
 
-/// google/ddpm-cifar10-32's shape with random weights: 35.7 M parameters, 143 MB, more than a
-/// default device binds at once.
+/// google/ddpm-cifar10-32's shape with random weights: 35.7 M parameters, 143 MB, more than a device with the default
+/// limits can bind at once.
 fn cifar10_32() -> Checkpoint {
     let text = include_str!("../fixtures/unets/cifar10-like/unet/config.json");
     let mut unet = UNetConfig::from_json(text, "config.json").unwrap();

@@ -39,7 +39,7 @@ fn tables_are_bit_exact() {
     }
     let sd = json!({"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012});
     check("scaled_linear.sd", &config(&sd));
-    // Given betas take the same way, and override the schedule.
+    // Explicit betas are treated in the same way, and override the schedule.
     let given = SchedulerConfig {
         trained_betas: Some(file.need("scaled_linear.sd.betas")),
         ..SchedulerConfig::default()
@@ -340,7 +340,7 @@ fn previous_timestep_switch() {
     let step = |to| ddim::coefficients(&schedule, &config, &options, 999, Some(to)).unwrap();
     assert_eq!(Steps::new(&config, &options).unwrap().rows[0], step(857));
     assert_eq!(Steps::new(&config, &corrected).unwrap().rows[0], step(856));
-    // A given list is walked entry by entry, whatever the switch says, and ends at x_0.
+    // A given list is walked entry by entry, no matter what the switch says, and ends at x_0.
     let given = SamplerOptions { timesteps: Some(vec![999, 400, 17]), ..options.clone() };
     let steps = Steps::new(&config, &given).unwrap();
     assert_eq!(steps.timesteps, [999, 400, 17]);
@@ -361,7 +361,7 @@ fn quadratic_spacing_is_the_papers() {
     // Entries that coincide are visited once.
     let long = timesteps(&config, 1000).unwrap();
     assert!(long.len() < 1000 && long.windows(2).all(|pair| pair[0] > pair[1]));
-    // diffusers' stride means nothing here: the next entry is where a step ends.
+    // diffusers' stride has no meaning here: a step ends at the next entry.
     let options = SamplerOptions { num_inference_steps: 10, ..SamplerOptions::default() };
     let schedule = Schedule::new(&config).unwrap();
     let want = ddim::coefficients(&schedule, &config, &options, 800, Some(632)).unwrap();
@@ -380,13 +380,13 @@ fn sampler_extensions() {
         let (a, b) = (a.apply(Deviation::Fixed, None, x).0, b.apply(Deviation::Fixed, None, x).0);
         assert!((a - b).abs() < 1e-9 * a.abs().max(1.0), "step {i}: {a} {b}");
     }
-    // sigma-hat changes the noise only, to the larger variance.
+    // sigma-hat changes only the noise, to the larger variance.
     let hat = SamplerOptions { sigma_hat: true, ..options };
     for (hat, eta) in Steps::new(&config, &hat).unwrap().rows.iter().zip(&a.rows) {
         assert!(hat.sigma > eta.sigma);
         assert_eq!(StepCoefficients { sigma: eta.sigma, ..*hat }, *eta);
     }
-    // Steps that a DDPM does not spend noise on at eta 0.
+    // At eta 0 these steps add no noise.
     assert!(!Steps::new(&config, &SamplerOptions::default()).unwrap().noisy());
     // A table is VEC4 vec4s a step, and rounds once.
     let table = a.table();

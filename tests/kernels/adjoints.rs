@@ -28,7 +28,7 @@ const CLASSES: [Class; 2] = [Class::Software, Class::Discrete];
 const ACTIVATIONS: [Activation; 4] =
     [Activation::Silu, Activation::Mish, Activation::Gelu, Activation::Relu];
 
-/// Of the sum of absolute terms: what f32 kernels must keep, and the twins.
+/// The tolerances for f32 kernels and for the twins, relative to the sum of absolute terms.
 const GPU: f64 = 1e-5;
 const TWIN: f64 = 1e-8;
 

@@ -1,4 +1,4 @@
-//! Both convolution families, on whatever adapter there is, against the f64 twin and diffusers' numbers.
+//! Both convolution families, on this machine's adapter, against the f64 twin and diffusers' numbers.
 
 use crate::common::{assert_within, run_call};
 use crate::reference::conv2d::{Tensors, conv2d};
@@ -11,8 +11,8 @@ use unnoise::shape::{Shape, nchw_to_nhwc4, nhwc4_to_nchw};
 const LOOPED: Family = Family::Direct(Fetch::Looped);
 const UNROLLED: Family = Family::Direct(Fetch::Unrolled);
 
-/// What most tests run of the tiles: each pipeline costs a software adapter seconds, and they differ in
-/// constants only.
+/// The tiles that most tests run. Each pipeline costs a software adapter seconds, and the tiles differ only in
+/// constants.
 const TILED: Family = Family::Tiled(Tile { bm: 16, bn4: 4, tm: 1 });
 
 /// More tiles, for a few tests.
@@ -23,7 +23,7 @@ const TILES: [Family; 4] = [
     Family::Tiled(Tile { bm: 64, bn4: 1, tm: 1 }),
 ];
 
-/// The direct family as any adapter runs it and as this one does, and `more`.
+/// The direct family in the form for any adapter and in the form for this one, and `more`.
 fn families(gpu: &Gpu, more: &[Family]) -> Vec<Family> {
     let own = Family::Direct(Fetch::of(gpu.class()));
     let mut families = vec![LOOPED];
@@ -263,7 +263,7 @@ fn conv2d_batch_does_not_change_an_image() {
     }
 }
 
-/// A sum made by several workgroups has the bits of one made by a single one, whichever tiles they have.
+/// A sum that is computed by several workgroups has the same bits as one that is computed by one, with any tiles.
 #[test]
 fn conv2d_parts_add_up_to_the_same_bits() {
     let Some(gpu) = crate::common::gpu() else { return };
@@ -297,8 +297,8 @@ fn conv2d_parts_add_up_to_the_same_bits() {
     }
 }
 
-/// A picture must not depend on its batch: how a sum is cut into parts is a matter of one image's shape, whether a
-/// second dispatch adds them up is a matter of the machine.
+/// A picture must not depend on its batch. How a sum is cut into parts depends on one image's shape; whether a second
+/// dispatch adds them up depends on the machine.
 #[test]
 fn conv2d_parts_depend_on_the_shape_of_one_image_only() {
     for (side, c_in, c_out) in [(4, 512, 256), (8, 256, 256), (16, 256, 256), (32, 256, 128)] {

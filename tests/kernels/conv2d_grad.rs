@@ -42,7 +42,8 @@ fn op(n: usize, [h, w]: [usize; 2], c: usize, co: usize, k: usize) -> Conv2dWeig
     Conv2dWeight { input, output, k, stride: 1, pad: k / 2 }
 }
 
-/// Runs `op` in these families, and in subgroups where there are any, in one part and in several, and compares with the twin.
+/// Runs `op` in these families, and in subgroups where there are any, in one part and in several, and compares with the
+/// twin.
 fn check(op: &Conv2dWeight, families: &[Family]) {
     let Some(gpu) = crate::common::gpu() else { return };
     let mut random = Random(3);
@@ -147,8 +148,8 @@ fn conv2d_weight_parts_are_whole_and_few() {
     }
 }
 
-/// `<J x, u> = <x, J' u>`, J being the convolution and J' the convolution with transposed weights, of
-/// a gradient with zeros between its pixels where the stride is 2.
+/// `<J x, u> = <x, J' u>`, where J is the convolution, and J' is the convolution with transposed weights of a gradient
+/// that has zeros between its pixels if the stride is 2.
 #[test]
 fn conv2d_input_is_the_adjoint() {
     let Some(gpu) = crate::common::gpu() else { return };

@@ -60,7 +60,7 @@ fn softmax_grad_rows_of_any_length() {
             rounded(&crate::reference::attention::softmax(&random.values(rows * c, 0.0, 3.0), c));
         let dp = random.values(rows * c, 0.5, 1.0);
         let want = attention::softmax_grad(&p, &dp, c, 0.25);
-        // What the padding holds must not matter.
+        // The contents of the padding must not matter.
         let (mut p4, mut dp4) = (pad(&p, c), pad(&dp, c));
         for row in p4.chunks_mut(c.next_multiple_of(4)).chain(dp4.chunks_mut(c.next_multiple_of(4)))
         {

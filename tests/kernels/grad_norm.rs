@@ -86,7 +86,7 @@ impl NormCase {
         }
     }
 
-    /// Every kernel alone: each gets what the twins made, rounded to f32.
+    /// Each kernel alone: it gets what the twins made, rounded to f32.
     fn check(&self, gpu: &Gpu) {
         let Self { op, x, dy, gamma, beta, .. } = self;
         let Shape { n, c, .. } = op.input;
@@ -140,7 +140,7 @@ impl NormCase {
         let Some(at) = op.scale_shift else { return };
         let want = group_norm::vector(&sums, gamma, beta);
         let width = (2 * c).div_ceil(4);
-        // A wider tensor, of which the rest is left alone.
+        // A wider tensor, the rest of which is left unchanged.
         let to = ChannelAdd { stride4: width + at.stride4, offset4: 1 };
         let before = vec![7.0; n * to.stride4 * 4];
         let inputs = [Bind::In(&sums4), Bind::In(&gamma4), Bind::In(&beta4), Bind::InOut(&before)];

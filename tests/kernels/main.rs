@@ -1,4 +1,4 @@
-//! Every kernel against its f64 twin, PyTorch and diffusers, on whatever adapter there is.
+//! Every kernel against its f64 twin, PyTorch and diffusers, on this machine's adapter.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -38,7 +38,7 @@ fn group_norm_case(norm: GroupNorm, mean: f64, deviation: f64) -> (Vec<Vec<f32>>
     let c = norm.c();
     let shape = norm.input.with_c(c);
     let mut x = random.values(count(shape), mean, deviation);
-    // Groups that differ from each other; still f32, as a variance can hang on the last bit.
+    // The groups differ from each other. The values are exact in f32, because a variance can depend on the last bit.
     for (i, v) in x.iter_mut().enumerate() {
         *v = f64::from((*v * (1.0 + 0.25 * ((i % c) % 3) as f64)) as f32);
     }
@@ -70,7 +70,7 @@ fn check_group_norm(gpu: &Gpu, norm: GroupNorm, mean: f64, deviation: f64) {
     check_in_chunks(gpu, norm, &inputs, &want);
 }
 
-/// The form of two dispatches, which small images do not choose but must not fail either.
+/// The form with two dispatches. Small images do not use it, but it must not fail for them.
 fn check_in_chunks(gpu: &Gpu, norm: GroupNorm, inputs: &[&[f32]], want: &[f64]) {
     let sources = 1 + usize::from(norm.second.is_some());
     let large = GroupNorm { input: Shape { h: 64 * 64, ..norm.input }, ..norm };
@@ -381,7 +381,7 @@ fn embedding_rows_and_clamp() {
     let op = Embedding { n: index.len(), rows, c };
     let call = op.call(Class::Discrete);
     check(&gpu, &call, &[&pad(&index, 1), &pad(&table, c)], op.output(), &want);
-    // Where NaN leads is open, but not outside.
+    // What NaN gives is undefined, but it must not lead outside the table.
     let one = Embedding { n: 1, rows, c }.call(Class::Discrete);
     let nan: [&[f32]; 2] = [&[f32::NAN, 0.0, 0.0, 0.0], &pad(&table, c)];
     run_call(&gpu, &one, &nan, &[8]);
@@ -437,7 +437,7 @@ fn attention_three_kernels() {
         let unit = 4.0 / f64::from(1 << 24);
         let len = op.scores_shape().len4() * 4;
         for class in CLASSES {
-            // Each alone: the next one gets what the twin made, rounded to f32.
+            // Each kernel alone: the next one gets what the twin made, rounded to f32.
             let got = run_call(&gpu, &op.scores(class), &[&qkv, &qkv], &[len]);
             let bound = unit * (head_dim as f64).sqrt();
             assert_within(&what, &unpad(&got[0], tokens), &s, |i| bound * s_bound[i] + 1e-30);

@@ -36,7 +36,7 @@ const FIXTURE: Optimizer = Optimizer {
 /// The AdamW of diffusers' train_unconditional.py.
 const DIFFUSERS: Optimizer = Optimizer { beta1: 0.95, weight_decay: 1e-6, ..FIXTURE };
 
-/// Normal values that f32 holds, of a stream of their own.
+/// Normal values that are exact in f32, from a separate stream.
 fn values(stream: u32, count: usize) -> Vec<f32> {
     let shape = Shape::vector(1, count.next_multiple_of(4));
     noise(7, Stream::Step, 3_000_000 + stream, 0, shape)[..count].to_vec()
@@ -72,7 +72,7 @@ fn update(
     *tensors = run_bindings(gpu, &kernel.call(Class::Software), &bindings);
 }
 
-/// Sums of squares of buffers of awkward lengths, side by side; then their norm.
+/// The sums of squares of buffers with awkward lengths, side by side; then their norm.
 #[test]
 fn grad_norm_agrees_with_f64() {
     let Some(gpu) = gpu() else { return };
@@ -162,8 +162,8 @@ fn the_norm_clips_as_torch_and_notices_what_is_not_finite() {
     }
 }
 
-/// Five steps on parameters and gradients of all sizes, clipped, with an average; a step whose gradient is
-/// not finite among them.
+/// Five steps on parameters and gradients of all sizes, with clipping and an average. In one of them the gradient is
+/// not finite.
 #[test]
 fn adamw_agrees_with_its_twin() {
     let Some(gpu) = gpu() else { return };
@@ -181,7 +181,7 @@ fn adamw_agrees_with_its_twin() {
         let lr = |k: u64| 1e-3 / k as f64;
         let rows = (1..=5).map(|k| Row::new(&adamw, &ema.decays(k), lr(k), k).to_words());
         let mut table: Vec<f32> = rows.flatten().collect();
-        // The other average is another one.
+        // The other average is different.
         table.chunks_mut(8).for_each(|row| row[4] = 0.123);
         let kernel = kernel(&adamw, len4, Some(1));
         let p = values(60, len);
@@ -414,7 +414,7 @@ fn a_slow_average_has_its_rate() {
     }
 }
 
-/// Past the last step nothing is written, and an average stays where a gradient was not finite.
+/// Past the last step nothing is written, and an average is unchanged if a gradient was not finite.
 #[test]
 fn nothing_happens_after_the_last_step() {
     let Some(gpu) = gpu() else { return };

@@ -18,7 +18,7 @@ const CLASS: Class = Class::Software;
 const DEVIATIONS: [Deviation; 3] = [Deviation::Fixed, Deviation::Learned, Deviation::LearnedRange];
 const SEED: u64 = 0x1234_5678_9abc_def0;
 
-/// 1, 3 and 4 channels as pictures have them, and more; odd sizes; more than one workgroup.
+/// 1, 3 and 4 channels, as in pictures, and more; odd sizes; more than one workgroup.
 const SHAPES: [Shape; 6] = [
     Shape::new(1, 1, 1, 1),
     Shape::new(3, 5, 7, 3),
@@ -46,7 +46,7 @@ fn variants(shape: Shape) -> impl Iterator<Item = SamplerStep> {
     })
 }
 
-/// Normal values, `[n, c, h, w]`, of a stream no kernel uses.
+/// Normal values, `[n, c, h, w]`, from a stream that no kernel uses.
 fn values(stream: u32, shape: Shape) -> Vec<f32> {
     nhwc4_to_nchw(&noise(99, Stream::Step, 1_000_000 + stream, 0, shape), shape)
 }
@@ -57,7 +57,7 @@ fn join(a: &[f32], b: &[f32], shape: Shape) -> Vec<f32> {
     a.chunks(item).zip(b.chunks(item)).flat_map(|(a, b)| [a, b].concat()).collect()
 }
 
-/// A row whose numbers f32 holds exactly, different in every place.
+/// A row whose numbers are exact in f32 and all different.
 fn row(step: u32) -> StepCoefficients {
     let v = f64::from(step) / 16.0;
     StepCoefficients {
@@ -77,7 +77,7 @@ fn table(steps: u32) -> Vec<f32> {
     (0..steps).flat_map(|s| row(s).to_words()).collect()
 }
 
-/// The state as the shader has it at `step` of `steps`.
+/// The shader's state at `step` of `steps`.
 fn state(step: u32, steps: u32, first_image: u32) -> [u32; STATE_WORDS] {
     let mut state = initial_state(steps, SEED, first_image);
     state[0] = step;
@@ -318,7 +318,7 @@ fn threshold_is_the_exact_quantile() {
     }
 }
 
-/// A row that must not be looked at.
+/// A row that must not be read.
 fn row_of_garbage() -> [f32; StepCoefficients::VEC4 * 4] {
     [1e9; StepCoefficients::VEC4 * 4]
 }

@@ -1,7 +1,7 @@
-//! Every variant of every shader, looked at without a GPU: it is valid WGSL, and its `struct Params` and its storage
-//! bindings are those that the kernel's Rust says.
+//! Checks every variant of every shader without a GPU: it must be valid WGSL, and its `struct Params` and storage
+//! bindings must agree with the kernel's Rust.
 //!
-//! A new kernel joins the list here; [`every_shader_is_on_the_list`] asks for it.
+//! A new kernel is added to the list here; [`every_shader_is_on_the_list`] demands it.
 
 use crate::common::valid::assert_valid;
 use std::collections::{BTreeSet, HashSet};
@@ -53,7 +53,7 @@ fn every_shader_is_on_the_list() {
     assert_eq!(listed, files, "the list of this test, and the files under shaders/");
 }
 
-/// Every kernel in every form that it has, each variant once.
+/// Every kernel in all its forms, each variant once.
 fn calls() -> Vec<Call> {
     let mut calls = vec![fma_call(1, 1), copy_call(1)];
     for class in Class::ALL {

@@ -81,7 +81,7 @@ fn paths_that_are_no_folder_are_explained() {
 fn a_huge_file_is_refused_before_it_is_read() {
     let scratch = Folder::new("huge");
     let config = fs::File::create(scratch.join("config.json")).unwrap();
-    // Sparse: a terabyte that takes no room.
+    // A sparse file: a terabyte that takes no space.
     config.set_len(1 << 40).unwrap();
     let error = Checkpoint::open(&scratch).unwrap_err();
     let file = "config.json".to_owned();
@@ -167,7 +167,7 @@ fn variants_stand_in_for_the_plain_file() {
 fn folders_without_usable_weights_are_explained() {
     let error = from(vec![config("config.json")]).unwrap_err();
     assert_eq!(error, CheckpointError::NoWeights { folder: "/".into() });
-    // Weights somewhere else are not taken.
+    // Weights in another place are not used.
     let error = from(vec![config("unet/config.json"), weights(WEIGHTS)]).unwrap_err();
     assert_eq!(error, CheckpointError::NoWeights { folder: "unet/".into() });
 
@@ -211,7 +211,7 @@ fn weights_in_several_files_are_read() {
             (format!("{folder}{}", shard(2)), part(second)),
         ];
         let index = text(&format!("{folder}{WEIGHTS}.index.json"), &index);
-        // With its index, and where that was not downloaded.
+        // With its index, and without.
         for files in [[parts.clone(), vec![index]].concat(), parts] {
             let checkpoint = from(files).unwrap();
             let params = unnoise::model::params(&checkpoint.unet).unwrap();
@@ -222,7 +222,7 @@ fn weights_in_several_files_are_read() {
     }
 }
 
-/// Each assumption is told, and what it says to do changes it.
+/// Each assumption is reported, and doing what the note says changes it.
 #[test]
 fn what_is_assumed_is_noted() {
     let bare = vec![config("unet/config.json"), weights(&format!("unet/{WEIGHTS}"))];
@@ -262,7 +262,7 @@ fn averaged_weights_open_by_their_own_path() {
     assert!(averaged.scheduler.beta_end == 0.5 && averaged.notes.is_empty(), "{averaged:?}");
 }
 
-/// As `huggingface_hub` lays it out, but for links, which a folder without them stands for.
+/// The layout of `huggingface_hub`, but with a plain folder instead of links.
 #[test]
 fn the_hubs_cache_leads_to_a_snapshot() {
     let scratch = Folder::new("hub");
@@ -287,7 +287,7 @@ fn the_hubs_cache_leads_to_a_snapshot() {
     scratch.write("models--google--ddpm-tiny/refs/main", b"bbb\n");
     let folder = second.display().to_string();
     assert!(Checkpoint::open(&model).unwrap().notes.contains(&Note::Snapshot { folder }));
-    // A name that leads out of the folder is none of its snapshots.
+    // A name that leads out of the folder does not name a snapshot.
     fs::write(model.join("refs/main"), "../snapshots/bbb").unwrap();
     assert!(matches!(Checkpoint::open(&model), Err(CheckpointError::Snapshots { .. })));
 
@@ -315,7 +315,8 @@ fn folders_that_are_no_model_are_explained() {
     assert!(utf16.unwrap_err().to_string().contains("UTF-16: save it as UTF-8"));
 }
 
-/// A network that is named by its own folder is still the pipeline's: with another scheduler its pictures would be noise.
+/// A network that is named by its own folder still uses the pipeline's scheduler: with another its pictures would be
+/// noise.
 #[test]
 fn a_network_in_a_pipeline_has_its_scheduler() {
     let pipeline = files::repository("www/models/emoji-16");

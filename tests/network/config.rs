@@ -160,7 +160,7 @@ fn names_of_the_first_releases_are_understood() {
     }"#;
     let new = UNetConfig::from_json(&read("cifar10-like/unet/config.json"), "new").unwrap();
     assert_eq!(UNetConfig::from_json(old, "old").unwrap(), new);
-    // Where both are there, today's name counts.
+    // If both are there, today's name counts.
     let both = with(json!({"num_res_blocks": 7, "resnet_eps": 0.5})).unwrap();
     assert_eq!(both.layers_per_block, 1);
     assert_eq!(both.norm_eps, 0.5);
@@ -336,7 +336,7 @@ fn what_is_not_used_is_not_checked() {
     assert_eq!(change("downsample_type", json!("fir")).unwrap().downsample_type, Resample::Conv);
     assert!(change("attention_head_dim", json!(0)).is_ok());
     assert!(change("attn_norm_num_groups", json!(3)).is_ok());
-    // They are where they act.
+    // They are refused where they have an effect.
     let error = with(
         json!({"down_block_types": ["AttnDownBlock2D", "DownBlock2D"], "downsample_type": "fir"}),
     );
@@ -367,7 +367,8 @@ fn schedulers_are_read_and_written_as_diffusers_does() {
     assert_eq!(seen, 3);
 }
 
-/// `fixtures/schedulers/make_schedules.py`: the file of each other class, and the DDIMScheduler that diffusers makes of it.
+/// `fixtures/schedulers/make_schedules.py`: the file of each other class, and the DDIMScheduler that diffusers makes of
+/// it.
 #[test]
 fn other_samplers_run_as_ddim_with_their_betas() {
     let path = files::fixture("schedulers/others.json");
@@ -396,7 +397,7 @@ fn what_is_replaced_is_not_judged() {
     let unknown = json!({"beta_schedule": "quartic", "num_train_timesteps": 2});
     let error = read(unknown.clone(), json!({})).unwrap_err().to_string();
     assert!(error.contains("\"quartic\"") && error.contains("trained_betas"), "{error}");
-    // As the error says; by a flag, and in the file.
+    // What the error says to do works, by a flag and in the file.
     let betas = json!([0.1, 0.2]);
     let config = read(unknown.clone(), json!({"trained_betas": betas})).unwrap();
     assert_eq!(config.trained_betas, Some(vec![0.1, 0.2]));
@@ -405,7 +406,7 @@ fn what_is_replaced_is_not_judged() {
     assert_eq!(read(given, json!({})).unwrap(), config);
     let config = read(unknown, json!({"beta_schedule": "laplace"})).unwrap();
     assert_eq!(config.beta_schedule, BetaSchedule::Laplace);
-    // A value that stays is judged, and the error names who gave it.
+    // A value that is kept is checked, and the error names its source.
     let error = read(json!({"beta_start": 3}), json!({"beta_end": 0.5})).unwrap_err().to_string();
     assert!(error.starts_with("`f`: `beta_start` is 3"), "{error}");
     let error = read(json!({}), json!({"steps_offset": -1})).unwrap_err().to_string();
@@ -461,7 +462,7 @@ fn scheduler_round_trip_keeps_everything() {
         set_alpha_to_one: false,
     };
     assert_eq!(SchedulerConfig::from_json(&config.to_json(), "f").unwrap(), config);
-    // A key of the other class stays where it says something (found by fuzzing).
+    // The other class's key is kept if it has an effect (found by fuzzing).
     let ddpm = SchedulerConfig { kind: SchedulerKind::Ddpm, ..config };
     assert_eq!(SchedulerConfig::from_json(&ddpm.to_json(), "f").unwrap(), ddpm);
 }

@@ -68,7 +68,7 @@ fn load(gpu: &Gpu, plan: Plan) -> Result<Executor, GpuError> {
     block_on(Executor::new(gpu, plan, &mut weights, &mut |_| ()))
 }
 
-/// A device of the test's own, to break.
+/// The test's own device, which it may break.
 fn own_gpu(options: GpuOptions) -> Option<Gpu> {
     let shared = crate::common::gpu()?;
     let adapter = Some(shared.adapter().name.clone());
@@ -101,7 +101,7 @@ fn a_copy_is_the_same_and_its_rate_a_number() {
 fn a_missing_write_is_found() {
     let Some(gpu) = crate::common::gpu() else { return };
     let seed = seed(65);
-    // The kernel is told of 64 elements, the test expects 65.
+    // The kernel is told that there are 64 elements, and the test expects 65.
     let call = fma_call(64, 1);
     let run = || run_bindings(&gpu, &call, &[Bind::In(&seed), Bind::Out(65 * 4)]);
     let short = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
@@ -307,7 +307,7 @@ fn a_lost_device_is_an_error() {
     assert_eq!(gpu.check(), Err(lost));
     drop(executor);
 
-    // A new device on the same adapter carries on.
+    // A new device on the same adapter works.
     let gpu = own_gpu(GpuOptions::default()).expect("an adapter");
     assert!(load(&gpu, two_steps(64, 1)).is_ok());
 }

@@ -13,10 +13,9 @@ use unnoise::kernels::Class;
 use unnoise::train::gradient::{Batch, gradients};
 use unnoise::weights::Weights;
 
-/// Gradients that are exactly zero: of the keys' biases, as a softmax does not change when its scores are
-/// shifted, and of what is added to all of a group before a norm, where a group is one channel
-/// (cifar10-like, celebahq-like). PyTorch's, in f64, are rounding of a norm up to 1e-15; the smallest of
-/// the others have 2e-6.
+/// Gradients that are exactly zero. For the keys' biases, because a softmax does not change when its scores are
+/// shifted. For what is added to a whole group before a norm, if a group is one channel (cifar10-like, celebahq-like).
+/// PyTorch's, in f64, are rounding errors with a norm of up to 1e-15; the smallest of the others have a norm of 2e-6.
 const ZERO: f64 = 1e-12;
 
 /// The largest value of such a gradient in f32.
@@ -189,7 +188,7 @@ fixtures! {
     unetres_names "unetres-names"
 }
 
-/// Half of them, with each kind of block, for the class of kernels that this machine's adapter is not.
+/// Half of the networks, with each kind of block, with the kernels of the other class of adapters.
 const HALF: [&str; 13] = [
     "act-mish",
     "butterflies-like",

@@ -1,4 +1,4 @@
-//! Broken files, made by hand: each with its exact error, naming the file and the key or tensor.
+//! Broken files, made by hand. Each gives its exact error, which names the file and the key or tensor.
 
 use serde_json::{Map, Value, json};
 use unnoise::checkpoint::{Checkpoint, CheckpointError};
@@ -6,7 +6,7 @@ use unnoise::config::{ConfigError, PipelineConfig, SchedulerConfig, UNetConfig};
 use unnoise::plan::graph::Param;
 use unnoise::weights::{Weights, WeightsError};
 
-/// A case: the variant it must be, the words its message must have besides the file's name.
+/// A case: the expected variant, and the words that its message must contain besides the file's name.
 struct Case<E> {
     name: &'static str,
     error: E,
@@ -318,7 +318,7 @@ fn a_hostile_header_is_refused_quickly() {
     let error = weights.check(&[]).unwrap_err();
     assert!(error.to_string().len() < 600, "{error}");
     assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
-    // A header beyond the cap is not even looked at.
+    // A header beyond the limit is not read at all.
     let big = [&(2u64 << 20).to_le_bytes()[..], &vec![b' '; 2 << 20]].concat();
     let error = Weights::from_bytes(big, FILE).unwrap_err();
     let (file, need, limit) = (FILE.to_owned(), 2 << 20, 1 << 20);

@@ -1,4 +1,4 @@
-//! The plan as data: what can be said of it without a GPU.
+//! The plan as data: what can be checked without a GPU.
 
 use crate::common::valid::assert_valid;
 use unnoise::config::UNetConfig;
@@ -182,7 +182,7 @@ fn fault(graph: Graph) -> PlanError {
     plan::compile(graph, Class::Discrete, &externals).expect_err("no plan")
 }
 
-/// Graphs that `model` never writes: each is refused, by the name of what is wrong, in release too.
+/// Graphs that `model` never writes. Each is refused, also in release builds, with a message that names what is wrong.
 #[test]
 fn what_cannot_be_planned_is_named() {
     // A scale-shift is part of a norm.
@@ -198,7 +198,7 @@ fn what_cannot_be_planned_is_named() {
     let text = fault(graph).to_string();
     assert_eq!(text, "sum has 1 operands and 0 parameters, which Add does not take");
 
-    // Kernels read whole operands but for a few.
+    // With few exceptions, kernels read whole operands.
     let (mut graph, x, v) = small();
     let second = Operand { tensor: v, offset: 8 };
     node(&mut graph, "vector", Op::AddChannel, &[x.into(), second], x);

@@ -1,5 +1,5 @@
-//! Training plans as data: what can be said of them without a GPU, for the presets' networks and for
-//! relatives of them with every kind of block.
+//! Training plans as data: what can be checked without a GPU, for the presets' networks and for variations of them with
+//! every kind of block.
 
 use crate::common::valid::assert_valid;
 use std::collections::{HashMap, HashSet};
@@ -25,7 +25,7 @@ struct Case {
     side: usize,
 }
 
-/// All presets at a batch that WebGPU's default limits have room for, and relatives of one of them.
+/// All presets with a batch that fits WebGPU's default limits, and variations of one of them.
 fn cases() -> Vec<Case> {
     let mut all = Vec::new();
     for &name in presets::NAMES {
@@ -108,9 +108,9 @@ fn every_shader_variant_is_valid_wgsl() {
     assert!(seen.len() > 60, "{} variants", seen.len());
 }
 
-/// Asserts that each dispatch finds in the slots it reads what the graph says: that the last one to write
-/// there was a part of the node that makes an operand of its own node, or of its own node. A slot given
-/// away while it was still to be read would hold something else.
+/// Asserts that each dispatch finds in the slots that it reads what the graph says: the last dispatch that wrote there
+/// must belong to the same node, or to the node that makes one of its operands. If a slot were reused before it was
+/// read, it would hold something else.
 fn follow(what: &str, graph: &Graph, plan: &Plan) {
     let mut makers: HashMap<TensorId, &str> = HashMap::new();
     for node in &graph.nodes {
@@ -195,7 +195,8 @@ fn plan(graph: Graph) -> Result<Plan, PlanError> {
     compile_for_training(graph, Class::Discrete, &externals)
 }
 
-/// What would train something else than it says is refused, by the name of what is wrong, in release too.
+/// A plan that would train something other than it says is refused, also in release builds, with a message that names
+/// what is wrong.
 #[test]
 fn what_cannot_be_trained_is_named() {
     let (mut graph, z, d_z) = two_convolutions();
@@ -210,7 +211,7 @@ fn what_cannot_be_trained_is_named() {
         PlanError::NoGradient { weight: "first.weight".to_owned() }
     );
 
-    // The gradient of a weight that nothing computes with.
+    // The gradient of a weight that no operation uses.
     let (mut other, ..) = two_convolutions();
     let stray = other.param("third", "bias", &[8]);
     let sums = other.input("sums", Shape::vector(1, 8));
@@ -234,7 +235,7 @@ fn what_cannot_be_trained_is_named() {
     let error = autodiff::differentiate(&mut graph, (act, d_act)).expect_err("no adjoint");
     assert_eq!(error.to_string(), "act cannot be trained: Act(Relu) has no adjoint here");
 
-    // Half of a vector is used, and the other half would have a gradient of whatever was in memory.
+    // Half of a vector is used, and the gradient of the other half would be whatever was in memory.
     let mut graph = Graph::default();
     let (x, t) = (graph.input("x", Shape::new(1, 4, 4, 8)), graph.input("t", Shape::vector(1, 8)));
     let vector = graph.linear("vector", t, 16);

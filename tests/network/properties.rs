@@ -1,4 +1,4 @@
-//! Whatever the bytes: no panic, memory in proportion to the input, and what is accepted is usable.
+//! For any bytes: no panic, memory in proportion to the input, and what is accepted is usable.
 
 use crate::common::allocations::peak;
 use crate::common::files;
@@ -77,7 +77,7 @@ fn small() -> Vec<u8> {
         .unwrap()
 }
 
-/// Any JSON, of the words that mean something here among others.
+/// Any JSON, including the words that have a meaning here.
 fn any_json() -> impl Strategy<Value = Value> {
     let words = prop::sample::select(vec![
         "DownBlock2D",
@@ -263,7 +263,7 @@ fn memory_is_bounded_by_the_input() {
         println!("{name}: {:.1} times its size", peak as f64 / size as f64);
         assert!(peak < 64 * size, "{name}: {peak} bytes for {size}");
     }
-    // A header that promises more than there is costs nothing.
+    // A header that promises more than the file holds costs no memory.
     let promise =
         json!({"a": {"dtype": "F32", "shape": [1u64 << 40], "data_offsets": [0, 1u64 << 42]}});
     let header = promise.to_string();

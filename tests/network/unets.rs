@@ -113,7 +113,7 @@ fn gpu_as(class: Class) -> Option<Gpu> {
 }
 
 /// The kernels and fusion of GPUs (tiled convolutions, normalisation in their loads, GroupNorm by
-/// workgroups), on whatever adapter runs this: networks with each kind of block, and a whole run.
+/// workgroups), on any adapter: networks with each kind of block, and a whole run.
 #[test]
 fn kernels_for_gpus() {
     let Some(gpu) = gpu_as(Class::Discrete) else { return };
@@ -123,7 +123,7 @@ fn kernels_for_gpus() {
     trace(&gpu, "cifar10-like", SchedulerKind::Ddim);
 }
 
-/// The same for software adapters, which CI's adapter is and a GPU is not.
+/// The same for the kernels of software adapters. CI's adapter is one, a GPU is not.
 #[test]
 fn kernels_for_software_adapters() {
     let Some(gpu) = gpu_as(Class::Software) else { return };

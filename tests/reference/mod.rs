@@ -1,5 +1,4 @@
-//! Twins of the shaders: the same operations in f64, as plainly as can be, on `[n, h, w, c]` without
-//! padding.
+//! Twins of the shaders: the same operations in f64, written as plainly as possible, on `[n, h, w, c]` without padding.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod act;

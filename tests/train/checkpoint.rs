@@ -1,4 +1,4 @@
-//! Checkpoints of a training run: exact, found again, and no more of them than wanted.
+//! Checkpoints of a training run: they are exact, they are found again, and there are no more of them than wanted.
 
 use crate::common::folder::Folder;
 use crate::small_run::{WEIGHTS, assert_same, bits, newest, snapshot};
@@ -26,7 +26,7 @@ fn a_snapshot_comes_back_to_the_bit() {
         for (a, b) in restored.snapshot.averages.iter().zip(&before.averages) {
             assert_eq!(bits(a), bits(b));
         }
-        // The model in it is the first average, or the weights where there is none.
+        // The model in it is the first average, or the weights if there is no average.
         let model = Checkpoint::open(&path).expect("a model");
         let tensor = &before.averages.first().unwrap_or(&before.weights)[3];
         assert_eq!(model.weights.read(&tensor.name).expect("values"), tensor.values);
@@ -46,7 +46,7 @@ fn no_run_is_no_checkpoint() {
     assert_eq!(resume(&run.0.join("missing")), Ok(None));
     let path = run.0.clone();
     assert_eq!(restore(&run.0), Err(RunError::NoCheckpoint { path }));
-    // Neither of these is one.
+    // Neither of these is a checkpoint.
     for name in [".checkpoint-000100.tmp", "checkpoint-1", "checkpoint-abc", "rewound-000100-1"] {
         fs::create_dir(run.0.join(name)).expect("a folder");
     }
@@ -122,7 +122,7 @@ fn pruning_keeps_the_newest_whole_ones() {
     prune(&run.0, 2).expect("pruned");
     let names = ["checkpoint-000300", "checkpoint-000400", "checkpoint-000500", "latest"];
     assert_eq!(run.names(), names);
-    // Where the newest is broken nothing goes.
+    // If the newest is broken, none is removed.
     fs::remove_file(run.0.join("checkpoint-000500/state.json")).expect("removed");
     assert!(matches!(prune(&run.0, 1), Err(RunError::Broken { .. })));
     assert_eq!(run.names(), names);
@@ -144,7 +144,7 @@ fn saving_again_keeps_what_is_good() {
     assert_eq!(run.names(), ["checkpoint-000100", "latest"]);
 }
 
-/// A save at a step that another course of the run has saved already: neither is lost.
+/// A save at a step that another course of the run has already saved. Neither is lost.
 #[test]
 fn saving_over_another_course_keeps_both() {
     let run = Folder::new("courses");
@@ -174,7 +174,7 @@ fn going_back_puts_later_ones_aside() {
     save(&run.0, &other).expect("saved");
     assert_eq!(back("checkpoint-000200", 200), Ok(vec![run.0.join("rewound-000300-2")]));
     save(&run.0, &snapshot(200, &[])).expect("saved");
-    // One that was put aside is a checkpoint again, and those of the other course make room.
+    // A checkpoint that was put aside is one again, and those of the other course are put aside.
     save(&run.0, &snapshot(300, &[])).expect("saved");
     let moved = ["rewound-000300-3", "rewound-000200-1", "rewound-000100-1"].map(|n| run.0.join(n));
     assert_eq!(back("rewound-000300-2", 300), Ok(moved.to_vec()));

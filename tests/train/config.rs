@@ -49,7 +49,7 @@ fn flags_lie_over_the_file_and_the_file_over_its_preset() {
     assert_eq!((config.optimizer.lr, config.optimizer.beta1), (2e-4, 0.5));
     assert_eq!((config.training.max_steps, config.training.seed), (7000, 6));
     assert_eq!(config.training.batch_size, preset.training.batch_size);
-    // A preset asked for by name beats the file's.
+    // A preset requested by name overrides the file's.
     let mnist =
         Config::resolve(Some("mnist"), Some(("a.toml", "data.path = \"m\"")), &layers, "emoji");
     let mnist = mnist.expect("settings");
@@ -158,7 +158,7 @@ fn values_out_of_range_are_named_with_the_remedy() {
         ("training.max_time=soon", "2h or 1h30m"),
         ("ema.max_decay=1.0", "below 1"),
         ("ema.max_decay=[0.9, 0.9]", "at most 4 different rates"),
-        ("ema.max_decay=[0.1, 0.2, 0.3, 0.4, 0.5]", "at most 4 rates"),
+        ("ema.max_decay=[0.1, 0.2, 0.3, 0.4, 0.5]", "at most 4 different rates"),
         ("lr.warmup_steps=20000", "at most training.max_steps, which is 18000"),
         ("sampling.steps=1001", "from 1 to diffusion.num_train_timesteps, which is 1000"),
         ("diffusion.variance_type=learned_range", "fixed_small or fixed_large"),
@@ -168,7 +168,7 @@ fn values_out_of_range_are_named_with_the_remedy() {
         assert!(text.contains(part), "{assignment}: {text}");
         assert!(text.starts_with("--set: `"), "{assignment}: {text}");
     }
-    // A number alone is a text where texts are wanted: seconds, or a folder called 2024.
+    // A plain number is a text where a text is expected: seconds, or a folder called 2024.
     let config = set(&["training.max_time=2", "data.path=2024"]).expect("settings");
     assert_eq!(
         (config.max_time(), config.data.path.as_str()),
@@ -267,7 +267,7 @@ fn every_flag_sets_a_setting() {
             Layer { at: format!("--{}", flag.name), key: flag.key.into(), value: value.into() };
         let config = with(Some(layer)).expect(flag.name);
         let changes = default.changes(&config).expect("settings");
-        // A gamma turns the weighting on that uses it.
+        // A gamma turns on the weighting that uses it.
         let more = usize::from(flag.name == "snr-gamma");
         assert_eq!(changes.len(), 1 + more, "--{}: {changes:?}", flag.name);
         assert_eq!(changes[0].key, flag.key);
@@ -299,8 +299,7 @@ fn every_flag_sets_a_setting() {
     assert_eq!(config.scheduler().map(|s| s.beta_schedule), Ok(BetaSchedule::SquaredcosCapV2));
 }
 
-/// Parameter counts of the checkpoints that the papers' settings stand for, as their model cards and
-/// diffusers count them.
+/// The papers' settings give the parameter counts of their checkpoints, according to model cards and diffusers.
 #[test]
 fn presets_are_the_papers_networks() {
     let mut seen = Vec::new();
@@ -340,7 +339,7 @@ fn a_short_run_shortens_the_warm_up_of_its_preset_only() {
     assert!(asked.to_string().contains("at most training.max_steps, which is 50"), "{asked}");
 }
 
-/// docs/settings.md has every setting, with the value that it has by itself.
+/// docs/settings.md has every setting, with its default value.
 #[test]
 fn every_setting_is_documented() {
     let path = repository("docs/settings.md");
@@ -362,7 +361,7 @@ fn every_setting_is_documented() {
     assert_eq!(page.lines().filter(|row| row.starts_with("| `")).count(), count);
 }
 
-/// A preset made for emoji says nothing about somebody's own pictures, unless it was asked for.
+/// A preset made for emoji has no effect on a user's own pictures, unless it was requested.
 #[test]
 fn own_data_are_learned_as_they_are() {
     let data = |preset: Option<&str>, text: &str, settings: &[&str]| {
@@ -379,14 +378,14 @@ fn own_data_are_learned_as_they_are() {
     assert_eq!(data(None, "", &given), emoji);
     assert_eq!(data(None, "", &[]), emoji);
     assert_eq!(data(None, "", &["data.path=builtin:emoji"]), emoji);
-    // Under a preset that was asked for only the colours are left to the data: gray stays gray.
+    // With a requested preset, only the channels are left to the data: gray stays gray.
     let gray = (emoji.0, 0, emoji.2);
     assert_eq!(data(Some("emoji-tiny"), "", &["data.path=digits"]), gray);
     assert_eq!(data(None, "preset = 'emoji-tiny'", &["data.path=digits"]), gray);
     assert_eq!(data(Some("emoji-tiny"), "", &["data.path=digits", "data.channels=3"]), emoji);
     assert_eq!(data(Some("emoji-tiny"), "[data]\nchannels = 3", &["data.path=digits"]), emoji);
     assert_eq!(data(Some("emoji-tiny"), "", &["data.path=builtin:emoji"]), emoji);
-    // A preset for gray pictures makes gray of all.
+    // A preset for gray pictures makes all pictures gray.
     assert_eq!(data(Some("mnist"), "", &["data.path=digits"]).1, 1);
 }
 
@@ -443,7 +442,7 @@ proptest! {
         let _ = set(&[&format!("{key}={value}")]);
     }
 
-    /// A file that is right but for one place.
+    /// A file that is correct except in one place.
     #[test]
     fn no_damage_panics(at in 0usize..3000, by in "\\PC{0,3}", cut in 0usize..40) {
         let text = presets::find("emoji").expect("a preset").to_toml().expect("settings");

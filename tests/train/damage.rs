@@ -1,4 +1,4 @@
-//! Checkpoints and a disk that fails: a checkpoint is whole or not there, and damage is named.
+//! Checkpoints on a failing disk: a checkpoint is either complete or absent, and damage is named.
 
 use crate::common::folder::Folder;
 use crate::small_run::{WEIGHTS, assert_same, newest, snapshot};
@@ -84,7 +84,7 @@ fn flipped_bits_are_found() {
     assert_eq!(files.len(), 1 + 9, "{files:?}");
     for file in files {
         let good = fs::read(path.join(&file)).expect("the file");
-        // Every seventh of the manifest's bits, which nothing else vouches for, and some of the others'.
+        // Every seventh bit of the manifest, which nothing else protects, and some bits of the others.
         let manifest = file == Path::new("manifest.json");
         let stride = if manifest { 7 } else { (good.len() * 8 / 97).max(1) };
         for bit in (0..good.len() * 8).step_by(stride) {
@@ -126,8 +126,8 @@ fn other_formats_and_strange_paths_are_refused() {
     }
 }
 
-/// A disk on which operation number `fails_at` fails, writes half of what it should, and where all that
-/// follow fail as well if the machine is `dead`.
+/// A disk on which operation number `fails_at` fails after writing half of what it should. If the machine is `dead`,
+/// all later operations also fail.
 struct Failing {
     done: usize,
     fails_at: usize,
@@ -229,7 +229,7 @@ fn other_errors_are_the_systems() {
     assert!(matches!(save(&file, &snapshot(1, &[])), Err(RunError::Io { .. })));
 }
 
-/// Files that are whole, hashes and all, and hold anything: what only somebody's script would write.
+/// Files that are intact, with correct hashes, but hold anything: only a script would write them.
 #[test]
 fn whole_files_of_nonsense_are_told() {
     use sha2::{Digest, Sha256};

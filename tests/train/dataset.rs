@@ -1,4 +1,4 @@
-//! Data sets of every form, against what Pillow and numpy make of the same files
+//! Data sets of every form, compared with what Pillow and numpy make of the same files
 //! (`tests/fixtures/dataset/make.py`), and against the formats' own descriptions.
 
 use crate::common::files::{fixture, repository};
@@ -269,7 +269,7 @@ fn cifar_10_and_100_are_found_by_their_records() {
     let test = folder.0.join("cifar-10-batches-bin/test_batch.bin");
     let test = Dataset::open(&test, &options()).unwrap();
     assert_eq!(test.labels().unwrap().of, [8]);
-    // CIFAR-100 has two labels, of which the fine one counts.
+    // CIFAR-100 has two labels, of which the fine one is used.
     let path = folder.write("hundred/train.bin", &cifar(&[&[11, 99], &[19, 0]], 5));
     let hundred = Dataset::open(&path, &options()).unwrap();
     assert_eq!(hundred.labels().unwrap().of, [99, 0]);
@@ -338,7 +338,7 @@ fn broken_pictures_are_named_counted_and_skipped() {
             .unwrap_err();
         assert!(matches!(&error, DatasetError::Broken { limit: 4, .. }), "{error}");
     }
-    // Found only when it is needed: the next sound one takes its place.
+    // It is found only when it is needed, and the next intact one takes its place.
     let on_demand = Options { memory: 0, ..options() };
     let on_demand = Dataset::open(&folder.0, &on_demand).unwrap();
     let all: Vec<u32> = (0..on_demand.len() as u32).collect();
@@ -423,7 +423,7 @@ fn loader_passes_a_panic_on() {
     assert!(caught.is_err());
 }
 
-/// Real data, where it is: 50,000 JPEGs in a zip.
+/// Real data, if it is there: 50,000 JPEGs in a zip.
 #[test]
 fn cifar_10_in_a_zip() {
     let path = repository("../shared/data/cifar10-train.zip");

@@ -1,5 +1,5 @@
-//! Arrays as people save them: every type and layout that says what it is, classes of every form, and for the rest a
-//! remedy that works: each one that is printed is followed here.
+//! Arrays as people save them: every unambiguous type and layout, and classes of every form. For the rest a remedy is
+//! printed, and each printed remedy is followed here.
 
 use crate::common::folder::Folder;
 use crate::data_files::{array, gzip, npy, plain, png, tar_of, texts, tuple, zip_of};
@@ -31,7 +31,7 @@ fn values_that_say_what_they_are_become_bytes() {
     let (bytes, signed, unit) =
         ([0.0, 7.0, 128.0, 255.0], [-1.0, 0.0, 0.25, 1.0], [0.0, 0.25, 0.75, 1.0]);
     let (of_signed, of_unit) = ([0, 128, 159, 255], [0, 64, 191, 255]);
-    // The type, its values, the bytes they are, and what is said.
+    // The type, its values, the resulting bytes, and the note.
     let cases: &[(&str, [f64; 4], [u8; 4], &str)] = &[
         ("|u1", bytes, [0, 7, 128, 255], ""),
         ("<u2", bytes, [0, 7, 128, 255], "255 is white"),
@@ -130,7 +130,7 @@ fn layouts_that_say_what_they_are_are_turned() {
         );
         assert_eq!(set.pixels().unwrap(), want, "{what}");
     }
-    // Column order is turned in memory, and says so where there is none.
+    // Column order is turned in memory, and the error says so if there is not enough.
     let path = folder.write("x.npy", &order("|u1", &[n, h, w, c], &columns));
     let small = Options { memory: 10, ..options() };
     let error = Dataset::open(&path, &small).map(|_| ()).unwrap_err().to_string();
@@ -141,7 +141,7 @@ fn layouts_that_say_what_they_are_are_turned() {
     assert!(Dataset::open(&path, &Options { memory: 1 << 20, ..options() }).is_ok());
     folder.write("x.npy", &array("|u1", &[n, h, w, c], &last));
     assert!(Dataset::open(&path, &small).is_ok());
-    // What could be either has its channels last.
+    // If the channels could be first or last, they are last.
     let either = open(&folder.write("y.npy", &array("|u1", &[2, 3, 2, 3], &[9.0; 36])));
     assert_eq!((either.shape().h, either.shape().w, either.shape().c), (3, 2, 3));
     // IDX of floats.
@@ -154,7 +154,7 @@ fn layouts_that_say_what_they_are_are_turned() {
 /// What an expression makes of an array.
 type Follow = fn(&[usize], &[f64]) -> (Vec<usize>, Vec<f64>);
 
-/// A type, a shape, values, an expression that is printed, what it does, and the bytes that are learned from then.
+/// A type, a shape, values, the printed expression, what it does, and the bytes that are then learned from.
 type Remedy = (&'static str, Vec<usize>, Vec<f64>, &'static str, Follow, Vec<u8>);
 
 fn rounded(values: &[f64], of: impl Fn(f64) -> f64) -> Vec<f64> {
@@ -467,7 +467,7 @@ fn classes_of_every_clear_form_are_learned() {
         );
         noted(&set, "The classes are y.npy");
     }
-    // A class that no picture has is one of the table's all the same.
+    // A class that no picture has is still one of the table's.
     let (_folder, path) =
         with(&[("y.npy", array("|u1", &[3, 2], &[1.0, 0.0, 1.0, 0.0, 1.0, 0.0]))]);
     assert_eq!(open(&path).labels().unwrap().names.len(), 2);
@@ -540,7 +540,7 @@ fn arrays_that_are_not_learned_from_are_counted() {
     noted(&set, "The pictures are x.npy, |u1 [3, 1, 1]");
     noted(&set, "a text file (note.txt)");
     noted(&set, "2 arrays (x_test.npy, ...)");
-    // A mask is no picture where there is one; "latest" is not a test.
+    // A mask does not count as a picture if there are pictures; "latest" is not a test.
     for (names, chosen) in [
         (["images.npy", "masks.npy"], "images"),
         (["Xtrain.npy", "Xtest.npy"], "Xtrain"),
@@ -601,7 +601,7 @@ fn every_other_remedy_works() {
         (
             "labels.npy",
             array("|u1", &[1], &[0.0]),
-            "Keep those that are not to be learned elsewhere",
+            "Move those that should not be learned to another folder",
         ),
         ("labels.npy", array("|u1", &[7], &[0.0; 7]), "keep other arrays elsewhere"),
         ("labels.npy", array("<i8", &[1], &[-1.0]), "keep that array elsewhere"),

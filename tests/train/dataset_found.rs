@@ -1,4 +1,4 @@
-//! What of a folder or archive is learned from, which classes it has, and what is said about the rest.
+//! Which part of a folder or archive is learned from, which classes it has, and what is said about the rest.
 
 use crate::common::folder::Folder;
 use crate::data_files::{array, fixture, gzip, png, tar_of, zip_of};
@@ -44,7 +44,7 @@ fn noted(set: &Dataset, words: &[&str]) {
 
 #[test]
 fn folders_of_parts_are_no_classes() {
-    // Names of the pictures, which of them are learned from, their classes, words that are said.
+    // The names of the pictures, those that are learned from, their classes, and words in the notes.
     type Case<'a> = (&'a [&'a str], &'a [u8], &'a [&'a str], &'a [&'a str]);
     let cases: &[Case] = &[
         (
@@ -132,7 +132,7 @@ fn folders_of_parts_are_no_classes() {
             &["a", "b"],
             &["images (3)", "labels (1)", "train (2); set aside: val (1)"],
         ),
-        // Classes all the same: none of these has the counterpart that would make it a part.
+        // These are still classes: none has the counterpart that would make it a part.
         (&["car/1.png", "train/2.png"], &[1, 2], &["car", "train"], &[]),
         (
             &["train_station/1.png", "test_tube/2.png"],
@@ -208,7 +208,7 @@ fn what_systems_and_tools_leave_behind_is_nothing() {
         assert_eq!((kept(&set), classes(&set)), (vec![1, 2], vec!["cat", "dog"]));
         assert_eq!(set.notes(), &[] as &[String]);
     }
-    // Somebody's own hidden files are not learned from either, and counted.
+    // A user's own hidden files are not learned from either, but they are counted.
     folder.write("f/.mine/3.png", &png(2, 2, [9; 3]));
     let set = open(&folder.0.join("f"));
     assert_eq!(set.len(), 2);
@@ -270,7 +270,7 @@ fn links_are_followed_once() {
     noted(&open(&path), &["Not used: a link (2.png)"]);
 }
 
-/// A kind of file by its first bytes, what it is called, and a word of the way out.
+/// The first bytes of a kind of file, its name, and a word from the remedy.
 fn foreign() -> Vec<(&'static str, Vec<u8>, &'static str, &'static str)> {
     let head = |bytes: &[u8]| [bytes, &[0xa5; 600]].concat();
     let mut dicom = vec![0; 128];
@@ -365,11 +365,11 @@ fn a_format_behind_a_familiar_name_is_named() {
     );
     folder.write("a.png", &png(2, 2, [5; 3]));
     noted(&open(&folder.0), &["Not used: 200 HEIC photos (IMG_000.jpg, ...; convert"]);
-    // The way out, followed.
+    // The remedy works.
     fs::remove_dir_all(&folder.0).unwrap();
     folder.write("IMG_000.png", &fixture("pictures/rgb.png"));
     assert_eq!(open(&folder.0).notes(), &[] as &[String]);
-    // What promises a picture and is none at all is broken.
+    // A file that promises a picture but is not one is broken.
     for (bytes, why) in [
         (
             &b"version https://git-lfs.github.com/spec/v1"[..],
@@ -423,7 +423,7 @@ fn shards_and_archives_in_a_folder_are_read_where_nothing_else_is() {
         let set = open(&path);
         assert_eq!((classes(&set), &set.labels().unwrap().of), (names.to_vec(), &vec![1, 0]));
     }
-    // Without a class for each picture there are none, and that is said.
+    // Without a class for each picture there are no classes, and a note says so.
     let some =
         [("a.png", png(2, 2, [1; 3])), ("a.cls", b"1".to_vec()), ("b.png", png(2, 2, [2; 3]))];
     let set = open(&folder.write("other/0.tar", &tar_of(&some)));
@@ -564,7 +564,7 @@ fn parquet_as_the_hub_has_it() {
     // One file by its path.
     let test = open(&folder.0.join("data/test-00000-of-00001.parquet"));
     assert_eq!((test.labels().unwrap().of[0], test.pixels().unwrap()[0]), (2, 81));
-    // Damaged in any place: an error, or the pictures that are left.
+    // Damage in any place gives an error, or the pictures that are left.
     let whole = fixture("parquet/train-00000-of-00002.parquet");
     for at in 0..whole.len() {
         let mut bytes = whole.clone();

@@ -1,4 +1,4 @@
-//! Broken and hostile data sets: each with its exact error, no panic, memory in bounds.
+//! Broken and hostile data sets. Each gives its exact error, without a panic and with bounded memory.
 
 use crate::common::allocations::peak;
 use crate::common::files::fixture;
@@ -57,7 +57,7 @@ fn every_error_names_the_file_and_the_remedy() {
     let mut flipped = zip_of(&[("a.bmp", picture("rgb.bmp"))], Stored);
     let at = flipped.len() / 2;
     flipped[at] ^= 1;
-    // What it is, the files, the path that is opened, the variant, words of the message.
+    // What it is, the files, the opened path, the variant, and words in the message.
     type Case<'a> = (&'a str, Vec<(&'a str, Vec<u8>)>, &'a str, &'a str, &'a [&'a str]);
     let cases: Vec<Case> = vec![
         ("no such path", vec![], "nothing", "NotFound", &["nothing"]),
@@ -83,7 +83,7 @@ fn every_error_names_the_file_and_the_remedy() {
         ("a zipped npy that is a bomb", vec![("a.npz", zip_of(&[("x.npy", npy(&plain("|u1", "False", "(20, 1024, 1024)"), &vec![0; 20 << 20]))], Deflated))], "a.npz", "Array", &["x.npy", "unpack it", "data.cache_mib=21"]),
         ("an idx that is cut off", vec![("a", images(4))], "a", "Array", &["[4, 2, 2]", "32 bytes", "28"]),
         ("an idx without a header", vec![("a", vec![0, 0, 8, 3, 0, 0])], "a", "Array", &["cut off"]),
-        ("an idx of floats that are no numbers", vec![("a", idx(0x0d, &[1, 2, 2], &[0xff; 16]))], "a", "Array", &[">f4 [1, 2, 2]", "no finite number", "np.isfinite"]),
+        ("an idx of floats that are no numbers", vec![("a", idx(0x0d, &[1, 2, 2], &[0xff; 16]))], "a", "Array", &[">f4 [1, 2, 2]", "not a finite number", "np.isfinite"]),
         ("an idx of an unknown type", vec![("a", idx(0x0a, &[1, 2, 2], &[0; 16]))], "a", "Array", &["0x0a"]),
         ("an idx without pictures", vec![("a", idx(8, &[0, 2, 2], &[]))], "a", "Array", &["[0, 2, 2]", "at least one pixel"]),
         ("an idx of empty pictures", vec![("a", idx(8, &[2, 0, 2], &[]))], "a", "Array", &["[2, 0, 2]"]),
@@ -99,7 +99,7 @@ fn every_error_names_the_file_and_the_remedy() {
         ("an npy header of brackets", vec![("a.npy", npy(&many, &[]))], "a.npy", "Array", &["structured array"]),
         ("an npy header of junk", vec![("a.npy", npy("{'descr': 3", &[]))], "a.npy", "Array", &["cannot be read"]),
         ("an npy of objects", vec![("a.npy", npy(&plain("|O", "False", "(3, 2, 2)"), &bytes))], "a.npy", "Array", &["|O", "[n, h, w]", "np.stack(x)"]),
-        ("an npy of absurd size", vec![("a.npy", npy(&plain("|u1", "False", "(18446744073709551615, 2, 2)"), &[]))], "a.npy", "Array", &["no file has so many"]),
+        ("an npy of absurd size", vec![("a.npy", npy(&plain("|u1", "False", "(18446744073709551615, 2, 2)"), &[]))], "a.npy", "Array", &["no file is that large"]),
         ("two arrays of pictures", vec![("s/a.npy", npy(&u1, &bytes)), ("s/b.npy", npy(&u1, &bytes))], "s", "Ambiguous", &["a.npy, b.npy", "path"]),
         ("a negative label", vec![("s/x.npy", npy(&u1, &bytes)), ("s/y.npy", npy(&plain("|i1", "False", "(3,)"), &[0, 1, 255]))], "s", "Label", &["y.npy", "label 2 is -1", "65535"]),
         ("a label that is none", vec![("s/x.npy", npy(&u1, &bytes)), ("s/y.npy", npy(&plain(">u4", "False", "(3,)"), &[0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1]))], "s", "Label", &["label 1 is 65536", "keep that array elsewhere"]),
@@ -190,7 +190,7 @@ fn a_decompression_bomb_of_a_picture_is_skipped() {
     assert!(held < 2 << 20, "{held} bytes");
 }
 
-/// Whatever happens to a file: no panic, an error or usable data, memory in bounds.
+/// For any damage to a file: no panic, an error or usable data, and bounded memory.
 fn survives(folder: &Folder, name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     let path = folder.write(name, bytes);
     let path = if name.contains('/') { path.parent().unwrap() } else { &path };
@@ -240,7 +240,7 @@ macro_rules! damaged {
             proptest!(config, |((cut, changes) in damages())| {
                 survives(&folder, $name, &damage(&bytes, cut, &changes))?;
             });
-            // The sound file is one, or the damage would show nothing.
+            // The intact file must be valid, or the damage would prove nothing.
             let path = folder.write($name, &bytes);
             let path = if $name.contains('/') { path.parent().unwrap() } else { &path };
             prop_assert_sound(Dataset::open(path, &options()));

@@ -1,4 +1,4 @@
-//! What a run gives to others: the folder that the page loads.
+//! The export of a run: the folder that the page loads.
 
 use crate::common::folder::Folder;
 use std::fs;
@@ -104,7 +104,7 @@ fn a_run_becomes_a_model_folder() {
 fn any_model_folder_can_be_exported() {
     let folder = Folder::new("any");
     let out = folder.0.join("out");
-    // An empty folder is as good as none.
+    // An empty folder is as good as a missing one.
     fs::create_dir(&out).expect("a folder");
     export(Path::new(EMOJI), &out, true).expect("exported");
     let file = "unet/diffusion_pytorch_model.safetensors";

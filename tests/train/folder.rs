@@ -1,4 +1,4 @@
-//! A run's folder as a trainer opens it.
+//! How a trainer opens a run's folder.
 
 use crate::common::folder::Folder as Temporary;
 use std::fs;
@@ -108,7 +108,7 @@ fn an_earlier_checkpoint_rewinds_its_own_run_only() {
     );
     assert!(!late.exists());
     drop(folder);
-    // Another run's checkpoint is not laid over this one's.
+    // Another run's checkpoint must not be mixed with this run's.
     let other = place.save("other", 50);
     let error = Folder::open(&config, &Resume::From(other)).expect_err("a run is there");
     assert_eq!(error, RunError::Occupied { run });
@@ -129,7 +129,7 @@ fn a_folder_of_somebody_elses_is_left_alone() {
     let error = Folder::open(&config, &Resume::Auto).expect_err("not empty");
     assert_eq!(error, RunError::Foreign { run: run.clone(), file: "notes.txt".to_owned() });
     assert!(!run.join(".lock").exists());
-    // A copy of a run without its hidden files is one by its checkpoints.
+    // A copy of a run without its hidden files is recognised by its checkpoints.
     place.save("site", 10);
     drop(Folder::open(&config, &Resume::Auto).expect("a run"));
 }

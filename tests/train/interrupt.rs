@@ -1,5 +1,5 @@
-//! Ctrl-C, SIGTERM and the end of the time finish the step, save, and exit with 0; a second Ctrl-C exits
-//! at once. What is tested is the command line's own handler.
+//! After Ctrl-C, SIGTERM or the end of the time, a run finishes the step, saves, and exits with 0. A second Ctrl-C
+//! exits immediately. This tests the command line's own handler.
 
 #[allow(dead_code, reason = "the binary uses the rest")]
 #[path = "../../src/cli/interrupt.rs"]
@@ -30,7 +30,7 @@ fn snapshot(step: u64) -> Snapshot {
     }
 }
 
-/// A trainer in little: steps that take their time, then a checkpoint.
+/// A miniature trainer: steps that take some time, then a checkpoint.
 #[test]
 #[ignore = "run by the tests below"]
 fn trains() {
@@ -60,7 +60,7 @@ struct Trainer {
 }
 
 impl Trainer {
-    /// Once it is in its second step.
+    /// Waits until it is in its second step.
     fn start(test: &str, step: &str, time: Option<&str>) -> Self {
         let run = std::env::temp_dir().join(format!("unnoise-stop-{test}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&run);

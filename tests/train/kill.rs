@@ -1,4 +1,4 @@
-//! kill -9 at any moment leaves a run that can be read, and loses at most the interval under way.
+//! kill -9 at any moment leaves a readable run, and loses at most the current interval.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ const INTERVAL: u64 = 10;
 const KILLS: u64 = 50;
 const KINDS: Kinds = Kinds { csv: true, jsonl: true, tensorboard: true };
 
-/// Every value tells the step.
+/// Every value identifies the step.
 fn snapshot(step: u64) -> Snapshot {
     let tensors = |n: usize| -> Vec<Tensor> {
         let values = |i: usize| (0..4096).map(|v| (step * 7 + i as u64 + v) as f32).collect();
@@ -41,7 +41,7 @@ fn row(step: u64) -> Row {
     Row { step, loss: Some(1.0 / step as f32), images: step * 16, ..Row::default() }
 }
 
-/// The process that is killed: trains from where the run is, and tells each checkpoint that is done.
+/// The process that is killed. It trains from where the run is, and reports each finished checkpoint.
 #[test]
 #[ignore = "run by kill_9_loses_at_most_one_interval"]
 fn trains_until_killed() {
@@ -90,7 +90,7 @@ fn kill_9_loses_at_most_one_interval() {
         let restored = resume(&run).expect("a readable run").expect("a checkpoint");
         assert_eq!(restored.skipped, [], "nothing half");
         let step = restored.snapshot.state.step;
-        // It may have died between the rename and the word.
+        // It may have died between the rename and the report.
         assert!(step == told || step == told + INTERVAL, "{step} after {told} was told");
         assert_eq!(restored.snapshot, snapshot(step));
         let latest = fs::read_to_string(run.join("latest")).expect("latest");
@@ -102,7 +102,7 @@ fn kill_9_loses_at_most_one_interval() {
                 .any(|entry| entry.file_name().to_string_lossy().ends_with(".tmp")),
         );
 
-        // The tables are as if nothing had happened.
+        // The tables must be as if nothing had happened.
         let saved = restored.snapshot.state.metrics;
         drop(Log::open(&run, KINDS, step, &saved).expect("logs"));
         let csv = fs::read_to_string(run.join(Format::Csv.file_name())).expect("metrics.csv");
@@ -113,7 +113,7 @@ fn kill_9_loses_at_most_one_interval() {
             jsonl.lines().map(|line| serde_json::from_str(line).expect("a row")).collect();
         assert_eq!(rows, (1..=step).map(row).collect::<Vec<_>>());
     }
-    // Else it was never caught while it saved, and the test shows nothing.
+    // Otherwise it was never killed during a save, and the test proves nothing.
     assert!(cut > KILLS / 10, "only {cut} of {KILLS} kills hit a save");
     fs::remove_dir_all(&run).expect("clean up");
 }

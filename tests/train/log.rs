@@ -69,7 +69,7 @@ fn a_resumed_table_has_the_bytes_of_one_that_never_stopped() {
         let whole = Run::new("whole");
         fill(&whole.0, format, 0, 30, &[]);
         let want = whole.text(format);
-        // Killed after step 23 of which 20 was saved; wherever the file was cut.
+        // Killed after step 23, with step 20 saved. The file may be cut anywhere.
         let part = Run::new("part");
         fill(&part.0, format, 0, 23, &[]);
         let bytes = part.text(format).into_bytes();
@@ -78,7 +78,7 @@ fn a_resumed_table_has_the_bytes_of_one_that_never_stopped() {
             let at = |line: &&str| line.contains(&format!("{},", step + 1));
             want.lines().skip(1).find(at).and_then(|line| want.find(line)).unwrap_or(want.len())
         };
-        // What the checkpoint does not hold has to be in the file.
+        // Rows that the checkpoint does not hold must be in the file.
         for keep in (rows_to(12)..=bytes.len()).step_by(13) {
             fs::write(part.0.join(format.file_name()), &bytes[..keep]).expect("cut");
             fill(&part.0, format, 20, 30, &saved);

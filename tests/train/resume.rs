@@ -1,4 +1,4 @@
-//! Training runs that go on: from where they stopped, from earlier, with other settings, past damage.
+//! Training runs that continue: from where they stopped, from earlier, with other settings, after damage.
 
 use crate::common::files::fixture;
 use crate::common::folder::Folder;
@@ -12,7 +12,7 @@ use unnoise::train::config::{Config, Lr};
 use unnoise::train::folder::Resume;
 use unnoise::train::interrupt::Reason;
 
-/// Names of checkpoints and of what was put aside.
+/// The names of checkpoints and of what was put aside.
 fn kept(run: &Path) -> Vec<String> {
     let names = fs::read_dir(run).expect("the run").map(|e| e.expect("an entry").file_name());
     let mut names: Vec<String> = names.map(|n| n.to_str().expect("UTF-8").to_owned()).collect();
@@ -21,7 +21,7 @@ fn kept(run: &Path) -> Vec<String> {
     names
 }
 
-/// What is learned after going back is what the checkpoints hold; what was learned before is put aside.
+/// After going back, the checkpoints hold what is learned from then on. What was learned before is put aside.
 #[test]
 fn going_back_begins_another_course() {
     let Some(gpu) = crate::common::gpu() else { return };
@@ -39,7 +39,7 @@ fn going_back_begins_another_course() {
     let (first, before) = (read(&folder.0).snapshot, losses(&folder.0));
     let from = || Resume::From(folder.0.join("checkpoint-000006"));
 
-    // Another learning rate: another network at the same step.
+    // Another learning rate gives another network at the same step.
     let other = config(&folder.0, &[&settings[..], &["optimizer.lr = 1e-5"]].concat());
     let outcome = run(&gpu, &other, from());
     assert_eq!((outcome.step, &outcome.checkpoint), (10, &folder.0.join("checkpoint-000010")));
@@ -54,7 +54,7 @@ fn going_back_begins_another_course() {
     assert_eq!(grid("rewound-000010-1", 10).as_ref(), Some(&drawn));
     assert_ne!(grid("", 10), Some(drawn.clone()));
 
-    // What was put aside is gone on from with its own rows and grids.
+    // A run that continues from what was put aside gets its rows and grids back.
     let aside = Resume::From(folder.0.join("rewound-000010-1"));
     let longer = [&settings[1..], &["training.max_steps = 11"]].concat();
     run(&gpu, &config(&folder.0, &longer), aside);
@@ -73,7 +73,7 @@ fn going_back_to_end_sooner() {
     let settings = ["training.max_steps = 10", "checkpoints.every = 3", "checkpoints.keep = 3"];
     run(&gpu, &config(&folder.0, &settings), Resume::Auto);
     let from = || Resume::From(folder.0.join("checkpoint-000006"));
-    // Fewer steps than there were: its last checkpoint is the newest, and stays.
+    // It has fewer steps than before; its last checkpoint is the newest, and stays.
     let shorter = ["training.max_steps = 8", "checkpoints.every = 3", "checkpoints.keep = 3"];
     let outcome = run(&gpu, &config(&folder.0, &shorter), from());
     assert_eq!((outcome.step, read(&folder.0).folder), (8, outcome.checkpoint));
@@ -109,7 +109,7 @@ fn a_run_at_its_end_says_so() {
     assert_eq!(settings(), before);
 }
 
-/// Checkpoints that are damaged are passed over and do not stand in the way of new ones.
+/// Damaged checkpoints are skipped, and do not get in the way of new ones.
 #[test]
 fn goes_on_past_damage() {
     let Some(gpu) = crate::common::gpu() else { return };
@@ -138,7 +138,7 @@ fn resumes_to_the_bit() {
     let Some(gpu) = crate::common::gpu() else { return };
     let (whole, halves) = (Folder::new("whole"), Folder::new("halves"));
     run(&gpu, &config(&whole.0, &["training.max_steps = 12"]), Resume::Auto);
-    // The learning rate's course depends on the last step, so the first half is cut short, not shorter.
+    // The learning rate depends on the last step, so the first half is a run that is cut short, not a shorter one.
     let halved = config(&halves.0, &["training.max_steps = 12", "checkpoints.every = 5"]);
     static PRESSED: AtomicUsize = AtomicUsize::new(0);
     let first =
@@ -159,8 +159,8 @@ fn resumes_to_the_bit() {
     }
 }
 
-/// What must not be lost comes first: a grid that is not drawn for whatever reason costs nothing learned, and it does not
-/// make anyone wait who asks to stop. Who goes on later gets it.
+/// What must not be lost comes first. If a grid is not drawn, for any reason, nothing learned is lost. A grid does not
+/// delay a requested stop; it is drawn when the run continues.
 #[test]
 fn saves_before_it_draws() {
     let Some(gpu) = crate::common::gpu() else { return };
@@ -197,8 +197,8 @@ fn settings_that_do_not_fit_leave_the_run_as_it_was() {
     assert_eq!(read(&folder.0).snapshot.state.step, 4);
 }
 
-/// What is decoded ahead is known by names and sizes only, what is in memory by its pixels: another cache makes it look like
-/// other data, and the error says so.
+/// Data that is decoded ahead is identified only by names and sizes, data in memory by its pixels. So another cache
+/// size makes it look like other data, and the error says so.
 #[test]
 fn another_cache_is_named_where_data_look_different() {
     let Some(gpu) = crate::common::gpu() else { return };
@@ -212,7 +212,7 @@ fn another_cache_is_named_where_data_look_different() {
     assert!(error.to_string().contains("with another data.cache_mib"), "{error}");
 }
 
-/// Batches of another size go on with the pictures that have not been seen, and their losses are told.
+/// With another batch size, a run continues with the pictures that have not been seen, and reports their losses.
 #[test]
 fn the_batch_may_change_on_the_way() {
     let Some(gpu) = crate::common::gpu() else { return };

@@ -1,4 +1,4 @@
-//! Whole training runs on the GPU, small ones: they learn, and say what goes wrong.
+//! Small but whole training runs on the GPU: they learn, and say what goes wrong.
 
 use crate::common::files::fixture;
 use crate::common::folder::Folder;
@@ -69,7 +69,7 @@ fn broken_pictures_of_a_stream_are_named_once() {
     assert_eq!(named, 1, "{said}");
 }
 
-/// An update's pictures, timesteps, noise and masks are the same in however many micro-steps it is made.
+/// An update's pictures, timesteps, noise and masks are the same for any number of micro-steps.
 #[test]
 fn micro_steps_draw_what_one_batch_does() {
     let Some(gpu) = crate::common::gpu() else { return };
@@ -90,12 +90,12 @@ fn micro_steps_draw_what_one_batch_does() {
     let parts = run_in("training.batch_size = 2", "training.gradient_accumulation_steps = 3");
     assert_eq!((whole.len(), parts.len()), (5, 5));
     for (whole, parts) in whole.iter().zip(&parts) {
-        // The same but for the order of sums; other noise for the later thirds would be 10 % away.
+        // The same except for the order of sums. Other noise for the later thirds would differ by 10 %.
         assert!((whole - parts).abs() < 1e-4 * whole, "{whole} and {parts}");
     }
 }
 
-/// Data that cannot be read end a run, and what it has learned is kept.
+/// Unreadable data end a run, but what it has learned is kept.
 #[test]
 fn data_that_fail_cost_nothing_learned() {
     let Some(gpu) = crate::common::gpu() else { return };
@@ -120,7 +120,7 @@ fn data_that_fail_cost_nothing_learned() {
     assert!(!said.contains("takes its place"), "{said}");
 }
 
-/// More dispatches than a driver has room for, were each a thing of its own.
+/// More dispatches than a driver has room for if each were a separate object.
 #[test]
 fn an_update_may_be_made_of_many_micro_steps() {
     let Some(gpu) = crate::common::gpu() else { return };
@@ -136,7 +136,7 @@ fn an_update_may_be_made_of_many_micro_steps() {
     assert!(losses(&folder.0).iter().all(|loss| (0.8..1.5).contains(loss)));
 }
 
-/// A network that is told log t is drawn without t = 0.
+/// A network that is told log t is sampled without t = 0.
 #[test]
 fn a_fourier_embedding_learns_and_draws() {
     let Some(gpu) = crate::common::gpu() else { return };
@@ -157,7 +157,7 @@ fn a_fourier_embedding_learns_and_draws() {
     assert!(run.x_0().expect("pictures").iter().all(|x| x.is_finite()));
 }
 
-/// A run that is past help says so, and keeps the whole batch at which it gave up.
+/// A run that has diverged says so, and keeps the whole batch at which it gave up.
 #[test]
 fn a_run_that_diverges_stops_with_its_batch() {
     let Some(gpu) = crate::common::gpu() else { return };
@@ -182,7 +182,7 @@ fn a_run_that_diverges_stops_with_its_batch() {
     let TrainError::Diverged { diverged, batch: Some(file) } = &error else { panic!("{error}") };
     assert_eq!((diverged.run, diverged.last_finite), (7, Some(diverged.step - 7)));
     assert!(error.to_string().contains("optimizer.lr (it is 1e25)"), "{error}");
-    // Nothing of after the last good update was saved, and so nothing of before it pushed out.
+    // Nothing after the last good update was saved, so nothing before it was removed.
     let saved = checkpoint::checkpoints(&folder.0).expect("the run");
     assert_eq!(saved.iter().map(|(step, _)| Some(*step)).max(), Some(diverged.last_finite));
 
@@ -196,7 +196,7 @@ fn a_run_that_diverges_stops_with_its_batch() {
     let eps = nhwc4_to_nchw(&philox::noise(seed, Stream::Train, update, 0, shape), shape);
     let target = batch.read("target").expect("target");
     assert_eq!(batch.shape("target"), Some(&[6, 3, 8, 8][..]));
-    // WGSL's own rounding of square roots is left (diffusion::philox).
+    // Only WGSL's rounding of square roots remains (diffusion::philox).
     let off = eps.iter().zip(&target).fold(0.0f32, |max, (a, b)| max.max((a - b).abs()));
     assert!(off < 1e-5, "{off}");
     let noisy = batch.read("noisy").expect("noisy");
@@ -216,7 +216,7 @@ fn learns() {
     assert!(smoothed < 0.6, "{smoothed}");
 }
 
-/// Activations made twice are the same activations.
+/// Activations that are computed twice are the same.
 #[test]
 fn recomputing_changes_no_bit() {
     let Some(gpu) = crate::common::gpu() else { return };

@@ -1,4 +1,4 @@
-//! A small run, for the tests of what a run leaves on the disk.
+//! A small run, for tests of what a run leaves on the disk.
 
 use std::path::Path;
 use unnoise::config::{SchedulerConfig, UNetConfig};
@@ -8,7 +8,7 @@ use unnoise::train::log::{Row, Smoothed};
 /// The weights being trained, in a checkpoint.
 pub const WEIGHTS: &str = "unet_raw/diffusion_pytorch_model.safetensors";
 
-/// One level of four channels: a network of some 3,000 parameters.
+/// One level of four channels: a network with about 3,000 parameters.
 pub fn tiny() -> UNetConfig {
     let json = r#"{"sample_size": 4, "in_channels": 1, "out_channels": 1, "block_out_channels": [4],
         "down_block_types": ["DownBlock2D"], "up_block_types": ["UpBlock2D"],
@@ -16,8 +16,8 @@ pub fn tiny() -> UNetConfig {
     UNetConfig::from_json(json, "tiny").expect("a network")
 }
 
-/// What a run is at `step`: every value a function of its place and the step, subnormals, negative zero
-/// and the ends of f32 among them.
+/// The state of a run at `step`. Every value is a function of its place and the step; there are subnormals, negative
+/// zero and the extremes of f32.
 pub fn snapshot(step: u64, rates: &[f64]) -> Snapshot {
     let unet = tiny();
     let params = unnoise::model::params(&unet).expect("a graph");
@@ -39,7 +39,7 @@ pub fn snapshot(step: u64, rates: &[f64]) -> Snapshot {
                 }
             })
             .collect();
-        // As files give them back.
+        // As they are read back from files.
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
         tensors
     };
@@ -90,7 +90,7 @@ pub fn bits(tensors: &[Tensor]) -> Vec<u32> {
     tensors.iter().flat_map(|t| t.values.iter().map(|v| v.to_bits())).collect()
 }
 
-/// As `==`, and -0.0 is not 0.0.
+/// Like `==`, but -0.0 is not 0.0.
 pub fn assert_same(a: &Snapshot, b: &Snapshot) {
     assert_eq!(a, b);
     for (a, b) in

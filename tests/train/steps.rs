@@ -1,8 +1,8 @@
 //! Whole training steps against PyTorch's: losses, gradient norms, parameters and averages after AdamW with
 //! and without clipping (the shared fixtures of `tiny`, and `fixtures/train/make_steps.py`).
 //!
-//! The batches are given: `sample`, `target`, `time` and `items` are written, and of each step's dispatches
-//! those run that come after the ones that would make them.
+//! The batches are given: `sample`, `target`, `time` and `items` are written, and the dispatches of a step that would
+//! make them are left out.
 
 use crate::common::files::fixture;
 use crate::common::networks::{gpu_as, tensors};
@@ -29,7 +29,7 @@ use unnoise::weights::Weights;
 const N: usize = 4;
 const IMAGE: Shape = Shape { n: N, h: 8, w: 8, c: 3 };
 
-/// What PyTorch was told.
+/// PyTorch's settings.
 struct Recipe {
     optimizer: Optimizer,
     emas: Vec<Ema>,
@@ -46,7 +46,7 @@ struct Trainer {
 }
 
 impl Trainer {
-    /// For so many steps.
+    /// Prepares this number of steps.
     fn new(gpu: &Gpu, recipe: &Recipe, steps: usize) -> Self {
         let checkpoint = Checkpoint::open(&fixture("unets/tiny")).expect("tiny");
         let Checkpoint { unet, weights, .. } = checkpoint;
@@ -115,7 +115,7 @@ impl Trainer {
         self.executor.submit(self.rest.clone()).expect("a step");
     }
 
-    /// What the log would say of each step.
+    /// What the log would say about each step.
     fn metrics(&self) -> Vec<Metrics> {
         let bytes = block_on(self.executor.read_bytes(self.slice(step::tensors::METRICS)));
         let bytes = bytes.expect("metrics");
@@ -125,8 +125,8 @@ impl Trainer {
         words.chunks_exact(Metrics::WORDS).map(row).collect()
     }
 
-    /// Asserts that the parameters or one of their averages agree with a file's within limits, but
-    /// for those without a gradient, which AdamW moves by its rounding.
+    /// Asserts that the parameters or one of their averages agree with a file's within limits, except those without a
+    /// gradient, which AdamW moves by rounding errors.
     fn compare(&self, what: &str, first: BufferId, want: &Weights, prefix: &str, within: Limits) {
         let plan = self.executor.plan();
         let (mut worst, mut worst_rms, mut count) = (0.0f32, 0.0f32, 0);
@@ -240,7 +240,7 @@ fn three_steps(gpu: &Gpu) {
     near("norms", metrics.iter().map(|m| m.grad_norm), &norms, 1e-5);
 }
 
-/// As `make_steps.py` has it.
+/// As in `make_steps.py`.
 fn ten() -> Recipe {
     Recipe {
         optimizer: Optimizer {
@@ -310,7 +310,7 @@ fn fifty_steps_are_the_same_bits_twice() {
     let first = run();
     assert_eq!(first, run());
     let losses: Vec<f32> = first.iter().map(|bits| f32::from_bits(bits[0])).collect();
-    // The same ten batches for the fifth time: something has been learned.
+    // This is the fifth time for the same ten batches, so something must have been learned.
     assert!(
         losses[40..].iter().sum::<f32>() < 0.8 * losses[..10].iter().sum::<f32>(),
         "{losses:?}"
@@ -322,7 +322,7 @@ fn memory_is_what_the_plan_says() {
     let Some(gpu) = crate::common::gpu() else { return };
     let trainer = Trainer::new(&gpu, &ten(), 10);
     let plan = &trainer.step.plan;
-    // Beyond the plan's buffers there is one of uniforms: an aligned block for each dispatch.
+    // Besides the plan's buffers there is one with uniforms: an aligned block for each dispatch.
     let uniforms = 256 * plan.dispatches.len() as u64;
     assert_eq!(trainer.executor.bytes(), plan.total_bytes() + uniforms);
 }

@@ -97,7 +97,7 @@ fn a_constant_ema_never_warms_up() {
     assert_eq!([1, 5, 6].map(|k| late.decays(k)[0]), [0.0, 0.0, 0.99]);
 }
 
-/// The bias corrections as torch states them, at the first step and where they have vanished.
+/// The bias corrections as torch computes them, at the first step and when they have vanished.
 #[test]
 fn adamw_rows_hold_torchs_constants() {
     let adamw = Optimizer { weight_decay: 1e-2, ..Optimizer::default() };
@@ -133,7 +133,7 @@ fn min_snr_weights_are_diffusers() {
             assert_eq!(Weighting::None.weight(gamma, level, predicted), 1.0);
         }
     }
-    // Nothing but noise, and no noise at all: finite, and the limits.
+    // With nothing but noise, and with no noise at all, the weights are finite and equal to the limits.
     let weights = |signal, noise| {
         [PredictionType::Epsilon, PredictionType::Sample, PredictionType::VPrediction].map(
             |predicted| Weighting::MinSnr.weight(gamma, NoiseLevel { signal, noise }, predicted),

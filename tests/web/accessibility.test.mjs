@@ -37,7 +37,7 @@ async function check(page, when) {
   assert.deepEqual(told, [], when);
 }
 
-/** Nothing sticks out sideways, and what is to be touched is large enough for a finger (WCAG 2.5.8: 24 px). */
+/** Nothing sticks out sideways, and what can be touched is large enough for a finger (WCAG 2.5.8: 24 px). */
 async function checkRoom(page) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert.ok(wide <= 0, `${wide} px wider than the window`);

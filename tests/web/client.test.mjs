@@ -7,7 +7,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { PATIENCE, launch } from "./browser.mjs";
-import { CRASHES, ENGINE, crashEachTime, crashWhenTold } from "./crash.mjs";
+import { CRASHES, ENGINE, REASONS, crashEachTime, crashWhenTold } from "./crash.mjs";
 import { FIXTURES, corruptShape, serveFiles, serveHub, withNan } from "./server.mjs";
 
 const TINY = "/tests/fixtures/unets/tiny/";
@@ -324,6 +324,16 @@ describe("noise before any model", () => {
     assert.equal(new Set(four.map(({ digest }) => digest)).size, 4);
     assert.ok(four.every(({ spread, opaque }) => spread > 40 && opaque));
   });
+
+  test("of a size that no page can hold, or of none, is refused by name", LIMIT, async () => {
+    const noise = (options) => page.evaluate((o) => window.attemptNoise(o), { seed: 5, count: 1, channels: 3, height: 8, width: 8, ...options });
+    // The second and third are less than that in 32 bits.
+    for (const huge of [{ height: 8192, width: 8193 }, { height: 65536, width: 65536 }, { count: 2 ** 31, width: 65536 }, { channels: 2 ** 32 - 1 }]) {
+      failed(await noise(huge), "bad-request", /at most 268435456 numbers/);
+    }
+    for (const none of ["channels", "height", "width"]) failed(await noise({ [none]: 0 }), "bad-request", new RegExp(`^${none} is 0`, "i"));
+    assert.deepEqual(await noise({}), {});
+  });
 });
 
 describe("a lost device", () => {
@@ -346,7 +356,7 @@ describe("a lost device", () => {
 describe("a crash of the engine", () => {
   const REQUEST = { steps: 200, seed: 11, count: 4 };
 
-  /** A page of its own, whose engine crashes as `change` says. */
+  /** A separate page, whose engine crashes as `change` says. */
   async function crashing(t, change) {
     change();
     const page = await openClient();
@@ -370,8 +380,9 @@ describe("a crash of the engine", () => {
       const broken = await run(REQUEST, { at: 5, crash: true });
       assert.ifError(broken.error && JSON.stringify(broken.error));
       assert.deepEqual(restarts(broken), [[1, "internal"]]);
+      assert.match(broken.steps.find((step) => step.restarted).reason, REASONS[how]);
       assert.equal(broken.digest, unbroken.digest);
-      // `open` gives what was heard of the model since it was first loaded.
+      // `open` gives the events of the model since it was first loaded.
       const { events } = await open();
       const lost = events.findIndex((event) => event.status === "lost");
       assert.equal(events[lost].code, "internal");
@@ -389,11 +400,11 @@ describe("a crash of the engine", () => {
     assert.equal((await run({ steps: 5, seed: 12 })).digest, before.digest);
   });
 
-  test("again and again at the same place: an internal error, and the next run works", LIMIT, async (t) => {
-    const { open, run } = await crashing(t, () => crashEachTime(server, 4));
+  test("a panic again and again at the same place: an internal error with its text, and the next run works", LIMIT, async (t) => {
+    const { open, run } = await crashing(t, () => crashEachTime(server, 4, "a panic"));
     await open();
     const broken = await run(REQUEST);
-    failed(broken, "internal", /unreachable/);
+    failed(broken, "internal", REASONS["a panic"]);
     assert.match(broken.error.detail, /\S/);
     assert.deepEqual(restarts(broken), [[1, "internal"], [2, "internal"]], "it was tried three times");
     server.changed.delete(ENGINE);

@@ -3,12 +3,25 @@
 
 export const ENGINE = "/pkg/unnoise.js";
 
-/** How an engine can crash. Each is code that runs instead of `Run.advance`. */
+/** How an engine can crash. Each is code that runs before `Run.advance`, or instead of it. */
 export const CRASHES = {
   "a trap": "trap();",
-  // A trap inside a callback ends no call: what waits for it waits for ever.
+  // A trap inside a callback ends no call, so what waits for it waits forever.
   "a trap in a callback": "setTimeout(trap); return new Promise(() => {});",
-  "an internal error": "throw Object.assign(new Error('a synthetic error'), { code: 'internal' });",
+  // A panic in Rust: wgpu unwraps what the browser throws, here when pictures are copied out. It happens in a callback, too.
+  "a panic": `GPUCommandEncoder.prototype.copyBufferToBuffer = () => { throw new TypeError("a synthetic error"); };`,
+  // What a browser reports when its driver fails, dispatched on the device itself.
+  "an internal error of the GPU": `device.dispatchEvent(new GPUUncapturedErrorEvent("uncapturederror", {
+    error: new GPUInternalError("a synthetic error"), cancelable: true,
+  }));`,
+};
+
+/** What is told about each. */
+export const REASONS = {
+  "a trap": /unreachable/,
+  "a trap in a callback": /unreachable/,
+  "a panic": /panicked at .*\n.*a synthetic error/,
+  "an internal error of the GPU": /the graphics driver failed: a synthetic error/,
 };
 
 // A module with one function, whose body is `unreachable`: (module (func (export "f") unreachable)).
@@ -26,17 +39,27 @@ export function crashWhenTold(server, how) {
     function due() { const now = told; told = false; return now; }`, CRASHES[how]);
 }
 
-/** Crashes at the `nth` advance of every worker. */
-export function crashEachTime(server, nth) {
+/**
+ * Crashes at the `nth` advance of every worker.
+ * @param {Awaited<ReturnType<typeof import("./server.mjs").serveFiles>>} server
+ * @param {number} nth
+ * @param {keyof typeof CRASHES} how
+ */
+export function crashEachTime(server, nth, how) {
   change(server, `
     let advances = 0;
-    function due() { advances += 1; return advances === ${nth}; }`, CRASHES["a trap"]);
+    function due() { advances += 1; return advances === ${nth}; }`, CRASHES[how]);
 }
 
 function change(server, due, crash) {
   server.changed.set(ENGINE, (text) => `${text}
     ${due}
     function trap() { new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array([${TRAP}]))).exports.f(); }
+    let device;
+    const request = GPUAdapter.prototype.requestDevice;
+    GPUAdapter.prototype.requestDevice = async function (...given) {
+      return (device = await request.apply(this, given));
+    };
     const advance = Run.prototype.advance;
     Run.prototype.advance = function () {
       if (due()) { ${crash} }

@@ -1,5 +1,5 @@
-// Errors of the GPU that no call asked about, in the module by itself: each is told once, with its code, and the work goes
-// on. A browser reports an internal error when its driver fails; here the test does.
+// Errors of the GPU that belong to no call, in the module by itself: each is reported once, with its code, and the work
+// continues. A browser reports an internal error when its driver fails; here the test does.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

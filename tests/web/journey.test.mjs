@@ -1,5 +1,5 @@
-// The whole way: the trainer begins without arguments, is killed, goes on, and what it exports generates in the page. The
-// pictures are compared with those that the command line makes of the same folder, on its own adapter.
+// The whole journey: the trainer begins without arguments, is killed, continues, and exports a model, which the page then
+// uses. The pictures are compared with those that the command line makes from the same folder, on its own adapter.
 // UNNOISE names the binary, built with `--features train`; without it the test is skipped (scripts/test.sh builds it).
 
 import assert from "node:assert/strict";
@@ -14,8 +14,8 @@ import { ROOT, serveFiles, sleep } from "./server.mjs";
 const UNNOISE = process.env.UNNOISE && path.resolve(process.env.UNNOISE);
 const STEPS = 10;
 const COUNT = 4;
-// Two adapters round differently, and ten steps of a network that has hardly learned anything do not magnify it: a quarter of
-// what the eye could be shown, one level of 255.
+// Two adapters round differently, and ten steps of a network that has hardly learned anything do not magnify that. The limit
+// is a quarter of one level of 255, the least that could be shown.
 const APART = 0.25 * (2 / 255);
 
 let server;
@@ -36,7 +36,7 @@ after(async () => {
   if (folder) await fs.rm(folder, { recursive: true, force: true });
 });
 
-/** The trainer and its friends, in a folder that begins empty. `ended` settles with [exit code, signal, everything it said]. */
+/** A command of the binary, in a folder that is empty at first. `ended` settles with [exit code, signal, everything it said]. */
 function unnoise(...args) {
   const child = spawn(UNNOISE, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
@@ -69,7 +69,7 @@ async function tensors(file) {
 }
 
 test("trained without arguments, killed, resumed, exported, generated in the page", { timeout: PATIENCE, skip: !UNNOISE && "UNNOISE is not set" }, async () => {
-  // What no argument means, found by the same code: everything below only shortens it.
+  // The settings without arguments, found by the same code. Everything below only shortens the run.
   const settings = await succeeds("train", "--print-config");
   assert.match(settings, /path = "builtin:emoji/);
   await fs.writeFile(path.join(folder, "short.toml"), "[checkpoints]\nevery = 3\n[sampling]\nevery = 0\n[training]\nmax_steps = 9\nlog_every = 1\n");

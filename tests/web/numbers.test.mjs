@@ -1,5 +1,8 @@
 // The network in a browser, against diffusers: every U-Net fixture through the wasm module, so that every shader
 // variant that a browser's adapter takes really runs there. The reference is diffusers' output in f64.
+//
+// The browsers that tests run in have software adapters. So one fixture, and a network that is wide enough for sums in
+// parts, also run with the kernels that a card takes.
 
 import assert from "node:assert/strict";
 import { promises as fs } from "node:fs";
@@ -7,16 +10,17 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 
 import { PATIENCE, launch } from "./browser.mjs";
-import { FIXTURES, readSafetensors, serveFiles } from "./server.mjs";
+import { FIXTURES, ROOT, readSafetensors, serveFiles } from "./server.mjs";
 
+const EMOJI = "www/models/emoji-16";
 const UNETS = path.join(FIXTURES, "unets");
 
-// Absolute, but for fourier time embeddings: those feed random multiples of log t to sin and cos, where diffusers in
-// f32 is itself 1e-4 from f64.
+// Absolute, except for fourier time embeddings. These feed random multiples of log t to sin and cos, where diffusers' own
+// f32 differs from f64 by 1e-4.
 const TOLERANCE = 1e-4;
 const FOURIER_TOLERANCE = 1e-3;
 
-// Not a network that the crate runs: refused by name, which native tests check.
+// The crate does not run this network. It refuses it by name, which native tests check.
 const REFUSED = new Set(["ncsnpp-skip"]);
 
 const LEARNED = JSON.stringify({ _class_name: "DDPMScheduler", variance_type: "learned_range" });
@@ -24,14 +28,37 @@ const LEARNED = JSON.stringify({ _class_name: "DDPMScheduler", variance_type: "l
 let server;
 let browser;
 let page;
+let card; // the same page, where the adapter says that it is a card
 
 before(async () => {
   server = await serveFiles();
   browser = await launch();
-  page = await browser.newPage();
+  page = await open();
+  card = await open(pretend);
+});
+
+/** A page with a module and a device of its own; `first` runs in it before anything else. */
+async function open(first = () => {}) {
+  const page = await browser.newPage();
+  await page.evaluateOnNewDocument(first);
   await page.goto(`${server.origin}/tests/web/numbers.html`);
   await page.waitForFunction(() => document.title === "ready", { timeout: PATIENCE });
-});
+  return page;
+}
+
+/** In the page: the adapter gives the name of another, and the names of the shaders are recorded. */
+function pretend() {
+  const other = { vendor: "nvidia", architecture: "", device: "", description: "", isFallbackAdapter: false };
+  for (const [key, value] of Object.entries(other)) {
+    Object.defineProperty(GPUAdapterInfo.prototype, key, { get: () => value });
+  }
+  window.shaders = [];
+  const make = GPUDevice.prototype.createShaderModule;
+  GPUDevice.prototype.createShaderModule = function (descriptor) {
+    window.shaders.push(descriptor.label);
+    return make.call(this, descriptor);
+  };
+}
 
 after(async () => {
   await browser?.close();
@@ -48,7 +75,7 @@ async function files(folder, below = "") {
   return found.sort();
 }
 
-/** Tensors of an io.safetensors as f32, whatever they are stored as. */
+/** The tensors of an io.safetensors as f32, no matter how they are stored. */
 async function tensors(file) {
   const bytes = await fs.readFile(file);
   const { header, data } = readSafetensors(bytes);
@@ -73,6 +100,44 @@ function decode(text) {
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
 }
 
+/** The largest distance; all values are finite. */
+function distance(have, want) {
+  assert.equal(have.length, want.length);
+  let worst = 0;
+  for (let k = 0; k < want.length; k++) {
+    assert.ok(Number.isFinite(have[k]), `value ${k} is ${have[k]}`);
+    worst = Math.max(worst, Math.abs(have[k] - want[k]));
+  }
+  return worst;
+}
+
+/** Compares a network with diffusers, in this page. */
+async function compare(page, name) {
+  const folder = path.join(UNETS, name);
+  const paths = await files(folder);
+  const io = await tensors(path.join(folder, "io.safetensors"));
+  const batches = ["b1", "b3"];
+  const cases = batches.map((batch) => ({
+    sample: encode(io[`${batch}.sample`]),
+    timesteps: encode(io[`${batch}.timesteps`]),
+    labels: encode(io[`${batch}.class_labels`]),
+  }));
+  const config = JSON.parse(await fs.readFile(path.join(folder, paths.find((file) => /(^|\/)config\.json$/.test(file)))));
+  // A network with twice the channels is loaded with the scheduler that it was made for.
+  const scheduler = config.out_channels === 2 * config.in_channels ? LEARNED : null;
+  const outputs = await page.evaluate((...args) => window.predict(...args),
+    `/tests/fixtures/unets/${name}`, paths, cases, scheduler);
+
+  for (const [i, batch] of batches.entries()) {
+    const want = io[`${batch}.output_f64`];
+    const fourier = config.time_embedding_type === "fourier";
+    const largest = want.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const worst = distance(decode(outputs[i]), want);
+    const allowed = fourier ? FOURIER_TOLERANCE * largest : TOLERANCE;
+    assert.ok(worst <= allowed, `${batch}: ${worst} from diffusers' f64 output, at most ${allowed} allowed`);
+  }
+}
+
 const names = (await fs.readdir(UNETS, { withFileTypes: true }))
   .filter((entry) => entry.isDirectory() && !REFUSED.has(entry.name))
   .map((entry) => entry.name)
@@ -81,36 +146,26 @@ const names = (await fs.readdir(UNETS, { withFileTypes: true }))
 test("there are fixtures to compare with", () => assert.ok(names.length >= 25, `${names.length} fixtures`));
 
 for (const name of names) {
-  test(`${name} as diffusers computes it`, { timeout: PATIENCE }, async () => {
-    const folder = path.join(UNETS, name);
-    const paths = await files(folder);
-    const io = await tensors(path.join(folder, "io.safetensors"));
-    const batches = ["b1", "b3"];
-    const cases = batches.map((batch) => ({
-      sample: encode(io[`${batch}.sample`]),
-      timesteps: encode(io[`${batch}.timesteps`]),
-      labels: encode(io[`${batch}.class_labels`]),
-    }));
-    const config = JSON.parse(await fs.readFile(path.join(folder, paths.find((file) => /(^|\/)config\.json$/.test(file)))));
-    // A network with twice the channels is loaded with the scheduler that it was made for.
-    const scheduler = config.out_channels === 2 * config.in_channels ? LEARNED : null;
-    const outputs = await page.evaluate((...args) => window.predict(...args),
-      `/tests/fixtures/unets/${name}`, paths, cases, scheduler);
-
-    for (const [i, batch] of batches.entries()) {
-      const want = io[`${batch}.output_f64`];
-      const have = decode(outputs[i]);
-      assert.equal(have.length, want.length);
-      const fourier = config.time_embedding_type === "fourier";
-      let worst = 0;
-      let largest = 0;
-      for (let k = 0; k < want.length; k++) {
-        assert.ok(Number.isFinite(have[k]), `${batch}: value ${k} is ${have[k]}`);
-        worst = Math.max(worst, Math.abs(have[k] - want[k]));
-        largest = Math.max(largest, Math.abs(want[k]));
-      }
-      const allowed = fourier ? FOURIER_TOLERANCE * largest : TOLERANCE;
-      assert.ok(worst <= allowed, `${batch}: ${worst} from diffusers' f64 output, at most ${allowed} allowed`);
-    }
-  });
+  test(`${name} as diffusers computes it`, { timeout: PATIENCE }, () => compare(page, name));
 }
+
+test("a card's kernels: tiny as diffusers computes it", { timeout: PATIENCE }, async () => {
+  await compare(card, "tiny");
+  assert.equal(await card.evaluate(() => window.kind), "discrete");
+  const shaders = await card.evaluate(() => window.shaders);
+  assert.ok(shaders.includes("nn/conv2d_tiled") && !shaders.includes("nn/conv2d_direct"), shaders.join(" "));
+});
+
+test("a card's kernels: sums in parts, and the other kernels of the bundled model, give the same", { timeout: PATIENCE }, async () => {
+  const folder = path.join(ROOT, EMOJI);
+  const paths = await files(folder);
+  const sample = new Float32Array(3 * 16 * 16).map((_, i) => 2 * Math.sin(i * i));
+  const cases = [500, 20].map((t) => ({ sample: encode(sample), timesteps: encode(new Float32Array([t])) }));
+  const predict = (page) => page.evaluate((...args) => window.predict(...args), `/${EMOJI}`, paths, cases, null);
+  const [software, parts] = [await predict(page), await predict(card)];
+  assert.ok((await card.evaluate(() => window.shaders)).includes("nn/conv2d_sum"));
+  for (const i of cases.keys()) {
+    const worst = distance(decode(parts[i]), decode(software[i]));
+    assert.ok(worst <= TOLERANCE, `t = ${decode(cases[i].timesteps)[0]}: ${worst} apart`);
+  }
+});

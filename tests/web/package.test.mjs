@@ -1,5 +1,5 @@
-// What no browser is needed for: the types of the page's modules and of the npm API, and the lists of files that the npm
-// package and the service worker carry.
+// Tests that need no browser: the types of the page's modules and of the npm API, and the lists of files in the npm package
+// and the service worker.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -13,7 +13,7 @@ import { ROOT } from "./server.mjs";
 const skip = IS_FIREFOX && "the same in every browser";
 const TSC = path.join(ROOT, "tests/web/node_modules/typescript/bin/tsc");
 
-/** What the compiler complains about; nothing when all is well. */
+/** The compiler's complaints; empty if there are none. */
 const tsc = (...args) =>
   new Promise((resolve) => {
     execFile(process.execPath, [TSC, "--noEmit", ...args], { cwd: ROOT }, (error, stdout, stderr) => resolve(error ? stdout || stderr || String(error) : ""));
@@ -27,7 +27,7 @@ async function imports(file) {
   return Array.from(found, ([, relative]) => path.posix.join(path.posix.dirname(file), relative));
 }
 
-/** Every module that is reached from one, itself included. */
+/** Every module that is reached from one, including itself. */
 async function reached(file, all = new Set()) {
   if (all.has(file)) return all;
   all.add(file);

@@ -1,4 +1,4 @@
-// What the tests know about the page: how to open it, wait for its states, and look at its pictures.
+// What the tests know about the page: how to open it, wait for its states and inspect its pictures.
 
 import { IS_FIREFOX, PATIENCE } from "./browser.mjs";
 
@@ -37,7 +37,7 @@ export async function setScheme(page, scheme) {
   if (!IS_FIREFOX) await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
 }
 
-/** Runs in the page before anything of its own. */
+/** Runs in the page before the page's own code. */
 function record() {
   window.longTasks = [];
   if (PerformanceObserver.supportedEntryTypes.includes("longtask")) {
@@ -63,7 +63,7 @@ function record() {
   };
 }
 
-/** Waits until the page is in one of these states; an error state that is not asked for ends the wait with its words. */
+/** Waits until the page is in one of these states. An unexpected error state ends the wait with its message. */
 export async function state(page, ...wanted) {
   const handle = await page.waitForFunction(
     (wanted) => {
@@ -78,7 +78,7 @@ export async function state(page, ...wanted) {
   return now;
 }
 
-/** What the page says about its trouble, or null. */
+/** The page's error message, or null. */
 export const trouble = (page) =>
   page.evaluate(() => {
     const box = document.getElementById("error");
@@ -87,7 +87,7 @@ export const trouble = (page) =>
 
 /** Pixels of every picture, as digests and statistics. */
 export async function pictures(page) {
-  // What was asked to be drawn is drawn in the next frame.
+  // Requested drawing happens in the next frame.
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
   return page.evaluate(async () => {
     const list = [];
@@ -116,8 +116,8 @@ export async function pictures(page) {
 export const digests = async (page) => (await pictures(page)).map(({ digest }) => digest).join(" ");
 
 /**
- * Begins a run of the present settings. Typing the seed that is there already is how one asks to see it again; without
- * that, the button of a finished run offers another seed.
+ * Begins a run with the current settings. Typing the current seed again requests the same pictures; without that, the button
+ * of a finished run offers another seed.
  */
 export async function begin(page) {
   await set(page, "seed", await page.$eval("#seed", (input) => input.value));
@@ -126,9 +126,9 @@ export async function begin(page) {
 }
 
 /**
- * Does something when the next run has come to a step: takes the device away ("lose"), or crashes the engine ("crash", see
- * crash.mjs). The page itself watches for the step, so that it is not missed when this machine is slow. Call it before the
- * run begins; what it gives settles when it is done.
+ * Does something when the next run reaches a step: takes the device away ("lose"), or crashes the engine ("crash", see
+ * crash.mjs). The page itself watches for the step, so that it is not missed on a slow machine. Call it before the run
+ * begins; the returned promise settles when it is done.
  */
 export const atStep = (page, step, what) =>
   page.evaluate(
@@ -150,7 +150,7 @@ export const atStep = (page, step, what) =>
     what,
   );
 
-/** A whole run of the present settings; gives the digests of its pictures. */
+/** A whole run with the current settings; gives the digests of its pictures. */
 export async function generate(page) {
   await begin(page);
   await state(page, "done");
@@ -174,7 +174,7 @@ export async function set(page, id, value) {
 /** Chooses a radio button by its id; the visible part of it is its label. */
 export const choose = (page, id) => page.evaluate((id) => document.getElementById(id).click(), id);
 
-/** The files the page has saved, in order: {name, bytes}. */
+/** The files that the page has saved, in order: {name, bytes}. */
 export async function savedFiles(page, atLeast = 1) {
   await page.waitForFunction((n) => window.saved.filter(({ name }) => name).length >= n, { timeout: 30_000 }, atLeast);
   const files = await page.evaluate(() =>

@@ -29,8 +29,8 @@ after(async () => {
 });
 
 /**
- * A test with a page of its own, which must not have complained by the end. `model: false` holds the model's weights back:
- * compiling its shaders takes seconds, and what is tested does not need it.
+ * A test with its own page, which must have logged no errors by the end. `model: false` holds the model's weights back, for
+ * tests that do not need the model: compiling its shaders takes seconds.
  */
 function visit(name, options, body, { quiet = true, skip = false, model = true } = {}) {
   test(name, { ...LIMIT, skip }, async (t) => {
@@ -43,7 +43,7 @@ function visit(name, options, body, { quiet = true, skip = false, model = true }
   });
 }
 
-/** Answers the request for the bundled model's weights when the test ends, or when what this gives is called. */
+/** Answers the request for the bundled model's weights when the test ends, or when the returned function is called. */
 function holdModel(t) {
   const weights = "/www/models/emoji-16/unet/diffusion_pytorch_model.safetensors";
   let open;
@@ -166,13 +166,13 @@ describe("generating", () => {
         timeline.dispatchEvent(new Event("input", { bubbles: true }));
         return timeline.getAttribute("aria-valuetext");
       }, moment);
-    /** Mean contrast of the pictures of the present moment. */
+    /** Mean contrast of the pictures at the current moment. */
     const contrast = async (view) => {
       await choose(page, view);
       const list = await pictures(page);
       return list.reduce((sum, { spread }) => sum + spread, 0) / list.length;
     };
-    // Steps that came while a view was being read back were not seen: moments are those that were, the ends always.
+    // Steps that came while a view was being read back have no moments. The first and the last step always have one.
     const last = Number(await page.$eval("#timeline", (timeline) => timeline.max));
     assert.match(await move(0), /^Noise/);
     const steps = [0];
@@ -444,6 +444,21 @@ describe("models of every kind", () => {
     await generate(page);
   });
 
+  visit("what was assumed about a model is told beside its facts, and goes with it", {}, async (page) => {
+    await state(page, "ready");
+    const offered = () => page.$eval("#model-notes-open", (button) => button.checkVisibility());
+    assert.equal(await offered(), false, "nothing is assumed about the bundled model");
+    await bring(page, "tiny");
+    assert.equal(await offered(), true);
+    await page.click("#model-notes-open");
+    await page.waitForFunction(() => document.getElementById("model-notes").matches(":popover-open"));
+    assert.match(await text(page, "model-notes"), /^The model has no scheduler_config\.json, so it is assumed .*\.$/);
+    await page.keyboard.press("Escape");
+    await page.select("#model", "emoji-16");
+    await state(page, "ready");
+    assert.equal(await offered(), false);
+  });
+
   visit("a class goes with its model, and no further", {}, async (page) => {
     await state(page, "ready");
     await bring(page, "class-cond");
@@ -451,7 +466,7 @@ describe("models of every kind", () => {
     const params = async () => new URLSearchParams((await page.evaluate(() => location.hash)).slice(1));
     const most = Number(await page.$eval("#class", (input) => input.max));
     assert.ok(most > 1, `classes 0 to ${most}`);
-    // By link: kept where there is one, clamped, put back where it is left out, and dropped by a model without any.
+    // By link, the class is kept if given, clamped, reset if it is left out, and dropped by a model without classes.
     for (const [wanted, want] of [["2", "2"], ["99", String(most)], [null, "0"]]) {
       await page.evaluate((hash) => (location.hash = hash), `${SMALL}&model=${encodeURIComponent(model)}${wanted === null ? "" : `&class=${wanted}`}`);
       await page.waitForFunction((want) => document.getElementById("class").value === want, {}, want);
@@ -517,29 +532,31 @@ describe("trouble", () => {
     assert.equal(await generate(page), unbroken);
   });
 
-  test("the engine crashes in the middle: the page says so, and the run starts again and ends the same", LIMIT, async (t) => {
-    crashWhenTold(server, "a trap in a callback");
-    t.after(() => server.changed.delete(ENGINE));
-    const page = await openPage(browser, server.origin, { hash: "n=4&steps=100&seed=3" });
-    t.after(() => page.done());
-    await state(page, "ready");
-    const unbroken = await generate(page);
-    // What the page says while it recovers is gone in a moment, so it is recorded.
-    await page.evaluate(() => {
-      window.said = [];
-      new MutationObserver(() => window.said.push(document.getElementById("live").textContent)).observe(document.getElementById("live"), { childList: true });
+  for (const how of ["a trap in a callback", "an internal error of the GPU"]) {
+    test(`${how} in the middle: the page says so, and the run starts again and ends the same`, LIMIT, async (t) => {
+      crashWhenTold(server, how);
+      t.after(() => server.changed.delete(ENGINE));
+      const page = await openPage(browser, server.origin, { hash: "n=4&steps=100&seed=3" });
+      t.after(() => page.done());
+      await state(page, "ready");
+      const unbroken = await generate(page);
+      // What the page says while it recovers is gone in a moment, so it is recorded.
+      await page.evaluate(() => {
+        window.said = [];
+        new MutationObserver(() => window.said.push(document.getElementById("live").textContent)).observe(document.getElementById("live"), { childList: true });
+      });
+      const crashed = atStep(page, 5, "crash");
+      await begin(page);
+      await crashed;
+      await state(page, "done");
+      assert.equal(await digests(page), unbroken);
+      assert.equal(await page.$eval("body", (body) => body.dataset.restarts), "1");
+      assert.match((await page.evaluate(() => window.said)).join("\n"), /internal error.*from seed 3\./);
     });
-    const crashed = atStep(page, 5, "crash");
-    await begin(page);
-    await crashed;
-    await state(page, "done");
-    assert.equal(await digests(page), unbroken);
-    assert.equal(await page.$eval("body", (body) => body.dataset.restarts), "1");
-    assert.match((await page.evaluate(() => window.said)).join("\n"), /internal error.*from seed 3\./);
-  });
+  }
 
-  test("the engine crashes again and again: a sentence, the detail to copy, and Try again", LIMIT, async (t) => {
-    crashEachTime(server, 3);
+  test("the engine panics again and again: a sentence, the detail to copy, and Try again", LIMIT, async (t) => {
+    crashEachTime(server, 3, "a panic");
     t.after(() => server.changed.delete(ENGINE));
     const page = await openPage(browser, server.origin);
     t.after(() => page.done());
@@ -548,6 +565,11 @@ describe("trouble", () => {
     await state(page, "error");
     assert.equal(await page.$eval("body", (body) => body.dataset.code), "internal");
     assert.match(await trouble(page), /internal error.*bug in unnoise/);
+    const copied = await page.evaluate(() => new Promise((done) => {
+      navigator.clipboard.writeText = async (text) => done(text);
+      document.getElementById("error-copy").click();
+    }));
+    assert.match(copied, /^internal: .*panicked at .*\n.*a synthetic error/);
     assert.equal(await page.$eval("#error-copy", (button) => button.hidden), false);
     assert.equal(await page.$eval("body", (body) => body.dataset.restarts), "2");
     server.changed.delete(ENGINE);

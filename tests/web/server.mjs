@@ -186,7 +186,7 @@ export function readSafetensors(bytes) {
   return { header: JSON.parse(bytes.subarray(8, 8 + length).toString()), data: 8 + length };
 }
 
-/** The same file with `conv_in.weight` transposed in its header: another shape, as many bytes. */
+/** The same file with `conv_in.weight` transposed in its header: another shape with the same number of bytes. */
 export function corruptShape(bytes) {
   const { header, data } = readSafetensors(bytes);
   const entry = header["conv_in.weight"];

@@ -2,8 +2,8 @@
 //
 //     BROWSER=chromium node startup.mjs CHECKOUT [OTHER CHECKOUT] [TURNS]      default: this one alone, 7 turns
 //
-// Each checkout needs its pkg/ (scripts/test.sh wasm). Every visit has a browser profile of its own, so nothing is kept
-// from the one before. Prints the median of each stretch of time, and the ratio where there are two.
+// Each checkout needs its pkg/ (scripts/test.sh wasm). Every visit has its own browser profile, so nothing is kept from the
+// one before. Prints the median of each time span, and the ratio if there are two builds.
 
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -17,7 +17,7 @@ const FILES = ["model_index.json", "unet/config.json", "unet/diffusion_pytorch_m
 const [first = ROOT, second, turns = "7"] = process.argv.slice(2);
 const checkouts = [first, second].filter(Boolean).map((folder) => path.resolve(folder));
 
-/** In the page: from nothing to 16 pictures of one step, by the module's own functions. */
+/** In the page: from nothing to 16 pictures of one step, with the module's own functions. */
 async function visit(folder, files) {
   const times = {};
   let last = performance.now();

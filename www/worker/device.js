@@ -1,7 +1,7 @@
 // The wasm module and the one GPU device of this worker.
 //
-// A device can be taken away at any time: by a driver reset, sleep or a watchdog. Whoever works on it learns that through
-// `watch`, and `reopen` asks for a new one.
+// A device can be lost at any time: by a driver reset, sleep or a watchdog. Code that works on it learns of the loss
+// through `watch`, and `reopen` requests a new one.
 
 import { UnnoiseError, isCrash } from '../errors.js';
 
@@ -27,8 +27,8 @@ let device = null;
 let onLoss = () => {};
 
 /**
- * The wasm module. It is imported here, not at the top, because Firefox tells nobody when a worker's own imports cannot be
- * fetched. A fetch that failed is tried again next time.
+ * The wasm module. It is imported here, not at the top, because Firefox reports nothing if a worker's own imports cannot be
+ * fetched. A failed fetch is tried again the next time.
  */
 export function ready() {
   return (engine ??= import('../../pkg/unnoise.js').then(async (module) => {
@@ -95,10 +95,10 @@ export function whenLost(act) {
 }
 
 /**
- * Marks a device as lost and tells everyone who works on it.
+ * Marks a device as lost and tells all its watchers.
  * @param {Device} opened
  * @param {string} [reason]
- * @returns {string} the reason, as it was first given
+ * @returns {string} the reason that was given first
  */
 export function lose(opened, reason) {
   if (opened.lost !== null) return opened.lost;
@@ -120,7 +120,7 @@ export async function loseDevice() {
 export const wasLost = (opened, error) => !isCrash(error) && (opened.lost !== null || error.code === 'device-lost');
 
 /**
- * Frees an object of the module. One that is still borrowed by a call under way cannot be freed; its memory goes with that
+ * Frees an object of the module. An object that a pending call still borrows cannot be freed; its memory is freed with that
  * call.
  * @param {{ free: () => void }|undefined} object
  */
@@ -133,8 +133,8 @@ export function free(object) {
 }
 
 /**
- * Watches a device, because work on a lost one may never end. `watched` gives the outcome of some work, or fails when the
- * device is lost. `end` stops watching, so that a device that lives long does not gather watchers.
+ * Watches a device, because work on a lost device may never end. `watched` gives the outcome of some work, or fails when the
+ * device is lost. `end` stops watching, so that a long-lived device does not accumulate watchers.
  * @param {Device} opened
  * @returns {{ watched: <T>(work: Promise<T>) => Promise<T>, end: () => void }}
  */

@@ -1,5 +1,5 @@
-// The models of this worker. After a loss of the device each is built again from where it came from: its files are in the
-// browser's cache, or are still in the visitor's hands.
+// The models of this worker. After the device is lost, each is built again from its source: its files are in the browser's
+// cache, or the visitor's files are still held.
 
 import { UnnoiseError } from '../errors.js';
 import { aborted, forget, fromFiles, fromUrl, gather, locate } from '../model-cache.js';
@@ -12,7 +12,7 @@ import { free, lose, open, ready, reopen, wasLost, watch, whenLost } from './dev
  * @typedef {{ wasm: import('../../pkg/unnoise.js').Model, device: Device, info: ModelInfo }} Built a model on a device
  *
  * @typedef {object} Model
- * @property {Job<'load'>} job whose events tell how it is
+ * @property {Job<'load'>} job its events tell the model's state
  * @property {string} name
  * @property {{base: string, hub: string|null, pinned: boolean}|null} place where it is fetched from
  * @property {Record<string, Blob>} [files] or what it is read from
@@ -22,7 +22,7 @@ import { free, lose, open, ready, reopen, wasLost, watch, whenLost } from './dev
  * @property {boolean} disposed
  */
 
-// What loses the device this often makes it get lost: give up instead of resetting the machine for ever.
+// A model with which the device is lost this often is the cause: give up instead of resetting the GPU forever.
 export const LOSSES = 5;
 
 /** @type {Map<number, Model>} */
@@ -60,7 +60,7 @@ export async function load({ source, files, dtype, revision, hub, page, again },
 }
 
 /**
- * A model on the present device.
+ * A model on the current device.
  * @param {number} id
  */
 export async function use(id) {
@@ -80,7 +80,7 @@ export async function dispose({ model: id }) {
   return null;
 }
 
-/** Builds a model again. If even that fails, the next run tries once more and sees why. */
+/** Builds a model again. If that also fails, the next run tries once more and gets the reason. */
 function rebuild(model) {
   const building = build(model, reopen);
   building.catch(() => {
@@ -135,7 +135,7 @@ async function build(model, opener) {
   }
 }
 
-/** The files of a model. When there is no GPU, that is known within milliseconds and said before megabytes are fetched. */
+/** The files of a model. If there is no GPU, that is known within milliseconds and reported before megabytes are fetched. */
 function fetched(model, opening) {
   const report = (event) => tell(model, event);
   const get = model.files ? fromFiles(model.files, report) : fromUrl(model.place, report, model.job.signal);

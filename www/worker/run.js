@@ -1,5 +1,5 @@
-// Generating: a run is started on the model, advanced slice by slice, and told step by step. If the device is lost under
-// it, it starts again from its seed: the same noise gives the same pictures.
+// Generating: a run is started on the model, advanced slice by slice, and reported step by step. If the device is lost
+// meanwhile, the run starts again from its seed: the same noise gives the same pictures.
 
 import { UnnoiseError } from '../errors.js';
 import { aborted } from '../model-cache.js';
@@ -67,7 +67,7 @@ async function attempt({ wasm, device, info }, request, raw, job) {
 }
 
 /**
- * Advances a run to its end, and tells its steps.
+ * Advances a run to its end, and reports its steps.
  * @param {Run} run
  * @param {Alive} alive
  * @param {{ width: number, height: number, count: number }} shape
@@ -93,9 +93,9 @@ async function drive(run, alive, shape, raw, job, teller) {
 }
 
 /**
- * Counts and times steps. Pictures that do not fit the GPU's memory together are made batch after batch, each with all its
- * steps; the clock counts over all batches.
- * @param {number} count pictures of the run
+ * Counts and times steps. Pictures that do not fit the GPU's memory together are made in batches, one after another, each
+ * with all its steps. The time is measured over all batches.
+ * @param {number} count pictures in the run
  */
 function makeClock(count) {
   const begun = performance.now();
@@ -104,18 +104,18 @@ function makeClock(count) {
   let seen = 0;
   const inAll = (at) => Math.ceil(count / at.batch) * at.steps;
   return {
-    /** What a new step says about the whole run; null when the step was told already. */
+    /** What a new step says about the whole run; null if the step has already been reported. */
     step(at) {
       const done = Math.floor(at.image / at.batch) * at.steps + at.step;
       if (done === seen) return null;
       seen = done;
       const now = performance.now();
-      // The first step pays for warming up. The pace is that of the others.
+      // The first step includes warming up. The pace is measured from the others.
       first ??= { done, now };
       const itPerSecond = done > first.done ? ((done - first.done) * 1000) / (now - first.now) : undefined;
       return { progress: done / inAll(at), itPerSecond, secondsLeft: itPerSecond && (inAll(at) - done) / itPerSecond };
     },
-    /** What the end says. */
+    /** What the last item says. */
     total(at) {
       const seconds = (performance.now() - begun) / 1000;
       return { progress: 1, itPerSecond: inAll(at) / seconds, secondsLeft: 0, seconds };
@@ -124,13 +124,13 @@ function makeClock(count) {
 }
 
 /**
- * Tells steps in their order, with the views that are asked for. Reading a view back takes longer than a step on some
- * browsers: the steps that are done meanwhile are told after it, without pictures.
+ * Reports steps in their order, with the requested views. In some browsers reading a view back takes longer than a step;
+ * steps that are done meanwhile are reported after it, without pictures.
  * @param {Run} run
  * @param {Job<'generate'>} job
  */
 function makeTeller(run, job) {
-  /** @type {Promise<void>|null} the read-back under way */
+  /** @type {Promise<void>|null} the read-back in progress */
   let looking = null;
   let failure = null;
   let closed = false;
@@ -155,7 +155,7 @@ function makeTeller(run, job) {
       await looking;
       if (failure) throw failure;
     },
-    /** Nothing is told after the run has ended or begun again. */
+    /** Nothing is reported after the run has ended or begun again. */
     close() {
       closed = true;
     },
@@ -170,12 +170,12 @@ function makeTeller(run, job) {
 const picture = async (run, view) => clamped(await run.picture(view));
 
 /**
- * Pixels in memory of their own, which can be transferred to the page.
+ * Pixels in their own memory, which can be transferred to the page.
  * @param {Uint8Array} bytes
  */
 export const clamped = (bytes) => new Uint8ClampedArray(bytes.buffer, bytes.byteOffset, bytes.byteLength).slice();
 
-// Lets messages (an abort!) in between two slices of GPU work, and keeps Firefox's queue moving.
+// Lets messages, such as an abort, arrive between two slices of GPU work, and keeps Firefox's queue moving.
 const channel = new MessageChannel();
 const waiting = [];
 channel.port1.onmessage = () => waiting.shift()?.();

@@ -32,7 +32,7 @@ fn gelu_grad(x: vec4<f32>) -> vec4<f32> {
     return select(half_erfc - slope, 1.0 - half_erfc + slope, x >= vec4<f32>(0.0));
 }
 
-// 0 at 0, as PyTorch has it
+// 0 at 0, as in PyTorch
 fn relu_grad(x: vec4<f32>) -> vec4<f32> {
     return select(vec4<f32>(0.0), vec4<f32>(1.0), x > vec4<f32>(0.0));
 }

@@ -1,20 +1,20 @@
-//! What one invocation of the direct family makes, and how it loads what it needs.
+//! What one invocation of the direct family computes, and how it loads its operands.
 
 use super::{Class, Conv2d};
 
-/// How the direct family loads a step's pixels and weights. The sums are the same.
+/// How the direct family loads a step's pixels and weights. The results are the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fetch {
-    /// In loops, which compile soon everywhere.
+    /// In loops, which compile quickly everywhere.
     Looped,
-    /// Line by line: faster where an array that a variable indexes is slow.
+    /// Unrolled, line by line: faster where indexing an array with a variable is slow.
     Unrolled,
-    /// Weights once for 8 invocations of a subgroup. Only on [`Class::SoftwareSubgroups`].
+    /// The weights are loaded once for 8 invocations of a subgroup. Only on [`Class::SoftwareSubgroups`].
     Subgroups,
 }
 
 impl Fetch {
-    /// What suits a software adapter.
+    /// The way that suits a software adapter.
     pub const fn of(class: Class) -> Self {
         match class {
             Class::SwiftShader => Self::Unrolled,
@@ -24,11 +24,11 @@ impl Fetch {
     }
 }
 
-/// Invocations of the direct family's workgroups: few, so that small images keep several cores busy,
-/// and no more than share a subgroup.
+/// Invocations in a workgroup of the direct family. They are few, so that small images keep several cores busy, and
+/// all of them fit one subgroup.
 pub(super) const LANES: usize = 8;
 
-/// `rows` x `px` pixels of `oc` `vec4`s of channels.
+/// The output of one invocation: `rows` x `px` pixels, with `oc` `vec4`s of channels each.
 #[derive(Clone, Copy)]
 pub(super) struct Patch {
     pub(super) rows: usize,
@@ -37,8 +37,8 @@ pub(super) struct Patch {
 }
 
 impl Patch {
-    /// For `op`, whose rows are `width` long in one image: a batch of another size runs the same code.
-    /// What is fastest without compiling much longer (docs/kernels-conv.md).
+    /// The patch for `op`. One image's rows are `width` long, so the code does not depend on the size of the batch.
+    /// The choice is the fastest that does not take much longer to compile (docs/kernels-conv.md).
     pub(super) fn choose(fetch: Fetch, op: &Conv2d, width: usize) -> Self {
         let (mut rows, mut px, most) = match (fetch, op.k, op.stride) {
             (Fetch::Looped, 1, _) => (1, 16, 4),
@@ -50,7 +50,7 @@ impl Patch {
         };
         while px > 4 && width.next_multiple_of(px) > width.next_multiple_of(4) {
             px /= 2;
-            // As many pixels, where rows share what they load.
+            // The same number of pixels, but the rows share what they load.
             rows *= if rows > 1 { 2 } else { 1 };
         }
         let rows = rows.min(op.output.h.next_power_of_two());

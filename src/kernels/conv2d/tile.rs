@@ -2,8 +2,8 @@
 
 use super::{Class, Const, word};
 
-/// What one workgroup of `conv2d_tiled` makes: `bm` pixels x `4 * bn4` output channels, by
-/// `bm / tm * bn4` invocations of `tm` pixels x 4 channels each.
+/// What one workgroup of `conv2d_tiled` computes: `bm` pixels x `4 * bn4` output channels. It has `bm / tm * bn4`
+/// invocations, each for `tm` pixels x 4 channels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tile {
     /// Pixels, a multiple of 16.
@@ -14,17 +14,17 @@ pub struct Tile {
     pub tm: usize,
 }
 
-/// Fewest invocations a workgroup should have: a wavefront of the widest GPUs.
+/// The fewest invocations that a workgroup should have: a wavefront of the widest GPUs.
 const FEWEST: usize = 64;
 
-/// Fewest invocations if each makes more than 4 pixels: two wavefronts hide each other's waiting.
+/// The fewest invocations if each makes more than 4 pixels: two wavefronts hide each other's waiting.
 const FEWEST_WIDE: usize = 128;
 
 impl Tile {
-    /// The tile for plenty of work.
+    /// The tile when there is plenty of work.
     ///
-    /// 8 pixels an invocation do the most multiply-adds for each load. Intel's GPUs have registers for 4: with 8
-    /// every variant spills. Where 8 fit, tiles of 128 pixels are no better on AMD's cards and slower on NVIDIA's
+    /// 8 pixels per invocation give the most multiply-adds per load. Intel's GPUs have registers for 4: with 8 every
+    /// variant spills. Where 8 fit, tiles of 128 pixels are no better on AMD's cards and slower on NVIDIA's
     /// (docs/kernels-gpu.md).
     pub const fn largest(class: Class) -> Self {
         match class {
@@ -34,9 +34,9 @@ impl Tile {
         }
     }
 
-    /// The largest tile that wastes no rows or columns and gives `wanted` workgroups for an output of `rows` pixels
-    /// and `co4` `vec4`s of channels, each made in `parts` workgroups; if there is none, the smallest. It has 32
-    /// pixels or more unless `tiny`, because smaller ones spend less of their time on multiply-adds.
+    /// The largest tile that wastes no rows or columns and gives `wanted` workgroups; if there is none, the smallest.
+    /// The output has `rows` pixels and `co4` `vec4`s of channels, and each tile is made in `parts` workgroups. The
+    /// tile has at least 32 pixels unless `tiny`, because smaller ones spend less of their time on multiply-adds.
     pub(super) fn choose(
         class: Class,
         wanted: usize,
@@ -65,12 +65,12 @@ impl Tile {
         tile
     }
 
-    /// With half as many pixels.
+    /// The tile with half as many pixels.
     fn lower(self) -> Option<Self> {
         (self.bm > 16).then(|| Self { bm: self.bm / 2, ..self }.filled()).filter(Self::is_full)
     }
 
-    /// With half as many channels.
+    /// The tile with half as many channels.
     fn narrower(self) -> Option<Self> {
         (self.bn4 > 8).then(|| Self { bn4: self.bn4 / 2, ..self }.filled()).filter(Self::is_full)
     }
@@ -79,12 +79,12 @@ impl Tile {
         self.threads() >= FEWEST
     }
 
-    /// Tiles that cover an output.
+    /// Number of tiles that cover an output.
     pub(super) const fn count(&self, rows: usize, co4: usize) -> usize {
         rows.div_ceil(self.bm) * co4.div_ceil(self.bn4)
     }
 
-    /// Invocations of a workgroup.
+    /// Invocations in a workgroup.
     pub const fn threads(&self) -> usize {
         self.bm / self.tm * self.bn4
     }
@@ -94,7 +94,7 @@ impl Tile {
         4 * self.bm / self.threads()
     }
 
-    /// With fewer pixels per invocation until there are enough invocations.
+    /// The tile with fewer pixels per invocation, so that there are enough invocations.
     fn filled(mut self) -> Self {
         let few = |tile: &Self| match tile.tm {
             ..=4 => !tile.is_full(),

@@ -1,5 +1,5 @@
-//! The adjoint of attention in five dispatches, given the probabilities P: `softmax` and `attention_mix_t` under
-//! `shaders/grad/`, and the products of [`Attention`] again.
+//! The adjoint of attention in five dispatches, given the probabilities P. They use `softmax` and `attention_mix_t`
+//! under `shaders/grad/`, and the products of [`Attention`].
 
 use crate::kernels::attention::{Attention, Rows, row_shader};
 use crate::kernels::{Call, Class, WORKGROUP, grid_1d, params};
@@ -11,7 +11,7 @@ use crate::kernels::{Call, Class, WORKGROUP, grid_1d, params};
 pub struct AttentionGrad {
     /// The operation, with the places of q, k and v.
     pub forward: Attention,
-    /// Where dQ goes. The rest of its rows stays as it is, so all three can be parts of one tensor.
+    /// Where dQ goes. The rest of its rows is left unchanged, so all three can be parts of one tensor.
     pub d_q: Rows,
     /// Where dK goes.
     pub d_k: Rows,
@@ -80,7 +80,7 @@ pub struct SoftmaxGrad {
 }
 
 impl SoftmaxGrad {
-    /// One dispatch. A row is made by one invocation on software adapters, otherwise by 4 to 64.
+    /// One dispatch. On software adapters one invocation makes a row, on others 4 to 64 do.
     pub fn call(&self, class: Class) -> Call {
         let (shader, lanes) = row_shader("grad/softmax", class, self.c);
         Call {

@@ -1,18 +1,18 @@
-//! The adjoints of [`Conv2d`](crate::kernels::conv2d::Conv2d): with respect to its weights
-//! ([`Conv2dWeight`]), and to its input, which is a convolution itself, of the output's gradient
-//! with the [`TransposeWeight`]d weights.
+//! The adjoints of [`Conv2d`](crate::kernels::conv2d::Conv2d). [`Conv2dWeight`] is the adjoint with respect to the
+//! weights. The adjoint with respect to the input is itself a convolution: of the output's gradient with the weights
+//! transposed by [`TransposeWeight`].
 
 use crate::kernels::{Access, Call, Class, Const, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
 /// `d_w[ky, kx, c, o] += sum over n, y, x of in[n, y stride + ky - pad, x stride + kx - pad, c] d_out[n, y, x, o]`.
 ///
-/// The sum over all pixels may be made in several parts, which then need [`SumSplits`]. How many is a
-/// matter of the shapes alone, so a batch's gradient always has the same bits.
+/// The sum over all pixels may be computed in several parts, which [`SumSplits`] then adds up. Their number depends
+/// only on the shapes, so a batch's gradient always has the same bits.
 ///
-/// Bindings of [`call`](Self::call): in, d_out, and [`splits`](Self::splits) partial gradients one after
-/// the other; where there is one split, the gradient itself, which is added to. It is packed as the
-/// weights are: `[ky][kx][c_in padded][c_out padded]`.
+/// Bindings of [`call`](Self::call): in, d_out, and [`splits`](Self::splits) partial gradients one after the other. If
+/// there is one split, the third is the gradient itself, which is added to. It is packed like the weights:
+/// `[ky][kx][c_in padded][c_out padded]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Conv2dWeight {
     /// The convolution's input.
@@ -38,21 +38,21 @@ pub enum Family {
     Tiled(Tile),
 }
 
-/// What a workgroup of the tiled family makes: `bm4` x 4 rows of (ky, kx, c) by `bn4` vec4s of output
-/// channels, each invocation `tm` vec4s of rows by one.
+/// What a workgroup of the tiled family computes: `bm4` x 4 rows of (ky, kx, c) by `bn4` vec4s of output channels. Each
+/// invocation computes `tm` vec4s of rows by one vec4 of channels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tile {
     /// vec4s of rows.
     pub bm4: usize,
     /// vec4s of columns.
     pub bn4: usize,
-    /// vec4s of rows of an invocation.
+    /// vec4s of rows per invocation.
     pub tm: usize,
 }
 
 impl Tile {
-    /// Wide where there are many output channels, tall where there are few. Intel's GPUs and phones have registers
-    /// for one row of an invocation; with two they spill (docs/kernels-gpu.md).
+    /// Wide if there are many output channels, tall if there are few. Intel's GPUs and phones have registers for one
+    /// row per invocation; with two they spill (docs/kernels-gpu.md).
     pub fn choose(class: Class, co4: usize) -> Self {
         let few_registers = matches!(class, Class::Integrated | Class::DiscreteIntel);
         match (co4, few_registers) {
@@ -81,10 +81,10 @@ impl Tile {
 /// Invocations that keep any software adapter's cores busy.
 const SOFTWARE_INVOCATIONS: usize = 512;
 
-/// Pixels of a row that an invocation of the direct family loads together.
+/// Pixels in a row that an invocation of the direct family loads together.
 const PX: usize = 4;
 
-/// Invocations of its workgroups, which with [`Family::Subgroups`] share what they load.
+/// Invocations in its workgroups. With [`Family::Subgroups`] they share what they load.
 const LANES: usize = 8;
 
 impl Conv2dWeight {
@@ -97,12 +97,12 @@ impl Conv2dWeight {
         }
     }
 
-    /// `vec4`s of the packed gradient.
+    /// `vec4`s in the packed gradient.
     pub fn len4(&self) -> usize {
         self.k * self.k * self.input.c4() * 4 * self.output.c4()
     }
 
-    /// Parts that the sum is made in.
+    /// Number of parts in which the sum is computed.
     pub fn splits(&self, class: Class) -> usize {
         self.splits_of(self.family(class), class)
     }
@@ -136,8 +136,8 @@ impl Conv2dWeight {
         self.call_with(self.family(class), self.splits(class))
     }
 
-    /// The dispatch of one family in this many parts, at most as many as there are images (direct) or
-    /// groups of 16 pixels (tiled). Every family but [`Family::Subgroups`] is correct on every adapter.
+    /// The dispatch of one family in this many parts: at most the number of images (direct) or of groups of 16 pixels
+    /// (tiled). Every family but [`Family::Subgroups`] is correct on every adapter.
     pub fn call_with(&self, family: Family, splits: usize) -> Call {
         let op = self.flattened();
         let mut flags = if splits == 1 { vec!["ADD"] } else { Vec::new() };
@@ -190,13 +190,13 @@ impl Conv2dWeight {
         }
     }
 
-    /// Adds up what [`call`](Self::call) made in several parts.
+    /// Adds up the parts that [`call`](Self::call) computed.
     pub fn sum(&self, class: Class) -> Option<Call> {
         let splits = self.splits(class);
         (splits > 1).then(|| SumSplits { len4: self.len4(), splits }.call(class))
     }
 
-    /// The same sum over longer rows where no tap sees a neighbour.
+    /// The same sum over longer rows, if no tap reads a neighbouring pixel.
     fn flattened(&self) -> Self {
         let mut op = *self;
         if self.k == 1 && self.stride == 1 && self.pad == 0 {
@@ -210,7 +210,7 @@ impl Conv2dWeight {
         op
     }
 
-    /// `vec4`s of output channels of an invocation of the direct family.
+    /// `vec4`s of output channels per invocation of the direct family.
     fn oc(&self, family: Family) -> usize {
         let most = match (family, self.k) {
             (Family::Subgroups, 1) => 8,
@@ -226,7 +226,7 @@ impl Conv2dWeight {
         if family == Family::Subgroups { rows.next_multiple_of(LANES) } else { rows }
     }
 
-    /// Pixels that the sum runs over.
+    /// Number of pixels in the sum.
     fn pixels(&self) -> usize {
         self.output.n * self.output.pixels()
     }

@@ -3,8 +3,8 @@
 use crate::kernels::embedding::Embedding;
 use crate::kernels::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 
-/// `d_table[row] += sum of dy[n]` over all n with `index[n] = row`. An invocation per `vec4` of the table goes
-/// through all n, because there are no float atomics.
+/// `d_table[row] += sum of dy[n]` over all n with `index[n] = row`. There are no float atomics, so each `vec4` of the
+/// table has an invocation that goes through all n.
 ///
 /// Bindings: index `[n, 1, 1, 1]`, dy `[n, 1, 1, c]`, d_table `[rows][c4]`, added to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

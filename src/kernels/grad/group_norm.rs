@@ -1,9 +1,9 @@
 //! The adjoint of GroupNorm, scale-shift and activation together: `norm_sums`, `norm_input`,
 //! `norm_params` and `norm_vector` under `shaders/grad/`.
 //!
-//! With `z = (gamma xhat + beta)(1 + s) + t = a x + b`, `xhat = (x - mean) rstd` and `y = act(z)`, all
-//! gradients come from two sums per image and channel over the pixels, of `dz = dy act'(z)` and of
-//! `dz xhat` (Ioffe and Szegedy, "Batch Normalization", section 3, with a group for a batch).
+//! Let `z = (gamma xhat + beta)(1 + s) + t = a x + b`, `xhat = (x - mean) rstd` and `y = act(z)`. Then all gradients
+//! come from two sums over the pixels per image and channel: of `dz = dy act'(z)` and of `dz xhat` (Ioffe and
+//! Szegedy, "Batch Normalization", section 3, with a group instead of a batch).
 
 use crate::config::unet::Activation;
 use crate::kernels::group_norm::ScaleShift;
@@ -12,8 +12,8 @@ use crate::kernels::{
 };
 use crate::shape::Shape;
 
-/// The adjoint of one GroupNorm of one tensor. The `affine` tensor is what
-/// [`GroupNorm`](crate::kernels::group_norm::GroupNorm) with `stats` made.
+/// The adjoint of one GroupNorm of one tensor. The `affine` tensor comes from
+/// [`GroupNorm`](crate::kernels::group_norm::GroupNorm) with `stats`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GroupNormGrad {
     /// Shape of x, dy and dx.
@@ -32,9 +32,9 @@ impl GroupNormGrad {
         Shape::new(self.input.n, 1, 4, self.input.c)
     }
 
-    /// Per image and channel `S1 = sum dz`, `S2 = sum dz xhat`, and for the channel's group
-    /// `A1 = sum a S1 / M`, `A2 = sum a S2 / M`, where M is the number of values in a group. One dispatch:
-    /// a workgroup per image and group, or on software adapters an invocation.
+    /// Computes `S1 = sum dz` and `S2 = sum dz xhat` per image and channel, and `A1 = sum a S1 / M` and
+    /// `A2 = sum a S2 / M` over the channel's group, where M is the number of values in a group. One dispatch, with a
+    /// workgroup per image and group (on software adapters, an invocation).
     ///
     /// Bindings: x, affine, dy, sums of [`sums_shape`](Self::sums_shape).
     pub fn sums(&self, class: Class) -> Call {
@@ -62,7 +62,7 @@ impl GroupNormGrad {
         }
     }
 
-    /// `dx = a dz - A1 - xhat A2`; with `add`, another gradient of x is added. One dispatch.
+    /// `dx = a dz - A1 - xhat A2`. With `add`, another gradient of x is added. One dispatch.
     ///
     /// Bindings: x, affine, sums, dy, \[add\], dx.
     pub fn input(&self, add: bool) -> Call {
@@ -102,8 +102,8 @@ impl GroupNormGrad {
         }
     }
 
-    /// `d_scale = gamma S2 + beta S1`, `d_shift = S1`: a vector of 2 c values per image, written at
-    /// `at` of a tensor of such vectors. One dispatch.
+    /// `d_scale = gamma S2 + beta S1`, `d_shift = S1`: a vector of 2 c values per image, written to the slice `at` of
+    /// a tensor of vectors. One dispatch.
     ///
     /// Bindings: sums, gamma, beta, d_vec.
     pub fn vector(&self, at: ChannelAdd) -> Call {

@@ -1,9 +1,8 @@
 //! The adjoints of the network's operations, for training: `shaders/grad/`.
 //!
-//! The forward operation makes y from x; its adjoint makes `dx = J' dy` from dy, where J is the Jacobian
-//! at x. Gradients of activations are assigned. Gradients of parameters are added to (`+=`), so that they
-//! can be accumulated over several batches. Every sum has a fixed order, so the same adapter gives the
-//! same bits.
+//! The forward operation computes y from x. Its adjoint computes `dx = J' dy` from dy, where J is the Jacobian at x.
+//! Gradients of activations are assigned. Gradients of parameters are added to (`+=`), so that they can be
+//! accumulated over several batches. Every sum has a fixed order, so the same adapter always gives the same bits.
 
 pub mod act;
 pub mod attention;

@@ -1,4 +1,4 @@
-//! `shaders/grad/resample.wgsl`: the adjoints of changes of size.
+//! `shaders/grad/resample.wgsl`: the adjoints of the operations that change the size.
 
 use crate::kernels::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
@@ -8,10 +8,10 @@ use crate::shape::Shape;
 pub enum Kind {
     /// Nearest neighbour to twice the size: `dx` is the sum of 2x2 pixels.
     Upsample,
-    /// The mean of 2x2 pixels: each gets a quarter; an odd last row or column gets zero.
+    /// The mean of 2x2 pixels: each pixel gets a quarter, and an odd last row or column gets zero.
     AvgPool,
-    /// A stride of 2 alone: `dx[2 r][2 c] = dy[r][c]`, zero between. The adjoint of a convolution with
-    /// stride 2 is this, followed by the adjoint of the convolution with stride 1.
+    /// A stride of 2 alone: `dx[2 r][2 c] = dy[r][c]`, and zeros between. Followed by the adjoint of a convolution with
+    /// stride 1, it is the adjoint of that convolution with stride 2.
     Dilate,
 }
 
@@ -22,7 +22,7 @@ pub enum Kind {
 pub struct ResampleGrad {
     /// Shape of dx.
     pub input: Shape,
-    /// Shape of dy; the same images and channels.
+    /// Shape of dy, with the same number of images and channels.
     pub output: Shape,
     /// The operation.
     pub kind: Kind,

@@ -1,11 +1,10 @@
-//! `shaders/grad/image_sum.wgsl` and `batch_sum.wgsl`: adjoints of adding one vector to every pixel,
-//! and one vector to every image.
+//! `shaders/grad/image_sum.wgsl` and `batch_sum.wgsl`: the adjoints of adding one vector to every pixel, and of adding
+//! one vector to every image.
 
 use crate::kernels::{Call, ChannelAdd, Class, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
-/// `y[n] = scale * sum of x[n]` over its pixels: a vector per image, written at `at` of a tensor of
-/// such vectors.
+/// `y[n] = scale * sum of x[n]` over the pixels: a vector per image, written to the slice `at` of a tensor of vectors.
 ///
 /// Bindings: x, y.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -19,8 +18,7 @@ pub struct ImageSum {
 }
 
 impl ImageSum {
-    /// One dispatch: a workgroup per image and 8 `vec4`s, or on software adapters an invocation per
-    /// `vec4`.
+    /// One dispatch: a workgroup per image and 8 `vec4`s (on software adapters, an invocation per `vec4`).
     pub fn call(&self, class: Class) -> Call {
         let Self { input, at, scale } = *self;
         let c4 = input.c4();

@@ -2,9 +2,9 @@
 
 use crate::kernels::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 
-/// One step of AdamW as `torch.optim.AdamW` computes it (eps is added after v's bias correction), on
-/// the gradient times the norm's factor. Then the average is updated and the gradient cleared. A
-/// gradient that is not finite is only cleared.
+/// One step of AdamW as `torch.optim.AdamW` computes it (eps is added after v's bias correction), with the gradient
+/// multiplied by the norm's factor. Then the average is updated and the gradient cleared. A gradient that is not finite
+/// is only cleared.
 ///
 /// Bindings: state (of the optimizer), table `[steps][2]` vec4 (`train::optimizer::Row`), norm
 /// ([`super::grad_norm`]), and in place p, g, m, v, \[ema\], each `[len4]` vec4.

@@ -2,8 +2,8 @@
 
 use crate::kernels::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 
-/// `ema -= (1 - decay) (ema - p)` after the update of p, and `ema = p` where decay is 0. When the gradient
-/// was not finite, this is skipped as the update is.
+/// `ema -= (1 - decay) (ema - p)` after the update of p, and `ema = p` if decay is 0. If the gradient was not finite,
+/// this is skipped, as the update is.
 ///
 /// Bindings: state (of the optimizer), table `[steps][2]` vec4 (`train::optimizer::Row`), norm
 /// ([`super::grad_norm`]), p, ema (in place).
@@ -11,7 +11,7 @@ use crate::kernels::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 pub struct Ema {
     /// `vec4`s of the buffers.
     pub len4: usize,
-    /// Which of the table's four averages this is.
+    /// The index of this average among the table's four.
     pub lane: usize,
 }
 

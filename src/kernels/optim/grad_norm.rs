@@ -1,27 +1,27 @@
-//! `shaders/optim/grad_norm.wgsl` and `grad_norm_finish.wgsl`: the gradient's norm, for clipping and to
-//! detect a gradient that is not finite.
+//! `shaders/optim/grad_norm.wgsl` and `grad_norm_finish.wgsl`: the gradient's norm. It serves to clip the gradient, and
+//! to detect one that is not finite.
 
 use crate::kernels::{Call, Class, SERIAL_WORKGROUP, Shader, grid_1d, params};
 
-/// Sums of squares of one buffer of gradients, one part for each 16,384 values. Each buffer has its own range
-/// in a tensor of parts.
+/// The sums of squares of one gradient buffer, one part for every 16,384 values. Each buffer has its own range in a
+/// tensor of parts.
 ///
 /// Bindings: gradients `[len4]` vec4, parts f32 (its range written).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GradNorm {
     /// `vec4`s of the buffer.
     pub len4: usize,
-    /// Where its range of parts begins.
+    /// Start of its range of parts.
     pub first: usize,
 }
 
 impl GradNorm {
-    /// Parts that a buffer makes.
+    /// Number of parts of a buffer.
     pub fn parts(len4: usize) -> usize {
         len4.div_ceil(CHUNK4)
     }
 
-    /// One dispatch: a workgroup per part, or on software adapters an invocation.
+    /// One dispatch, with a workgroup per part (on software adapters, an invocation).
     pub fn call(&self, class: Class) -> Call {
         let parts = Self::parts(self.len4);
         let shader =
@@ -43,8 +43,8 @@ impl GradNorm {
 /// The norm from all parts, and the factor of `torch.nn.utils.clip_grad_norm_`:
 /// `min(1, max_norm / (norm + 1e-6))`.
 ///
-/// Bindings: parts f32, norm vec4: norm, factor (0 if the norm is not finite), 1 if it is finite or else
-/// 0, and zero. A norm above 1.8e19, whose square overflows f32, counts as not finite.
+/// Bindings: parts f32, norm vec4. The latter's lanes are the norm, the factor (0 if the norm is not finite), 1 if the
+/// norm is finite or else 0, and zero. A norm above 1.8e19, whose square overflows f32, counts as not finite.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct GradNormFinish {
     /// Parts of all buffers.
@@ -66,5 +66,5 @@ impl GradNormFinish {
     }
 }
 
-/// `vec4`s of a part.
+/// `vec4`s in a part.
 const CHUNK4: usize = 4096;

@@ -8,11 +8,11 @@ use crate::shape::Shape;
 /// [`crate::diffusion::philox`]'s stream `Train`, with the item's number as the image. The target is eps, x_0
 /// or `sqrt(a) eps - sqrt(1-a) x_0`.
 ///
-/// Data that does not fit one binding is split over several, each with its own dispatch. An item is made
-/// by the dispatch that has its picture.
+/// Data that does not fit one binding is split over several, each with its own dispatch. The dispatch that has an
+/// item's picture makes the item.
 ///
-/// Bindings: state, items `[n][2]` vec4, data (bytes `[pictures][h][w][c]` without padding, filled up to
-/// whole words, at most 4 GiB), x_t, target.
+/// Bindings: state, items `[n][2]` vec4, data (bytes `[pictures][h][w][c]` without padding, rounded up to whole words,
+/// at most 4 GiB), x_t, target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Batch {
     /// Shape of x_t and of the target; 1 to 4 channels.

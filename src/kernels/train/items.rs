@@ -2,16 +2,16 @@
 
 use crate::kernels::{Call, Class, Shader, WORKGROUP, grid_1d, params};
 
-/// One item of a step's batch, as the CPU draws it: a row of the table.
+/// One item of a step's batch, drawn by the CPU: a row of the table.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
 pub struct Item {
     /// Which picture of the data.
     pub data_index: u32,
-    /// Mirror it left to right.
+    /// Whether to mirror it left to right.
     pub flip: bool,
-    /// The timestep the network is told.
+    /// The timestep that the network is told.
     pub t: f32,
-    /// The class the network is told.
+    /// The class that the network is told.
     pub class: f32,
     /// sqrt(a_t).
     pub signal: f32,
@@ -19,13 +19,13 @@ pub struct Item {
     pub noise: f32,
     /// The item's weight w in the loss.
     pub weight: f32,
-    /// The item's place in the update, however the update is split into micro-steps. Together with the update's
+    /// The item's place in the update, no matter how the update is split into micro-steps. Together with the update's
     /// number it keys the item's noise and dropout.
     pub number: u32,
 }
 
 impl Item {
-    /// Words of a row.
+    /// Words in a row.
     pub const WORDS: usize = 8;
 
     /// The row: two vec4s of words, floats as their bits.
@@ -37,7 +37,7 @@ impl Item {
     }
 }
 
-/// Bit of a row's flags, as `shaders/train/batch.wgsl` has it.
+/// A bit of a row's flags, as in `shaders/train/batch.wgsl`.
 const FLIP: u32 = 1;
 
 /// Picks the current step's rows from a table of items, for the other kernels and for the network.
@@ -48,7 +48,7 @@ const FLIP: u32 = 1;
 pub struct Items {
     /// Items of a step.
     pub n: usize,
-    /// The network is told a class.
+    /// Whether the network is told a class.
     pub class: bool,
 }
 

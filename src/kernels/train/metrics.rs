@@ -2,20 +2,20 @@
 
 use crate::kernels::{Call, Class, Shader, params};
 
-/// Keeps the last `capacity` optimizer steps as rows of 4 vec4s ([`Row`]), to be read back from time to time.
+/// Keeps the last `capacity` optimizer steps as rows of 4 vec4s ([`Row`]), which are read back from time to time.
 ///
-/// With gradient accumulation [`losses`](Self::losses) runs in every micro-step. Its numbers add up in one row,
-/// which the first micro-step clears. [`norm`](Self::norm) runs once, after the last micro-step. Micro-step m
-/// belongs to the optimizer step m / accumulation.
+/// With gradient accumulation, [`losses`](Self::losses) runs in every micro-step. Its numbers add up in one row, which
+/// the first micro-step clears. [`norm`](Self::norm) runs once, after the last micro-step. Micro-step m belongs to
+/// optimizer step m / accumulation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Metrics {
-    /// Items of a micro-step.
+    /// Items in a micro-step.
     pub n: usize,
-    /// Micro-steps of an optimizer step; 1 without accumulation.
+    /// Micro-steps in an optimizer step; 1 without accumulation.
     pub accumulation: usize,
-    /// Rows of the ring.
+    /// Rows in the ring.
     pub capacity: usize,
-    /// T. The losses are reported for each quarter of it.
+    /// T. The losses are reported by quarter of it.
     pub num_train_timesteps: usize,
 }
 
@@ -60,13 +60,13 @@ pub struct Row {
     pub loss: f32,
     /// Norm of the gradient before clipping.
     pub grad_norm: f32,
-    /// The gradient was not finite, and nothing was updated.
+    /// Whether the gradient was not finite, so that nothing was updated.
     pub skipped: bool,
     /// The optimizer step's number.
     pub number: u32,
     /// Sums of l by quartile of t.
     pub quartile_sums: [f32; 4],
-    /// Items in each.
+    /// Items in each quartile.
     pub quartile_counts: [f32; 4],
 }
 

@@ -1,9 +1,9 @@
-//! What surrounds the network in a training step: it looks the step's items up, noises their pictures, takes the
-//! loss and its gradient, and keeps the step's numbers for the log.
+//! The kernels that surround the network in a training step. They look up the step's items, noise their pictures,
+//! compute the loss and its gradient, and keep the step's numbers for the log.
 //!
-//! A training step is a fixed list of dispatches, as a sampler's step is. A counter on the GPU leads it through
-//! tables that are uploaded for many steps at once. Word 0 of the state counts the tables' rows; for the
-//! other words see [`initial_state`]. All kernels do nothing once the tables are used up.
+//! Like a sampler's step, a training step is a fixed list of dispatches. A counter on the GPU leads it through tables
+//! that are uploaded for many steps at once. Word 0 of the state counts the tables' rows; for the other words see
+//! [`initial_state`]. Once the tables are used up, no kernel does anything.
 
 pub mod batch;
 pub mod items;

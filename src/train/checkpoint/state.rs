@@ -33,7 +33,7 @@ pub struct State {
 }
 
 impl State {
-    /// Whether both are the same moment in the same course of a run, whatever the machine and the time it took.
+    /// Whether both are the same moment in the same course of a run. The machine and the time it took do not matter.
     pub fn is(&self, other: &Self) -> bool {
         let key = |state: &Self| {
             let Self { step, seed, cursor, skipped, smoothed, .. } = state;

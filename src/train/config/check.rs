@@ -172,7 +172,7 @@ impl Default for Data {
 }
 
 impl Default for Model {
-    /// A small network for 32x32. Other keys are those of diffusers' constructor.
+    /// A small network for 32x32. The other keys have the defaults of diffusers' constructor.
     fn default() -> Self {
         let names = |list: [&str; 3]| list.map(str::to_owned).to_vec();
         Self {

@@ -9,7 +9,7 @@ pub struct Flag {
     pub alias: Option<&'static str>,
     /// The setting.
     pub key: &'static str,
-    /// What the flag without a value sets; `None` for a flag that takes a value.
+    /// The value that the flag sets if it is given without one; `None` for a flag that needs a value.
     pub value: Option<&'static str>,
     /// The text in the help.
     pub help: &'static str,
@@ -56,14 +56,14 @@ pub const FLAGS: &[Flag] = &[
     .alias("gradient-checkpointing")
     .with("true"),
     flag("learning-rate", "optimizer.lr", "The highest learning rate"),
-    flag("adam-beta1", "optimizer.beta1", "Decay of the average of the gradient"),
-    flag("adam-beta2", "optimizer.beta2", "Decay of the average of its square"),
+    flag("adam-beta1", "optimizer.beta1", "Decay of the gradient's moving average"),
+    flag("adam-beta2", "optimizer.beta2", "Decay of the moving average of its square"),
     flag("adam-weight-decay", "optimizer.weight_decay", "Decoupled weight decay; 0 makes it Adam"),
     flag("adam-epsilon", "optimizer.eps", "Added to the root of the average square"),
     flag(
         "max-grad-norm",
         "optimizer.max_grad_norm",
-        "Norm to which gradients are clipped; 0 turns it off",
+        "Norm to which gradients are clipped; 0 turns clipping off",
     ),
     flag("lr-scheduler", "lr.scheduler", "constant, constant_with_warmup, linear or cosine"),
     flag("lr-warmup-steps", "lr.warmup_steps", "Steps over which the learning rate rises from 0"),
@@ -80,7 +80,7 @@ pub const FLAGS: &[Flag] = &[
         "diffusion.prediction_type",
         "What the network predicts: epsilon, sample or v_prediction",
     ),
-    flag("ddpm-num-steps", "diffusion.num_train_timesteps", "T"),
+    flag("ddpm-num-steps", "diffusion.num_train_timesteps", "T, the number of timesteps"),
     flag(
         "ddpm-beta-schedule",
         "diffusion.beta_schedule",
@@ -90,7 +90,11 @@ pub const FLAGS: &[Flag] = &[
     flag("ddpm-num-inference-steps", "sampling.steps", "Steps of the sampler that draws the grids"),
     flag("eval-batch-size", "sampling.count", "Pictures per grid"),
     flag("checkpointing-steps", "checkpoints.every", "Steps between checkpoints"),
-    flag("checkpoints-total-limit", "checkpoints.keep", "Checkpoints that are kept; 0 keeps all"),
+    flag(
+        "checkpoints-total-limit",
+        "checkpoints.keep",
+        "How many checkpoints to keep; 0 keeps all",
+    ),
     flag("out", "output.dir", "The run's folder").alias("output-dir"),
 ];
 

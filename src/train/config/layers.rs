@@ -114,7 +114,7 @@ impl Config {
             && origin.contains_key("data.path")
             && !path_of(&over).starts_with(builtin::PREFIX)
         {
-            // Your own data are learned as they are, whatever those of the preset were.
+            // The user's own data are learned as they are; the preset's settings for its data do not apply.
             base.data = Data::default();
         }
         if base.data.channels == 3

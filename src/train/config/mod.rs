@@ -82,7 +82,7 @@ pub struct Data {
     pub path: String,
     /// Pixels along each side, or `[height, width]`; 0 keeps the size of the data.
     pub resolution: Resolution,
-    /// 1 for gray, 3 for RGB, 4 for RGBA; 0 keeps what the data have.
+    /// 1 for gray, 3 for RGB, 4 for RGBA; 0 keeps the data's own.
     pub channels: usize,
     /// What to do with pictures of another aspect ratio.
     pub fit: Fit,
@@ -92,7 +92,8 @@ pub struct Data {
     pub random_flip: bool,
     /// How many broken pictures to skip before giving up.
     pub max_broken: usize,
-    /// Memory for decoded pictures, in MiB. Pictures beyond it are decoded each time they are used.
+    /// Memory for decoded pictures, in MiB. A data set that does not fit is decoded again each time its pictures are
+    /// used.
     pub cache_mib: usize,
 }
 
@@ -108,13 +109,13 @@ pub struct Model {
     pub up_block_types: Vec<String>,
     /// Resnets per down block.
     pub layers_per_block: usize,
-    /// Channels per head; 0 stands for null in diffusers: one head.
+    /// Channels per attention head; 0 means one head (null in diffusers).
     pub attention_head_dim: usize,
     /// Whether the middle block has attention.
     pub add_attention: bool,
     /// Groups of every GroupNorm.
     pub norm_num_groups: usize,
-    /// Groups of the GroupNorm before the middle attention; 0 stands for null in diffusers.
+    /// Groups of the GroupNorm before the middle attention; 0 means null in diffusers.
     pub attn_norm_num_groups: usize,
     /// Epsilon of every GroupNorm.
     pub norm_eps: f64,
@@ -216,7 +217,7 @@ pub struct Lr {
     pub warmup_steps: u64,
 }
 
-/// `lr.scheduler`: what follows the warm-up, as `diffusers.optimization` names it.
+/// `lr.scheduler`: what follows the warm-up, with the names of `diffusers.optimization`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LrScheduler {
@@ -259,9 +260,9 @@ impl Ema {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EmaWarmup {
-    /// Not at all: max_decay from the first update on, as Ho et al. have it.
+    /// Not at all: max_decay from the first update on, as in Ho et al.
     None,
-    /// (1 + s) / (10 + s), as diffusers' EMAModel has it.
+    /// (1 + s) / (10 + s), as in diffusers' EMAModel.
     Plain,
     /// 1 - (1 + s / inv_gamma)^-power: diffusers' EMAModel with use_ema_warmup.
     Power,
@@ -285,7 +286,7 @@ pub struct Training {
     pub class_conditional: bool,
     /// Share of the pictures that are learned without their class, so that samples can be guided.
     pub class_dropout: f64,
-    /// Compute activations again in the backward pass instead of keeping them: less memory, more time.
+    /// Compute activations again in the backward pass instead of keeping them. This takes less memory and more time.
     pub recompute: bool,
     /// Steps between rows of metrics.
     pub log_every: u64,
@@ -325,9 +326,9 @@ pub enum Sampler {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Checkpoints {
-    /// Steps between checkpoints. One more is saved at the end.
+    /// Steps between checkpoints. Another is saved at the end.
     pub every: u64,
-    /// How many are kept; 0 keeps all.
+    /// How many checkpoints to keep; 0 keeps all.
     pub keep: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The files of a zip or tar. Each is located once and read in place.
+//! The files in a zip or tar. Each is located once and read in place.
 
 use super::DatasetError;
 use super::blob::Blob;
@@ -15,8 +15,8 @@ const TAR_BLOCK: u64 = 512;
 /// broken.
 ///
 /// # Errors
-/// [`DatasetError::Archive`]: it is no zip, or its files overlap, as in a zip bomb, which unpacks to far more than its
-/// size.
+/// [`DatasetError::Archive`] if it is not a zip, or if its files overlap. They overlap in a zip bomb, which unpacks to
+/// far more than its size.
 pub(super) fn zip(path: String, blob: &Blob) -> Result<Files, DatasetError> {
     let damaged =
         |detail: String| DatasetError::Archive { file: path.clone(), kind: "zip", detail };
@@ -76,7 +76,7 @@ pub(super) fn tar(path: String, blob: &Blob) -> Result<Files, DatasetError> {
         let name = String::from_utf8_lossy(&entry.path_bytes()).replace('\\', "/");
         let name = name.trim_start_matches("./").to_owned();
         let (kind, size) = (entry.header().entry_type(), entry.size());
-        // Links and the like have no contents, whatever size they name.
+        // Links and the like have no contents, even if they state a size.
         let contents = if kind.is_file() || kind.is_contiguous() { size } else { 0 };
         end = entry.raw_file_position() + contents.next_multiple_of(TAR_BLOCK);
         // Folders have entries of their own, and so have the global headers of some writers.

@@ -38,7 +38,7 @@ pub(super) struct Format {
 }
 
 impl Format {
-    /// What pictures usually are.
+    /// The usual type of pictures.
     pub const BYTES: Self =
         Self { element: Element::Integer { bytes: 1, signed: false }, big_endian: false };
 
@@ -48,7 +48,7 @@ impl Format {
         Self { big_endian: big_endian && ordered.size() > 1, ..ordered }
     }
 
-    /// Bytes of an element; 1 where that is not known.
+    /// Bytes of an element; 1 if that is not known.
     pub fn size(self) -> usize {
         match self.element {
             Element::Bool | Element::Objects | Element::Other => 1,
@@ -61,7 +61,7 @@ impl Format {
         matches!(self.element, Element::Bool | Element::Integer { .. } | Element::Float { .. })
     }
 
-    /// The number that an element's bytes are. Integers beyond 2^53 are rounded.
+    /// The number in an element's bytes. Integers beyond 2^53 are rounded.
     pub fn number(self, bytes: &[u8]) -> f64 {
         let mut word = [0; 8];
         for (i, &byte) in bytes.iter().take(8).enumerate() {
@@ -80,7 +80,7 @@ impl Format {
         }
     }
 
-    /// The text that an element's bytes are, without the zeros behind it.
+    /// The text in an element's bytes, without the zeros after it.
     pub fn text(self, bytes: &[u8]) -> String {
         let text = match self.element {
             Element::Text { of: 4, .. } => {
@@ -113,7 +113,7 @@ pub(super) struct ArrayHeader {
 }
 
 impl ArrayHeader {
-    /// Reads the first bytes of a file; `None` if it is no array.
+    /// Reads the first bytes of a file; `None` if it is not an array.
     ///
     /// # Errors
     /// What is wrong with it, as a sentence without a subject.
@@ -130,11 +130,11 @@ impl ArrayHeader {
         self.shape.iter().try_fold(1u64, |product, &d| product.checked_mul(d))
     }
 
-    /// Where the channels of pictures are, if these can be pictures: numbers, `[n, h, w]`, `[n, h, w, c]` or `[n, c, h,
-    /// w]` with 1, 3 or 4 channels. Of what could be either the channels are last.
+    /// Where the channels are, if these can be pictures: numbers, `[n, h, w]`, `[n, h, w, c]` or `[n, c, h, w]` with 1,
+    /// 3 or 4 channels. If the channels could be first or last, they are last.
     pub fn pictures(&self) -> Option<Channels> {
         let channels = match self.shape[..] {
-            // One picture of three or four colours, rather than many that are three columns wide.
+            // One picture with three or four channels, rather than many that are three columns wide.
             [h, w, 3 | 4] if h >= 8 && w >= 8 => return None,
             [_, _, _] | [_, _, _, 1 | 3 | 4] => Channels::Last,
             [_, 1 | 3 | 4, _, _] => Channels::First,
@@ -184,7 +184,7 @@ fn npy(head: &[u8]) -> Result<ArrayHeader, String> {
         ));
     }
     let head = head.get(..length).ok_or_else(cut)?;
-    // The parser descends once per bracket.
+    // The parser recurses once per bracket.
     if head.iter().filter(|b| b"([{".contains(b)).count() > 16 {
         return Err("it is a structured array; only plain ones are read".to_owned());
     }
@@ -195,7 +195,7 @@ fn npy(head: &[u8]) -> Result<ArrayHeader, String> {
         product.checked_mul(number.max(1))
     });
     if product.is_none() {
-        return Err("no file has so many bytes".to_owned());
+        return Err("no file is that large".to_owned());
     }
     let file = NpyFile::new(head).map_err(|e| e.to_string())?;
     let dtype = file.dtype();

@@ -1,4 +1,4 @@
-//! The array that says which class each picture of another array has.
+//! The array that gives the class of each picture in another array.
 
 use super::DatasetError;
 use super::array_header::{ArrayHeader, Element, Format};
@@ -7,23 +7,23 @@ use super::containers::{Part, says};
 use super::files::Files;
 use super::labels::{Class, Labels};
 
-/// What is known of the classes of an array's pictures.
+/// What is known about the classes of an array's pictures.
 #[derive(Default)]
 pub(super) struct Found {
     pub labels: Option<Labels>,
     /// Where they come from, or why there are none.
     pub notes: Vec<String>,
-    /// The files that they come from.
+    /// The files from which they come.
     pub used: Vec<usize>,
 }
 
-/// Labels for the pictures: of the arrays that have one for each picture, the one called labels whose name is most like
-/// theirs, or the only array of whole numbers in the folder or archive. Beside a single file that was given (`focus`)
-/// may lie anything, so there a name has to say it.
+/// Labels for the pictures. Of the arrays with one value for each picture, this takes the one that is named as labels
+/// and whose name is most like that of the pictures, or else the only array of whole numbers in the folder or archive.
+/// If a single file was given (`focus`), anything may lie beside it, so the name must say that it holds labels.
 ///
 /// # Errors
-/// [`DatasetError`]: several that are equally likely, another number of them, numbers that are no labels, a damaged
-/// file.
+/// [`DatasetError`]: several equally likely arrays, the wrong number of labels, numbers that are not labels, or a
+/// damaged file.
 pub(super) fn find(
     files: &Files,
     focus: Option<usize>,
@@ -40,7 +40,7 @@ pub(super) fn find(
     let is_other = |c: &&Candidate| names.is_none_or(|names| names.entry != c.entry);
     let likeness =
         |c: &Candidate| own.bytes().zip(name(c).bytes()).take_while(|(a, b)| a == b).count();
-    // One value for each picture goes before a row of values.
+    // One value for each picture is preferred to a row of values.
     for rows in [false, true] {
         let fits = |c: &&Candidate| match rows {
             false => c.header.is_labels(n),
@@ -54,7 +54,7 @@ pub(super) fn find(
             return read(files, focus, one, names, n, memory);
         }
     }
-    // Labels for another number of pictures are a mistake, not none.
+    // Labels for another number of pictures are a mistake, and do not mean that there are no labels.
     let numbers =
         |c: &&Candidate| c.header.format.is_number() && matches!(c.header.shape[..], [_] | [_, 1]);
     let mistaken = |c: &&Candidate| focus.is_none() && numbers(c) && called(&name(c));
@@ -73,7 +73,7 @@ pub(super) fn find(
     let other: Vec<&Candidate> = others().filter(whole).collect();
     if let ([one], None) = (&other[..], focus) {
         return match read(files, focus, one, names, n, memory) {
-            // An array that holds other numbers, and has another name, is no labels.
+            // An array with another name and other numbers does not hold labels.
             Err(DatasetError::Label { .. }) => Ok(Found::default()),
             found => found,
         };
@@ -90,7 +90,7 @@ fn called(name: &str) -> bool {
     words || stem.split(['_', '-']).any(y)
 }
 
-/// Whether an array holds the names of classes: texts, called names, or called labels and not one for each picture.
+/// Whether an array holds the names of classes: texts that are called names, or called labels but not one per picture.
 fn is_names(name: &str, header: &ArrayHeader, n: u64) -> bool {
     let texts = matches!(header.format.element, Element::Text { .. });
     texts
@@ -170,7 +170,7 @@ fn read(
                      with y the array: `y.argmax(1)`"
                 ));
             }
-            // A class that no picture has is a class of such a table all the same.
+            // In such a table, a class that no picture has is still a class.
             let all = given.take().filter(|names| names.len() >= width);
             let all = all.unwrap_or_else(|| (0..width).map(|class| class.to_string()).collect());
             Labels::of_numbers(rows.into_iter().flatten(), &file, Some(all))?
@@ -197,7 +197,7 @@ fn read(
 fn values(files: &Files, array: &Candidate, memory: u64) -> Result<Vec<u8>, DatasetError> {
     let file = files.full_name(array.entry);
     let (blob, offset) = rows(files, array, memory)?;
-    // No more than the file has: it has been compared with the header.
+    // This is no more than the file has, because the file's size has been compared with the header.
     let count = array.header.count().unwrap_or(0) as usize;
     let mut values = vec![0; count * array.header.format.size()];
     blob.read_at(offset, &mut values).map_err(|e| DatasetError::io(file, &e))?;

@@ -1,13 +1,13 @@
-//! The values of an array of pictures: what they range over, what that says about black and white, and how to make
-//! bytes of them. Where it says nothing certain, the numpy expression that makes it certain.
+//! The values of an array of pictures: their range, which of them are black and white, and how to turn them into bytes.
+//! If the range leaves that open, this finds a numpy expression that settles it.
 
 use super::array_header::{ArrayHeader, Element, Format};
 use super::blob::Blob;
 use std::io;
 
-/// Bytes that are read at once.
+/// Number of bytes that are read at once.
 const CHUNK: usize = 1 << 20;
-/// Values may lie beyond 0 and 1 by less than half a step of 8 bits: rounding brings them there.
+/// Values may exceed 0 and 1 by less than half an 8-bit step, because rounding brings them back.
 const SLACK: f64 = 0.5 / 255.0;
 
 /// Which values are black and white.
@@ -33,14 +33,14 @@ impl Scale {
     }
 }
 
-/// What the values of an array are like.
+/// A summary of an array's values.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Range {
     pub lowest: f64,
     pub highest: f64,
     /// Whether all are whole numbers.
     pub whole: bool,
-    /// The first that is infinite or not a number.
+    /// The first value that is infinite or not a number.
     pub not_finite: Option<u64>,
 }
 
@@ -54,7 +54,7 @@ impl Range {
     }
 }
 
-/// The range of `count` values. Where all bytes are possible values, it ends once one is above 1.
+/// The range of `count` values. If all bytes are possible values, the search ends at the first one above 1.
 pub(super) fn range(blob: &Blob, offset: u64, count: u64, format: Format) -> io::Result<Range> {
     let (size, bytes) = (format.size(), format == Format::BYTES);
     let mut range =
@@ -80,10 +80,10 @@ pub(super) fn range(blob: &Blob, offset: u64, count: u64, format: Format) -> io:
     Ok(range)
 }
 
-/// Which values are black and white, and a sentence about it where the type alone does not say.
+/// Which values are black and white, and a sentence about it if the type alone does not tell.
 ///
 /// # Errors
-/// What to do where the values leave it open, as a clause for [`DatasetError::Array`](super::DatasetError::Array).
+/// What to do if the values leave it open, as a clause for [`DatasetError::Array`](super::DatasetError::Array).
 pub(super) fn scale(
     header: &ArrayHeader,
     range: &Range,
@@ -98,7 +98,7 @@ pub(super) fn scale(
         let axes = (1..header.shape.len()).map(|axis| axis.to_string()).collect::<Vec<_>>();
         let of = header.shape[1..].iter().product::<u64>().max(1);
         return Err(format!(
-            "picture {} has a value that is no finite number. In numpy, with x the array: \
+            "picture {} has a value that is not a finite number. In numpy, with x the array: \
              `x[np.isfinite(x).all(axis=({}))]` leaves such pictures out (leave out their labels too)",
             at / of,
             axes.join(", ")
@@ -138,7 +138,7 @@ pub(super) fn scale(
     ))
 }
 
-/// An expression that makes bytes of values in this range, and what it takes for white.
+/// An expression that turns values in this range into bytes, and what it takes as white.
 fn remedy(float: bool, lowest: f64, highest: f64) -> String {
     let (low, high) = (number(lowest), number(highest));
     let by = |white: &str| format!("`(x * (255 / {white})).round().clip(0, 255).astype('uint8')`");
@@ -165,14 +165,14 @@ fn remedy(float: bool, lowest: f64, highest: f64) -> String {
     }
 }
 
-/// A number for people and for Python.
+/// A number in a form for people and for Python.
 fn number(value: f64) -> String {
     let short = value as f32;
     let text = if short.is_finite() { format!("{short:?}") } else { format!("{value:?}") };
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }
 
-/// An array's values in the order of its rows, where they are stored in that of its columns.
+/// An array's values in row order, if they are stored in column order.
 pub(super) fn by_rows(header: &ArrayHeader, blob: &Blob) -> io::Result<Blob> {
     let size = header.format.size();
     let shape: Vec<usize> = header.shape.iter().map(|&d| d as usize).collect();
@@ -193,8 +193,7 @@ pub(super) fn by_rows(header: &ArrayHeader, blob: &Blob) -> io::Result<Blob> {
     Ok(Blob::memory(rows))
 }
 
-/// How to make pictures of an array whose shape or type is not theirs, as a clause; the values are looked at
-/// afterwards.
+/// How to turn an array with another shape or type into pictures, as a clause. The values are checked later.
 pub(super) fn shape_remedy(header: &ArrayHeader) -> String {
     let remedy = |expression: String, what: &str| format!("`{expression}`{what}");
     let root = |n: u64| n.isqrt().checked_mul(n.isqrt()).filter(|&s| s == n).map(|_| n.isqrt());

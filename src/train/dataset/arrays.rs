@@ -1,4 +1,4 @@
-//! Pictures as records of one size in arrays: npy, npz, IDX, CIFAR's binary.
+//! Pictures as records of one size in arrays: npy, npz, IDX and CIFAR's binary form.
 
 use super::array_header::{ArrayHeader, Channels, Format};
 use super::array_values::{self, Scale};
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 /// Bytes at each end of an array that its fingerprint covers.
 const ENDS: u64 = 1 << 20;
-/// Most bytes of a picture.
+/// The most bytes in a picture.
 const MAX_PICTURE: u64 = 256 << 20;
 /// Records of pictures of one size.
 pub(super) struct Arrays {
@@ -34,7 +34,7 @@ pub(super) struct Part {
     pub blob: Blob,
     /// Where the first picture begins.
     pub offset: u64,
-    /// From a picture to the next.
+    /// Bytes from one picture to the next.
     pub stride: u64,
     pub count: usize,
 }
@@ -57,11 +57,11 @@ pub(super) struct Found {
     pub used: Vec<usize>,
 }
 
-/// The pictures among the arrays of some files, and their labels. `focus` is the file that was given,
-/// the others lie beside it; `memory` limits what is unpacked.
+/// The pictures among the arrays of some files, and their labels. `focus` is the file that was given; the others lie
+/// beside it. `memory` limits what is unpacked.
 ///
 /// # Errors
-/// [`DatasetError::Empty`] if there are none; what is wrong with them otherwise.
+/// [`DatasetError::Empty`] if there are none; otherwise what is wrong with them.
 pub(super) fn find(
     files: &Files,
     focus: Option<usize>,
@@ -124,8 +124,8 @@ fn empty(files: &Files, focus: Option<usize>) -> DatasetError {
     DatasetError::Empty { path, found: found.summary() }
 }
 
-/// Every array among the files, gzipped ones included. If one file was given, a broken header is an error in that file
-/// only: anything may lie beside it.
+/// Every array among the files, including gzipped ones. If one file was given, a broken header is an error only in that
+/// file, because anything may lie beside it.
 fn candidates(files: &Files, focus: Option<usize>) -> Result<Vec<Candidate>, DatasetError> {
     let mut found = Vec::new();
     for entry in 0..files.entries.len() {
@@ -178,7 +178,7 @@ fn choose<'a>(
     narrow(&|c| c.header.format == Format::BYTES);
     match pictures[..] {
         [one] => Ok(Some(one)),
-        // The largest array is the one that was meant.
+        // The largest array is probably the right one.
         [] => match all.iter().max_by_key(|c| c.header.count()) {
             Some(candidate) => Err(refuse(candidate)),
             None => Ok(None),
@@ -245,12 +245,12 @@ fn load(files: &Files, candidate: &Candidate, memory: u64) -> Result<Blob, Datas
             "that takes {need} bytes and the file has {}: it is cut off, download it again",
             blob.len()
         ))),
-        None => Err(fail("no file has so many bytes".to_owned())),
+        None => Err(fail("no file is that large".to_owned())),
     }
 }
 
 impl Arrays {
-    /// The part that holds a picture, and the picture's number in it.
+    /// The part that holds a picture, and the picture's number within it.
     fn locate(&self, mut index: usize) -> Option<(&Part, usize)> {
         for part in &self.parts {
             if index < part.count {

@@ -1,4 +1,4 @@
-//! A range of bytes in memory or in an open file, which any thread can read at any place.
+//! A range of bytes in memory or in an open file. Any thread can read it at any offset.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -89,7 +89,7 @@ fn at_once(file: &File, out: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, out, offset)
 }
 
-/// Reads a blob from its beginning, for parsers that expect a file.
+/// Reads a blob sequentially, for parsers that expect a file.
 pub(super) struct Reader {
     blob: Blob,
     at: u64,

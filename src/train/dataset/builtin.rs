@@ -1,4 +1,4 @@
-//! The data set in the crate: the bitmaps of Noto Emoji at 32x32 over white, made by `scripts/make-emoji.py`.
+//! The crate's own data set: the bitmaps of Noto Emoji at 32x32 over white, made by `scripts/make-emoji.py`.
 
 use super::DatasetError;
 use super::decode::{self, Raster};
@@ -6,7 +6,7 @@ use super::labels::Labels;
 use super::source::Source;
 use sha2::{Digest, Sha256};
 
-/// Columns of stacked pictures, in one lossless WebP.
+/// One lossless WebP with the pictures stacked in columns.
 const PICTURES: &[u8] = include_bytes!("../../../assets/emoji-32.webp");
 /// One line per picture: code points, Unicode's group, whether it is in the curated set, Unicode's name.
 const TABLE: &str = include_str!("../../../assets/emoji-32.tsv");
@@ -29,7 +29,7 @@ struct Line {
 /// Paths of built-in data begin with this.
 pub const PREFIX: &str = "builtin:";
 
-/// `emoji` has all 3,926, `emoji-curated` one for each motif. Their classes are Unicode's groups.
+/// `emoji` has all 3,926, `emoji-curated` one for each motif. The classes are Unicode's groups.
 ///
 /// # Errors
 /// [`DatasetError::Builtin`].

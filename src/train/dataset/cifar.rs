@@ -17,9 +17,9 @@ const PIXELS: u64 = 3 * (SIDE * SIDE) as u64;
 const MAX_NAMES: u64 = 64 << 10;
 
 struct Variant {
-    /// Bytes before the pixels, and how many classes each of them names.
+    /// The label bytes before the pixels: for each, its number of classes.
     classes: &'static [u8],
-    /// What the file of class names has in its name.
+    /// A part of the name of the file with class names.
     names: &'static str,
 }
 
@@ -28,7 +28,7 @@ const VARIANTS: [Variant; 2] = [
     Variant { classes: &[20, 100], names: "fine_label_names" },
 ];
 
-/// All training batches of one of the variants, in the order of their names; `None` if there are none. Test batches are
+/// All training batches of one of the variants, in the order of their names. `None` if there are none. Test batches are
 /// left out unless `focus` is one of them or there are no others.
 pub(super) fn find(
     files: &Files,
@@ -92,14 +92,14 @@ fn named(name: &str) -> bool {
     (name.starts_with("data_batch_") || name.starts_with("test_batch")) && name.ends_with(".bin")
 }
 
-/// A file's bytes and its labels, if it is a batch that can be read.
+/// A file's bytes and labels, if it is a readable batch.
 fn batch(files: &Files, entry: usize, variant: &Variant, memory: u64) -> Option<(Blob, Vec<u8>)> {
     let (lead, size) = (variant.classes.len(), files.entries[entry].size);
     let stride = lead as u64 + PIXELS;
     if size == 0 || size % stride != 0 {
         return None;
     }
-    // Most files of that length are something else, and the first record tells.
+    // Most files of that length are something else, and the first record shows that.
     if !fits(files.head(entry, lead as u64).ok()?.get(..lead)?, variant) {
         return None;
     }
@@ -119,7 +119,7 @@ fn fits(record: &[u8], variant: &Variant) -> bool {
     record.iter().zip(variant.classes).all(|(label, classes)| label < classes)
 }
 
-/// The file of class names, and a name for each of its lines, if there are as many as classes.
+/// The file of class names and the names on its lines, if their number is the number of classes.
 fn names(files: &Files, variant: &Variant) -> Option<(usize, Vec<String>)> {
     let entry = files.entries.iter().position(|e| e.name.contains(variant.names))?;
     let text = String::from_utf8(files.read(entry, MAX_NAMES).ok()?).ok()?;

@@ -1,11 +1,12 @@
-//! Folders that hold a part of a data set rather than a class of it: `train` beside `test`, `images` beside `masks`.
+//! Folders that hold a part of a data set rather than one of its classes: `train` beside `test`, `images` beside
+//! `masks`.
 
 use std::collections::BTreeMap;
 
 /// What the name of a folder, file or array says about its part of a data set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Part {
-    /// To be learned from.
+    /// For training.
     Training,
     /// For validation or tests.
     HeldOut,
@@ -60,10 +61,10 @@ const DESCRIPTIONS: [&str; 13] = [
     "gt",
     "bboxes",
 ];
-/// Endings of the archives and tables whose names may be part of a path.
+/// Extensions of the archives and tables whose names may be part of a path.
 const PACKED: [&str; 4] = [".tar", ".zip", ".npz", ".parquet"];
 
-/// Deepest level at which containers are looked for: an archive may have thousands of levels.
+/// The deepest level at which containers are looked for, because an archive may have thousands of levels.
 const MAX_LEVEL: usize = 32;
 
 /// The words of a name: `DIV2K_train_HR` is div, 2, k, train, hr; `trainA` is train, a.
@@ -87,7 +88,7 @@ fn words(name: &str) -> Vec<String> {
 }
 
 impl Part {
-    /// Where some words of a name say this, and how many of them do.
+    /// The position of the words in a name that say this, and their number.
     fn find(self, words: &[String]) -> Option<(usize, usize)> {
         let run = |list: &[&str]| {
             let at = words.windows(list.len()).position(|run| run == list)?;
@@ -111,7 +112,8 @@ impl Part {
     }
 }
 
-/// What a folder's name says, and its other words: `train` and `val` of `train2017` and `val2017` belong together.
+/// What a folder's name says, and its other words. `train2017` and `val2017` belong together, because their other words
+/// are the same.
 fn part(name: &str) -> Option<(Part, String)> {
     let mut words = words(name);
     let all = [Part::Training, Part::HeldOut, Part::Descriptions, Part::Pictures];
@@ -120,16 +122,16 @@ fn part(name: &str) -> Option<(Part, String)> {
     Some((part, words.join(" ")))
 }
 
-/// Whether a path, of a file or of an array, says that it is a part of this kind.
+/// Whether the path of a file or an array says that it is a part of this kind.
 pub(super) fn says(path: &str, part: Part) -> bool {
     path.split('/').any(|name| part.find(&words(name)).is_some())
 }
 
 /// Which of some paths to learn from.
 pub(super) struct Arranged {
-    /// For each path the same without the containers in it, or `None` where it is set aside.
+    /// Each path without its containers, or `None` if it is set aside.
     pub paths: Vec<Option<String>>,
-    /// What was chosen and what set aside, as sentences.
+    /// What was chosen and what was set aside, as sentences.
     pub notes: Vec<String>,
 }
 
@@ -141,14 +143,14 @@ enum Rule {
     Pictures,
 }
 
-/// How many pictures were kept and set aside by a rule, by the names of their folders.
+/// The numbers of pictures that a rule kept and set aside, by the names of their folders.
 #[derive(Default)]
 struct Count {
     kept: BTreeMap<String, usize>,
     aside: BTreeMap<String, usize>,
 }
 
-/// Looks for containers at every level of the paths, down to [`MAX_LEVEL`].
+/// Looks for containers at every level of the paths down to [`MAX_LEVEL`].
 pub(super) fn arrange(paths: &[&str]) -> Arranged {
     let mut arranged = vec![None; paths.len()];
     let mut counts = BTreeMap::new();
@@ -158,7 +160,7 @@ pub(super) fn arrange(paths: &[&str]) -> Arranged {
     Arranged { paths: arranged, notes }
 }
 
-/// Arranges paths that have a folder in common: the rest of each, and what remains of that folder's own path.
+/// Arranges paths that share a folder: the rest of each path, and what remains of that folder's own path.
 fn visit(
     paths: Vec<(usize, &str)>,
     prefix: &str,
@@ -210,21 +212,20 @@ fn visit(
     }
 }
 
-/// The folders to keep and what each is called from now on (nothing for a mere container), if some of them are
-/// containers.
+/// If some folders are containers: the folders to keep, and the new name of each (empty for a mere container).
 fn choose<'a>(folders: &[&'a str], alone: bool) -> Option<(Rule, BTreeMap<&'a str, String>)> {
     let parts: Vec<(&str, Part, String)> = folders
         .iter()
         .filter_map(|&name| part(&unpacked(name)).map(|(part, others)| (name, part, others)))
         .collect();
     let of = |kind: Part| parts.iter().filter(move |(_, part, _)| *part == kind);
-    // Several kept folders are told apart by their other words: trainA and trainB of CycleGAN's data are A and B.
+    // Several kept folders are named by their other words: trainA and trainB in CycleGAN's data become A and B.
     let names = |kept: Vec<&(&'a str, Part, String)>| {
         let several = kept.iter().any(|(_, _, others)| *others != kept[0].2);
         let name = |others: &String| if several { others.clone() } else { String::new() };
         kept.into_iter().map(|(folder, _, others)| (*folder, name(others))).collect()
     };
-    // Training and test folders have the same words otherwise: a train_station is no part of a data set.
+    // The other words of training and test folders must be the same: a train_station is not a part of a data set.
     let training: Vec<_> = of(Part::Training)
         .filter(|(_, _, others)| of(Part::HeldOut).any(|(_, _, same)| same == others))
         .collect();
@@ -242,8 +243,8 @@ fn choose<'a>(folders: &[&'a str], alone: bool) -> Option<(Rule, BTreeMap<&'a st
     None
 }
 
-/// A folder's name; of an archive's or table's name what tells it from others of its kind, without their numbers:
-/// `train-0007.tar` is `train`.
+/// A folder's name. The name of an archive or table is reduced to what distinguishes it, without its number:
+/// `train-0007.tar` becomes `train`.
 fn unpacked(name: &str) -> String {
     match PACKED.iter().find_map(|ending| name.strip_suffix(ending)) {
         Some(stem) => {

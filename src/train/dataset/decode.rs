@@ -1,18 +1,18 @@
-//! Decodes a picture's file to pixels: PNG, JPEG, WebP, GIF, BMP, TIFF, ICO, PBM, PGM and PPM, upright as its EXIF
-//! orientation says, 8 bits a channel (16-bit values rounded). Of an animation or several pages the first counts, of an
-//! icon the largest.
+//! Decodes a picture's file to pixels: PNG, JPEG, WebP, GIF, BMP, TIFF, ICO, PBM, PGM and PPM. The picture is turned
+//! upright according to its EXIF orientation, and 16-bit values are rounded to 8 bits. The first frame of an animation,
+//! the first page of several, and the largest picture of an icon is taken.
 
 use super::tiff_tables;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 
-/// Largest file of a picture.
+/// The largest file of a picture.
 pub(super) const MAX_FILE: u64 = 256 << 20;
-/// Most bytes of a decoded picture: 89 million pixels of RGB.
+/// The most bytes in a decoded picture: 89 million pixels of RGB.
 const MAX_PIXELS: u64 = 256 << 20;
-/// Most bytes of a decoded picture per byte of its file, beyond [`FREE_PIXELS`]: the best that DEFLATE can do. A larger
-/// picture of so few bytes is blank, or its header lies.
+/// The most bytes of a decoded picture per byte of its file, beyond [`FREE_PIXELS`]: the best that DEFLATE can do. If a
+/// picture claims more, it is blank or its header lies.
 const MAX_RATIO: u64 = 1032;
 const FREE_PIXELS: u64 = 8 << 20;
 
@@ -25,7 +25,7 @@ pub(super) struct Raster {
     pub data: Vec<u8>,
 }
 
-/// What a picture's header says, turned upright.
+/// What a picture's header says, for the upright picture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Header {
     pub h: usize,
@@ -33,7 +33,7 @@ pub(super) struct Header {
     pub gray: bool,
 }
 
-/// The header. `head` may be the beginning of the file only.
+/// Reads the header. `head` may be only the beginning of the file.
 pub(super) fn header(head: &[u8], format: ImageFormat) -> Result<Header, String> {
     let mut decoder = decoder(head, format)?;
     let (w, h) = decoder.dimensions();
@@ -71,7 +71,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raster, String> {
     Ok(Raster { h, w, c, data })
 }
 
-/// A decoder that has read the header and found nothing absurd in it.
+/// A decoder that has read the header and found it plausible.
 fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, String> {
     if format == ImageFormat::Tiff {
         tiff_tables::check(bytes)?;
@@ -89,15 +89,15 @@ fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, 
     if decoder.total_bytes() > MAX_PIXELS {
         return Err(format!("it has {w} x {h} pixels, more than are read"));
     }
-    // Room for the picture, and for tables and buffers beside it, whatever their sizes are said to be. A decoder may take
-    // this much for each of them.
+    // Room for the picture and for tables and buffers beside it, no matter what sizes the file states. A decoder may
+    // allocate this much for each of them.
     let mut limits = Limits::default();
     limits.max_alloc = Some(decoder.total_bytes() + FREE_PIXELS / 2);
     decoder.set_limits(limits).map_err(|e| e.to_string())?;
     Ok(decoder)
 }
 
-/// A picture whose EXIF cannot be read is taken as it is.
+/// A picture whose EXIF cannot be read is not turned.
 fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
     decoder.orientation().unwrap_or(Orientation::NoTransforms)
 }
@@ -112,7 +112,7 @@ fn turned(orientation: Orientation) -> bool {
     )
 }
 
-/// A PNG that lacks its last chunk or a part of it, with that chunk added. Other readers accept such files too.
+/// Completes a PNG that lacks its last chunk or a part of it. Other readers accept such files too.
 fn with_end(bytes: &[u8]) -> Option<Vec<u8>> {
     const END: [u8; 12] = [0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82];
     let (mut at, mut data, mut cut) = (8, false, false);
@@ -124,7 +124,7 @@ fn with_end(bytes: &[u8]) -> Option<Vec<u8>> {
         }
         let next = at + 12 + u32::from_be_bytes([a, b, c, d]) as usize;
         if next > bytes.len() {
-            // What ends within its data lacks more than its end.
+            // A file that ends within its data lacks more than its last chunk.
             cut = kind == b"IDAT";
             break;
         }
@@ -133,9 +133,9 @@ fn with_end(bytes: &[u8]) -> Option<Vec<u8>> {
     (data && !cut).then(|| [&bytes[..at], &END].concat())
 }
 
-/// Whether a JPEG has its end marker: the decoder fills what is missing with gray. Before the first
-/// scan there are only segments with lengths (a thumbnail with its own end among them); in a scan,
-/// 0xff is followed by 0xd9 nowhere but at the end.
+/// Whether a JPEG has its end marker. Without this check, the decoder would fill what is missing with gray. Before the
+/// first scan there are only segments with lengths, which may include a thumbnail with its own end. In a scan, 0xff is
+/// followed by 0xd9 only at the end.
 fn ends(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some(&[0xff, marker, high, low]) = bytes.get(at..).and_then(|b| b.first_chunk()) {
@@ -146,6 +146,6 @@ fn ends(bytes: &[u8]) -> bool {
             _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
         }
     }
-    // The layout is another than expected here, and the decoder has accepted it.
+    // The layout is not the expected one, but the decoder has accepted it.
     true
 }

@@ -4,13 +4,13 @@
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatasetError {
-    /// Nothing at this path.
+    /// There is nothing at this path.
     #[error("There is no file or folder `{path}` to train on.")]
     NotFound {
         /// Path given.
         path: String,
     },
-    /// The operating system refused.
+    /// The operating system refused to read it.
     #[error("`{file}` cannot be read: {detail}.")]
     Io {
         /// File or folder.
@@ -18,7 +18,7 @@ pub enum DatasetError {
         /// The system's words.
         detail: String,
     },
-    /// A name after `builtin:` that is none.
+    /// The name after `builtin:` is unknown.
     #[error("There is no built-in data set `{name}`. The built-in ones are {known}.")]
     Builtin {
         /// What was asked for.
@@ -26,23 +26,23 @@ pub enum DatasetError {
         /// All names.
         known: &'static str,
     },
-    /// An option out of its range.
+    /// An option is out of its range.
     #[error("{option} is {have}; it must be {need}.")]
     Option {
         /// Which.
         option: &'static str,
         /// Its value.
         have: String,
-        /// What would do.
+        /// What is accepted.
         need: &'static str,
     },
-    /// A path to one picture.
+    /// The path is that of one picture.
     #[error("`{file}` is one picture. Give the folder that holds it.")]
     OnePicture {
         /// File.
         file: String,
     },
-    /// Neither pictures nor arrays of pictures.
+    /// There are neither pictures nor arrays of pictures.
     #[error(
         "`{path}` holds nothing to train on; found: {found}. A data set is a folder, zip or tar of \
          pictures (PNG, JPEG, WebP, GIF, BMP, TIFF, ICO, PNM), or MNIST's IDX, CIFAR's binary (not its Python version), \
@@ -51,7 +51,7 @@ pub enum DatasetError {
     Empty {
         /// Path given.
         path: String,
-        /// What there is instead, by kind.
+        /// What is there instead, by kind.
         found: String,
     },
     /// A zip or tar that cannot be read.
@@ -64,7 +64,7 @@ pub enum DatasetError {
         /// What is wrong.
         detail: String,
     },
-    /// More than is accepted.
+    /// There is more than is accepted.
     #[error("`{file}` {what} {have}; at most {limit} are accepted. {remedy}")]
     TooLarge {
         /// File or folder.
@@ -78,17 +78,17 @@ pub enum DatasetError {
         /// What to do.
         remedy: String,
     },
-    /// An array of another type, shape or length than pictures have.
+    /// An array does not have the type, shape or length of pictures.
     #[error("`{file}` holds {found}; {expected}.")]
     Array {
         /// File or member.
         file: String,
         /// What there is.
         found: String,
-        /// What should be, as a clause with the remedy.
+        /// What is expected, as a clause with the remedy.
         expected: String,
     },
-    /// Several arrays that could be the pictures.
+    /// Several arrays could be the pictures.
     #[error(
         "`{path}` holds more than one array of pictures: {found}. Give the path of one of them."
     )]
@@ -98,9 +98,9 @@ pub enum DatasetError {
         /// Their names.
         found: String,
     },
-    /// Several arrays of class labels.
+    /// There are several arrays of class labels.
     #[error(
-        "`{path}` holds more than one array of labels: {found}. Keep those that are not to be learned elsewhere."
+        "`{path}` holds more than one array of labels: {found}. Move those that should not be learned to another folder."
     )]
     Labels {
         /// Path given.
@@ -108,7 +108,7 @@ pub enum DatasetError {
         /// Their names.
         found: String,
     },
-    /// Class labels out of their range.
+    /// A class label is out of its range.
     #[error(
         "`{file}`: label {index} is {found}; labels go from 0 to {max}. To train without classes, keep that array elsewhere."
     )]
@@ -122,7 +122,7 @@ pub enum DatasetError {
         /// The largest accepted.
         max: u32,
     },
-    /// Pictures of several sizes, and none asked for.
+    /// The pictures have several sizes, and no size was requested.
     #[error(
         "The pictures of `{path}` have different sizes: `{first}` is {first_size}, `{other}` is \
          {other_size} (height x width). Choose one with --resolution."
@@ -139,7 +139,7 @@ pub enum DatasetError {
         /// Its height x width.
         other_size: String,
     },
-    /// More broken pictures than may be skipped.
+    /// There are more broken pictures than may be skipped.
     #[error(
         "More than {limit} pictures of `{path}` are broken, the first of them `{first}`: {why}. \
          Repair or remove them, or let more be left out: --set data.max_broken=N."

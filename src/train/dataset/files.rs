@@ -1,5 +1,5 @@
-//! The files of a folder or an archive: named, in a fixed order, read in place. Nothing is unpacked to a path, and no
-//! name from an archive is used as a path.
+//! The files in a folder or an archive, with names and in a fixed order. They are read in place: nothing is unpacked to
+//! a path, and no name from an archive is used as a path.
 
 use super::blob::Blob;
 use super::foreign;
@@ -13,11 +13,11 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// Most files of a folder or an archive.
+/// The most files in a folder or an archive.
 pub(super) const MAX_FILES: usize = 1 << 24;
-/// Deepest folder.
+/// The deepest level of folders.
 const MAX_DEPTH: usize = 32;
-/// Most archives in a folder that are read together: each keeps a file open, and systems allow some 1,000.
+/// The most archives in a folder that are read together. Each keeps a file open, and systems allow about 1,000.
 const MAX_ARCHIVES: usize = 500;
 
 const HIDDEN: Unread = Unread::new("a hidden file or folder", "hidden files or folders", "");
@@ -36,7 +36,7 @@ const UNREADABLE: Unread = Unread::new(
 /// A folder to be listed.
 struct Folder {
     path: PathBuf,
-    /// What the names of its files begin with.
+    /// The prefix of its files' names.
     prefix: String,
     level: usize,
 }
@@ -48,14 +48,14 @@ pub(super) struct Files {
     pub entries: Vec<Entry>,
     /// Names of the classes that [`Entry::class`] numbers.
     pub class_names: Option<Vec<String>>,
-    /// What was passed over while listing them.
+    /// What was skipped while listing them.
     pub unused: Unused,
 }
 
 pub(super) struct Entry {
-    /// Path below the root, `/` between its parts.
+    /// Path below the root, with `/` between its parts.
     pub name: String,
-    /// Bytes once unpacked, as far as is known.
+    /// Unpacked size in bytes, if known.
     pub size: u64,
     pub place: Place,
     /// The class that a table gives it.
@@ -64,7 +64,7 @@ pub(super) struct Entry {
 
 pub(super) enum Place {
     Path(PathBuf),
-    /// Not compressed; with the CRC-32 it should have, in a zip.
+    /// Not compressed. In a zip, with the CRC-32 that it should have.
     Stored(Blob, Option<u32>),
     /// A DEFLATE stream of a zip and its CRC-32.
     Deflated(Blob, u32),
@@ -73,13 +73,13 @@ pub(super) enum Place {
 }
 
 impl Files {
-    /// What a path holds: a folder's files, an archive's, or for any other file those beside it, of which it is the one
-    /// with the index returned. A path may go on within an archive.
+    /// The files at a path: those of a folder or an archive. For any other file, it lists the files in the same folder
+    /// and returns the index of that file. A path may continue inside an archive.
     pub fn open(path: &Path, memory: u64) -> Result<(Self, Option<usize>), DatasetError> {
         let text = path.to_string_lossy().into_owned();
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
-            // Below a file that is no folder, systems find nothing or say so.
+            // For a path below a file, some systems find nothing, and others report that it is not a folder.
             Err(e) => match (within(path, memory), e.kind()) {
                 (Some(found), _) => return found,
                 (_, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -91,7 +91,7 @@ impl Files {
         if metadata.is_dir() {
             return Ok((Self::folder(path, MAX_DEPTH)?, None));
         }
-        // A pipe would be waited for without end.
+        // Reading a pipe could wait forever.
         if !metadata.is_file() {
             let detail = "it is neither a file nor a folder".to_owned();
             return Err(DatasetError::Io { file: text, detail });
@@ -112,11 +112,11 @@ impl Files {
             _ => {
                 let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
                 let mut files = Self::folder(parent.unwrap_or(Path::new(".")), 0)?;
-                // What lies beside it was not given.
+                // The files beside it were not given.
                 files.unused = Unused::default();
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 let focus = files.entries.iter().position(|e| e.name == name);
-                // A hidden file is not listed, and may be given nevertheless.
+                // A hidden file is not listed, but may be given.
                 let focus = focus.unwrap_or_else(|| {
                     let (name, place) = (name.into_owned(), Place::Path(path.to_owned()));
                     files.entries.push(Entry { name, size: blob.len(), place, class: None });
@@ -132,8 +132,7 @@ impl Files {
         Self { path, entries: Vec::new(), class_names: None, unused: Unused::default() }
     }
 
-    /// Recursive. Links to folders are followed where they lead to folders that have not been read, after all that are
-    /// no links.
+    /// Lists recursively. Links to folders are followed last, and only if they lead to folders that have not been read.
     fn folder(root: &Path, depth: usize) -> Result<Self, DatasetError> {
         let mut files = Self::none(root.to_string_lossy().into_owned());
         let mut folders = vec![Folder { path: root.to_owned(), prefix: String::new(), level: 0 }];
@@ -195,13 +194,12 @@ impl Files {
         Ok(files)
     }
 
-    /// Whether a folder is the root or holds it.
+    /// Whether a folder is the root or contains it.
     fn around(&self, folder: &Path) -> bool {
         Path::new(&self.path).canonicalize().is_ok_and(|root| root.starts_with(folder))
     }
 
-    /// Puts the files of some entries, which are archives, in the place of these: `shard.tar` becomes
-    /// `shard.tar/000.jpg` and so on.
+    /// Replaces some entries, which are archives, by their files: `shard.tar` becomes `shard.tar/000.jpg` and so on.
     pub fn expand(&mut self, archives: &[usize]) -> Result<(), DatasetError> {
         if archives.len() > MAX_ARCHIVES {
             return Err(DatasetError::TooLarge {
@@ -236,7 +234,7 @@ impl Files {
         Ok(())
     }
 
-    /// Sorts by name. If several files have the same name the last counts, as in an archive that was appended to.
+    /// Sorts by name. If several files have the same name, the last one counts, as in an archive that was appended to.
     pub fn sort(&mut self) {
         self.entries.sort_by(|a, b| a.name.cmp(&b.name));
         self.entries.reverse();
@@ -244,12 +242,12 @@ impl Files {
         self.entries.reverse();
     }
 
-    /// The name of an entry after that of the folder or archive.
+    /// The name of an entry, after that of the folder or archive.
     pub fn full_name(&self, index: usize) -> String {
         format!("{}/{}", self.path.trim_end_matches(['/', '\\']), self.entries[index].name)
     }
 
-    /// An entry's first bytes, `limit` at most: enough to know what it is.
+    /// An entry's first bytes, at most `limit`: enough to tell what it is.
     pub fn head(&self, index: usize, limit: u64) -> Result<Vec<u8>, String> {
         match &self.entries[index].place {
             Place::Path(_) | Place::Stored(..) => {
@@ -265,8 +263,8 @@ impl Files {
         }
     }
 
-    /// An entry's bytes, checked against their CRC if there is one. More than `limit` bytes are an error, raised before
-    /// they take memory.
+    /// An entry's bytes, checked against their CRC if there is one. More than `limit` bytes are an error, which is
+    /// raised before they take memory.
     pub fn read(&self, index: usize, limit: u64) -> Result<Vec<u8>, String> {
         let too_large = |have| format!("it has {have} bytes; at most {limit} are read");
         if self.entries[index].size > limit {
@@ -275,7 +273,7 @@ impl Files {
         let (bytes, crc) = match &self.entries[index].place {
             Place::Deflated(blob, crc) => {
                 let mut out = Vec::new();
-                // One byte more than announced shows a stream that goes on.
+                // Reading one byte more than announced detects a stream that continues.
                 let unpacked = DeflateDecoder::new(blob.reader());
                 let size = self.entries[index].size;
                 unpacked.take(size + 1).read_to_end(&mut out).map_err(text)?;
@@ -301,7 +299,7 @@ impl Files {
         }
     }
 
-    /// An entry that can be read at any place: in the file if it is not compressed, else from memory.
+    /// An entry that can be read at any offset: in the file if it is not compressed, else from memory.
     pub fn blob(&self, index: usize, limit: u64) -> Result<Blob, String> {
         match &self.entries[index].place {
             Place::Path(path) => File::open(path).and_then(Blob::file).map_err(text),
@@ -310,7 +308,7 @@ impl Files {
         }
     }
 
-    /// The same, checked against its CRC if it has one and at most `limit` bytes. Reading more would take long.
+    /// The same, but checked against its CRC if it has one and at most `limit` bytes. Reading more would take too long.
     pub fn checked(&self, index: usize, limit: u64) -> Result<Blob, String> {
         let blob = self.blob(index, limit)?;
         if let Place::Stored(_, Some(crc)) = &self.entries[index].place
@@ -326,13 +324,13 @@ impl Files {
     }
 }
 
-/// The ending of a path in lower case, without its dot; empty if there is none.
+/// The extension of a path in lower case, without its dot; empty if there is none.
 pub(super) fn extension(path: &str) -> String {
     let ending = Path::new(path).extension().unwrap_or_default();
     ending.to_string_lossy().to_lowercase()
 }
 
-/// Whether a system or a tool left a file or folder of this name behind.
+/// Whether a file or folder of this name was left behind by a system or a tool.
 fn leftover(name: &str) -> bool {
     // In lower case.
     const NAMES: [&str; 26] = [
@@ -376,7 +374,7 @@ fn hidden(name: &str) -> bool {
     name.starts_with('.')
 }
 
-/// Whether an archive's file is to be passed over; hidden ones are counted.
+/// Whether an archive's file is skipped. Hidden ones are counted.
 pub(super) fn passed_over(name: &str, unused: &mut Unused) -> bool {
     if name.split('/').any(leftover) {
         return true;
@@ -388,7 +386,7 @@ pub(super) fn passed_over(name: &str, unused: &mut Unused) -> bool {
     passed
 }
 
-/// What a path names within an archive, if one of its parents is an archive: a file or a folder.
+/// If one of a path's parents is an archive: the file or folder that the path names within it.
 fn within(path: &Path, memory: u64) -> Option<Result<(Files, Option<usize>), DatasetError>> {
     let archive = path.ancestors().skip(1).find(|parent| parent.is_file())?;
     let inner = path.strip_prefix(archive).ok()?.to_string_lossy().replace('\\', "/");
@@ -425,7 +423,7 @@ pub(super) fn check_count(have: u64, file: &str) -> Result<(), DatasetError> {
     Err(DatasetError::TooLarge { file, what, have, limit, remedy })
 }
 
-/// A gzip unpacked into memory, `limit` bytes at most.
+/// A gzip unpacked into memory, at most `limit` bytes.
 pub(super) fn gunzip(file: &str, packed: impl Read, limit: u64) -> Result<Vec<u8>, DatasetError> {
     let mut out = Vec::new();
     let (file, kind) = (file.to_owned(), "gzip");

@@ -1,4 +1,4 @@
-//! Decides what is learned from: the pictures or arrays under a path, which of them, and with which classes.
+//! Decides what to learn from: which of the pictures or arrays under a path, and with which classes.
 
 use super::labels::Labels;
 use super::pictures::{self, Other, Survey};
@@ -8,12 +8,12 @@ use super::{
 };
 use std::path::Path;
 
-/// Pictures found, before they become items.
+/// The pictures found, before they become items.
 pub(super) struct Found {
     pub source: Box<dyn Source>,
     pub labels: Option<Labels>,
     pub skipped: Vec<Broken>,
-    /// Height and width of all, or of the first where a size is asked for.
+    /// Height and width of all, or of the first if a size is requested.
     pub size: (usize, usize),
     /// Whether all are gray.
     pub gray: bool,
@@ -21,7 +21,7 @@ pub(super) struct Found {
     pub notes: Vec<String>,
 }
 
-/// The pictures of a path, and the size that all of them have unless one is asked for.
+/// The pictures at a path, and the size that all of them have, unless a size is requested.
 pub(super) fn find(
     path: &Path,
     options: &Options,
@@ -36,7 +36,7 @@ pub(super) fn find(
     if let Some(focus) = focus {
         let head = files.head(focus, sniff::HEAD).unwrap_or_default();
         if sniff::sniff(&head) != sniff::Kind::Parquet {
-            // One file: what lies beside it is not to be trained on, but may be its labels.
+            // One file. The files beside it are not trained on, but one may hold its labels.
             let found = arrays::find(&files, Some(focus), options.memory)?;
             return Ok(of_arrays(found, Vec::new(), Vec::new()));
         }
@@ -50,7 +50,7 @@ pub(super) fn find(
     let bare = found.pictures.len() == 0
         && of(Other::Array).is_empty()
         && cifar::find(found.pictures.files(), None, options.memory)?.is_none();
-    // Beside pictures, archives and tables may hold the same pictures again.
+    // Archives and tables beside pictures may hold the same pictures again.
     let (found, notes) = if bare && !archives.is_empty() {
         let mut files = found.pictures.into_files();
         files.expand(&archives)?;
@@ -79,7 +79,7 @@ fn of_tables(
     Ok((survey(files), notes))
 }
 
-/// A build without the crate that reads parquet files counts them as files that are not read.
+/// A build without the crate that reads parquet files counts them as unused files.
 #[cfg(not(feature = "parquet"))]
 fn of_tables(
     found: Survey,
@@ -97,7 +97,7 @@ fn of_arrays(found: arrays::Found, mut notes: Vec<String>, skipped: Vec<Broken>)
     Found { source: Box::new(arrays), labels, skipped, size, gray, notes }
 }
 
-/// The arrays among files without pictures.
+/// The arrays, if there are no pictures among the files.
 fn nothing_but_arrays(
     survey: Survey,
     path: &Path,
@@ -135,7 +135,7 @@ fn of_pictures(
     let files = pictures.files();
     let name = |entry: usize| files.entries[entry].name.as_str();
     let mut paths: Vec<&str> = (0..pictures.len()).map(|index| pictures.path(index)).collect();
-    // A broken picture belongs to its part too.
+    // A broken picture also belongs to a part.
     paths.extend(broken.iter().map(|(entry, _)| name(*entry)));
     let mut arranged = containers::arrange(&paths);
     notes.append(&mut arranged.notes);

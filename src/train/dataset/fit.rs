@@ -1,4 +1,4 @@
-//! Turns a picture of any size and colours into an item: `[h][w][c]` bytes.
+//! Turns a picture of any size and any channels into an item: `[h][w][c]` bytes.
 
 use super::decode::Raster;
 use super::options::Fit;
@@ -32,7 +32,7 @@ pub(super) fn fit(raster: Raster, target: &Target) -> Result<Vec<u8>, String> {
     match target.fit {
         Fit::Crop => resize(colored, target.h, target.w, true),
         Fit::Pad => {
-            // The smaller of the two scales that fill a side is the one at which the whole picture fits.
+            // Of the two scales that fill a side, the smaller is the one at which the whole picture fits.
             let side = |len: usize, by: usize, over: usize| ((len * by + over / 2) / over).max(1);
             let (inner_h, inner_w) = if h * target.w > w * target.h {
                 (target.h, side(w, target.h, h).min(target.w))
@@ -93,14 +93,14 @@ fn recolor(raster: Raster, target: &Target) -> Raster {
     Raster { h, w, c: target.c, data: out }
 }
 
-/// ITU-R 601 luma in 16-bit fixed point, as Pillow's `convert("L")`. Gray stays as it is.
+/// ITU-R 601 luma in 16-bit fixed point, like Pillow's `convert("L")`. Gray is unchanged.
 fn luma(r: u8, g: u8, b: u8) -> u8 {
     let [r, g, b] = [r, g, b].map(u32::from);
     ((r * 19_595 + g * 38_470 + b * 7_471 + 0x8000) >> 16) as u8
 }
 
-/// Antialiased: the Catmull-Rom kernel widens with the scale, as Pillow's BICUBIC does. With `crop`, what is left over
-/// is cut off equally on both sides.
+/// Resizes with antialiasing: the Catmull-Rom kernel widens with the scale, as in Pillow's BICUBIC. With `crop`, the
+/// excess is cut off equally on both sides.
 fn resize(raster: Raster, h: usize, w: usize, crop: bool) -> Result<Vec<u8>, String> {
     let Raster { h: from_h, w: from_w, c, data } = raster;
     let kind = match c {

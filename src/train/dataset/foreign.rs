@@ -1,4 +1,4 @@
-//! Formats that are not read: what a file is called by its first bytes, whatever its name says, and the way out.
+//! Formats that are not read. A file's first bytes tell its format, no matter what its name says. Each has a remedy.
 
 use super::unused::Unread;
 
@@ -26,7 +26,7 @@ const PICKLE: Unread = Unread::new(
     "Python pickles",
     "pickles can run code and are not read; save its pictures with np.save (CIFAR has a binary version)",
 );
-/// Read where the feature is built in.
+/// Read if the feature is built in.
 pub(super) const PARQUET: Unread = Unread::new(
     "a parquet file",
     "parquet files",
@@ -40,11 +40,11 @@ pub(super) const TEXT: Unread = Unread::new("a text file", "text files", "");
 pub(super) const OTHER: Unread =
     Unread::new("a file of an unknown format", "files of unknown formats", "");
 
-/// Names that cameras give to raw files, many of which begin as a TIFF does and hold only a thumbnail where a TIFF
-/// holds its picture.
+/// Extensions of cameras' raw files. Many of these begin like a TIFF, but hold only a thumbnail where a TIFF holds its
+/// picture.
 const RAWS: [&str; 10] = ["arw", "cr2", "cr3", "dng", "nef", "nrw", "orf", "pef", "rw2", "srw"];
 
-/// Whether a file's name says that a camera wrote it raw.
+/// Whether a file's name says that it is a camera's raw file.
 pub(super) fn is_raw(extension: &str) -> bool {
     RAWS.contains(&extension)
 }
@@ -54,7 +54,7 @@ pub(super) fn is_text(kind: Unread) -> bool {
     [LFS, HTML, TEXT].contains(&kind)
 }
 
-/// The kind of a file that holds no picture, array or archive that is read. `head` is its beginning.
+/// The kind of a file that is not a picture, array or archive in a supported format. `head` is its beginning.
 pub(super) fn of(head: &[u8], extension: &str) -> Unread {
     if is_raw(extension) {
         return RAW;
@@ -125,7 +125,7 @@ pub(super) fn of(head: &[u8], extension: &str) -> Unread {
     }
 }
 
-/// A file of ISO boxes, by its brands: the first says what it is, unless it is the general one of HEIF.
+/// A file of ISO boxes, recognised by its brands. The first brand says what it is, unless it is HEIF's general one.
 fn media(head: &[u8]) -> Unread {
     let length = head.first_chunk().map_or(0, |&length| u32::from_be_bytes(length)) as usize;
     let brands = head.get(8..length.min(head.len())).unwrap_or(head.get(8..12).unwrap_or_default());
@@ -151,7 +151,7 @@ fn text(head: &[u8]) -> Unread {
     let head = &head[..head.len().min(1024)];
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
-        // The end may lie within a character.
+        // The head may end within a character.
         Err(e) if e.error_len().is_none() => {
             std::str::from_utf8(&head[..e.valid_up_to()]).unwrap_or("")
         }

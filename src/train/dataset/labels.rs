@@ -1,8 +1,8 @@
-//! Classes: the first folder of a picture's path, or what an array, a table or a file beside the picture says.
+//! Classes: the first folder in a picture's path, or what an array, a table or a file beside the picture says.
 
 use super::DatasetError;
 
-/// Most classes: beyond it a number is no label.
+/// The most classes. A number beyond this is not a label.
 const MAX_CLASSES: u32 = 65_536;
 
 /// The class of every item.
@@ -22,7 +22,7 @@ pub(super) enum Class {
 }
 
 impl Class {
-    /// Of a text that holds nothing else.
+    /// The label in a text that holds nothing else.
     pub fn parse(text: &str) -> Self {
         let text = text.trim();
         let number = text.parse().ok().filter(|number: &f64| number.is_finite());
@@ -31,8 +31,8 @@ impl Class {
 }
 
 impl Labels {
-    /// Classes of paths: the first folder, after folders that all paths share. None if there is only
-    /// one, or if a picture lies outside of all.
+    /// Classes by path: the first folder after those that all paths share. None if there is only one class, or if a
+    /// picture lies outside all folders.
     pub(super) fn of_paths<'a>(paths: impl Iterator<Item = &'a str> + Clone) -> Option<Self> {
         let mut shared = 0;
         let folder = |path: &'a str, skip| path[skip..].split_once('/').map(|(folder, _)| folder);
@@ -48,7 +48,7 @@ impl Labels {
         Some(Self::of_names(folders?.into_iter()))
     }
 
-    /// A path that lies in none of several folders that the others lie in, after folders that all share.
+    /// If the others lie in several folders (after those that all share), a path that lies in none of them.
     pub(super) fn stray<'a>(paths: impl Iterator<Item = &'a str> + Clone) -> Option<usize> {
         let mut skip = 0;
         loop {
@@ -65,7 +65,7 @@ impl Labels {
         }
     }
 
-    /// Classes of names, which are sorted.
+    /// Classes given by names, which are sorted.
     fn of_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Self {
         let mut sorted: Vec<&str> = names.clone().collect();
         sorted.sort_unstable();
@@ -74,11 +74,11 @@ impl Labels {
         Self { of: of.collect(), names: sorted.into_iter().map(str::to_owned).collect() }
     }
 
-    /// Classes of numbers from 0 up, with the names given if there is one for each; of names otherwise. `name` tells
-    /// where a number that is no label stands.
+    /// Classes given by numbers from 0 on, with the given names if there is one for each; otherwise classes given by
+    /// names. `name` tells where a number that is not a label was found.
     ///
     /// # Errors
-    /// [`DatasetError::Label`] for a number that is no label; [`DatasetError::TooLarge`] for too many names.
+    /// [`DatasetError::Label`] for a number that is not a label; [`DatasetError::TooLarge`] for too many names.
     pub(super) fn of_classes(
         classes: &[Class],
         file: &str,
@@ -109,10 +109,10 @@ impl Labels {
         Ok(labels)
     }
 
-    /// Classes of numbers from 0 up, with the names given if there is one for each.
+    /// Classes given by numbers from 0 on, with the given names if there is one for each.
     ///
     /// # Errors
-    /// [`DatasetError::Label`] for a number that is no label.
+    /// [`DatasetError::Label`] for a number that is not a label.
     pub(super) fn of_numbers(
         numbers: impl Iterator<Item = f64>,
         file: &str,

@@ -1,4 +1,4 @@
-//! Batches made ahead of their use on a thread of their own, for data that does not fit into memory.
+//! Batches made in advance on a separate thread, for data that does not fit into memory.
 
 use super::{Dataset, DatasetError};
 use std::panic::resume_unwind;
@@ -9,22 +9,22 @@ use std::thread::{self, JoinHandle};
 /// Some items.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Batch {
-    /// Their numbers. A broken item that was asked for is replaced by another.
+    /// Their numbers. A requested item that is broken is replaced by another.
     pub items: Vec<u32>,
     /// `[items][h][w][c]`.
     pub pixels: Vec<u8>,
 }
 
-/// The batches of a sequence of steps, in order. It ends after the last step or the first error. Dropping it stops its
-/// thread and waits for the batch in progress.
+/// The batches of a sequence of steps, in order. The sequence ends after the last step or the first error. Dropping the
+/// loader stops its thread and waits for the batch in progress.
 pub struct Loader {
     batches: Option<Receiver<Result<Batch, DatasetError>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Loader {
-    /// Makes the batch of each step's items (from [`Order::step`](crate::train::order::Order::step)), `ahead` batches
-    /// before they are asked for.
+    /// Makes the batch of each step's items (from [`Order::step`](crate::train::order::Order::step)), up to `ahead`
+    /// batches before they are requested.
     ///
     /// # Errors
     /// [`DatasetError::Io`] if no thread can be started.
@@ -39,7 +39,7 @@ impl Loader {
             for items in steps {
                 let batch = dataset.batch(&items);
                 let failed = batch.is_err();
-                // Nobody receives any more once the loader is dropped.
+                // Once the loader is dropped, nobody receives any more.
                 if sender.send(batch).is_err() || failed {
                     break;
                 }
@@ -69,7 +69,7 @@ impl Drop for Loader {
     fn drop(&mut self) {
         self.batches = None;
         if let Some(thread) = self.thread.take() {
-            // A panic of that thread has been printed already, and this may run during another panic.
+            // A panic in that thread has already been printed, and this may run during another panic.
             let _ = thread.join();
         }
     }

@@ -9,7 +9,7 @@
 //!
 //! The content of a file decides what it is, not its name. Files are read in place: nothing is unpacked to a path, and
 //! nothing is mapped into memory. Resizing is antialiased, with Catmull-Rom kernels (Pillow's BICUBIC) on the values as
-//! stored, as in Pillow and torchvision. What was chosen, assumed or left out is said in [`Dataset::notes`].
+//! stored, as in Pillow and torchvision. [`Dataset::notes`] says what was chosen, assumed or left out.
 
 mod archive;
 mod array_header;
@@ -62,14 +62,14 @@ pub enum Progress {
     Looking {
         /// Files seen.
         done: usize,
-        /// Files there are.
+        /// Files in total.
         of: usize,
     },
     /// Decoding pictures into memory.
     Decoding {
         /// Pictures decoded.
         done: usize,
-        /// Pictures there are.
+        /// Pictures in total.
         of: usize,
     },
 }
@@ -82,9 +82,9 @@ pub struct Dataset {
     identity: String,
     source: Box<dyn Source>,
     target: Target,
-    /// The number of each item in the source, where broken ones were left out.
+    /// The number of each item in the source, if broken ones were left out.
     kept: Option<Vec<u32>>,
-    /// `[n][h][w][c]`, or `None` for data that is decoded when it is needed.
+    /// `[n][h][w][c]`, or `None` for data that is decoded only when it is needed.
     pixels: Option<Vec<u8>>,
     mean: Option<f64>,
     notes: Vec<String>,
@@ -106,7 +106,7 @@ impl Dataset {
     }
 
     /// Opens a folder, an archive, an array file, or `builtin:NAME`, and reports to `progress` on this thread. It looks
-    /// at every file and decodes items that fit into [`Options::memory`].
+    /// at every file, and decodes all items if they fit into [`Options::memory`].
     ///
     /// # Errors
     /// [`DatasetError`].
@@ -191,8 +191,9 @@ impl Dataset {
         self.labels.as_ref()
     }
 
-    /// What a resumed run compares: a SHA-256 in hexadecimal of the items' bytes, their order and their classes. For
-    /// data that stays on disk it covers the names, sizes and beginnings of the files, and how they become items.
+    /// A fingerprint that a resumed run compares: a hexadecimal SHA-256 of the items' bytes, their order and their
+    /// classes. For data that stays on disk it covers the files' names, sizes and beginnings, and how they become
+    /// items.
     pub fn identity(&self) -> &str {
         &self.identity
     }
@@ -207,8 +208,8 @@ impl Dataset {
         self.mean
     }
 
-    /// What was chosen or assumed where the data left a choice, and what was found and is not used: sentences without a
-    /// full stop.
+    /// What was chosen or assumed where the data left a choice, and what was found but is not used. These are sentences
+    /// without a full stop.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -219,7 +220,7 @@ impl Dataset {
         self.skipped.iter().chain(broken.values()).cloned().collect()
     }
 
-    /// Where an item comes from: its file, its place in an array, or an emoji's name.
+    /// The origin of an item: its file, its place in an array, or an emoji's name.
     ///
     /// # Panics
     /// If there is no such item.
@@ -228,8 +229,8 @@ impl Dataset {
         self.source.name(self.kept.as_ref().map_or(item, |kept| kept[item] as usize))
     }
 
-    /// The bytes of some items. One that turns out to be broken is replaced by the next sound one, so a batch depends
-    /// only on the data.
+    /// The bytes of some items. An item that turns out to be broken is replaced by the next intact one, so a batch
+    /// depends only on the data.
     ///
     /// # Errors
     /// [`DatasetError::Broken`] once there are too many.
@@ -265,7 +266,7 @@ impl Dataset {
         result.map(|()| batch)
     }
 
-    /// The first item from `item` on that can be decoded.
+    /// The first item that can be decoded, from `item` on.
     fn sound(&self, item: u32) -> Result<(u32, Vec<u8>), DatasetError> {
         let mut at = item;
         loop {
@@ -401,7 +402,7 @@ impl fmt::Display for Dataset {
     }
 }
 
-/// Names of classes: all where there are few, else the first three.
+/// The names of the classes: all if there are few, else the first three.
 fn listed(names: &[String]) -> String {
     let (shown, more) = if names.len() > 4 { (3, ", ...") } else { (names.len(), "") };
     let cut = |name: &String| match name.char_indices().nth(LONGEST_NAME) {
@@ -411,7 +412,7 @@ fn listed(names: &[String]) -> String {
     names[..shown].iter().map(cut).collect::<Vec<_>>().join(", ") + more
 }
 
-/// Longest name of a class that is shown whole.
+/// The longest name of a class that is shown in full.
 const LONGEST_NAME: usize = 32;
 
 fn thousands(number: usize) -> String {

@@ -3,44 +3,44 @@
 use super::DatasetError;
 use serde::{Deserialize, Serialize};
 
-/// What to make of the pictures found.
+/// How to turn the pictures found into items.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
-    /// Rows and columns of an item; by default what all pictures have.
+    /// Rows and columns of an item. By default, the size of all pictures.
     pub resolution: Option<(usize, usize)>,
-    /// What becomes of a picture of other proportions.
+    /// How a picture with other proportions is fitted.
     pub fit: Fit,
     /// 1 (gray), 3 (RGB) or 4 (RGBA); by default gray if all pictures are, RGB otherwise.
     pub channels: Option<usize>,
-    /// What lies under transparent pixels and around padded pictures (RGB).
+    /// The colour under transparent pixels and around padded pictures (RGB).
     pub background: [u8; 3],
     /// How many broken pictures may be skipped.
     pub broken_limit: usize,
-    /// Bytes of memory for data. Items that fit are decoded once; others are decoded as they are
-    /// needed. Compressed arrays and tars have to fit.
+    /// Bytes of memory for data. If all items fit, they are decoded once; otherwise they are decoded as they are
+    /// needed. Compressed arrays and tars must fit.
     pub memory: u64,
     /// Threads that decode.
     pub threads: usize,
 }
 
-/// What becomes of a picture whose proportions differ from those of an item. It is resized with the filter that
+/// How a picture is fitted if its proportions differ from those of an item. It is resized with the filter that
 /// [`super`] names.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
-    /// The picture covers the item; what is left over on both sides is cut off.
+    /// The picture covers the item, and the excess on both sides is cut off.
     #[default]
     Crop,
     /// The whole picture is shown, centred on [`Options::background`].
     Pad,
 }
 
-/// Largest side of an item.
+/// The largest side of an item.
 pub const MAX_SIDE: usize = 4096;
 
 impl Default for Options {
-    /// The pictures' own size and colours, white background, 100 broken pictures, 2 GiB, a thread per
-    /// processor up to 8.
+    /// The pictures' own size and channels, a white background, 100 broken pictures, 2 GiB, and a thread per processor,
+    /// up to 8.
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(2, |n| n.get().min(8));
         Self {

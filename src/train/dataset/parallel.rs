@@ -1,11 +1,11 @@
-//! The same work for many items on a few threads.
+//! Does the same work for many items on a few threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
 /// Runs `work(i)` for `i` in `0..count` on `threads` threads and hands each result to `each` on the caller's thread, in
-/// the order in which they are finished. Stops when `each` returns false. Few results are held at a time.
+/// the order in which they are finished. Stops when `each` returns false. Only a few results are held at a time.
 pub(super) fn parallel<T: Send>(
     count: usize,
     threads: usize,
@@ -22,7 +22,7 @@ pub(super) fn parallel<T: Send>(
             // Fewer threads do the same work.
             let _ =
                 thread::Builder::new().name("decode".to_owned()).spawn_scoped(scope, move || {
-                    // Nobody receives any more once `each` has returned false.
+                    // Once `each` has returned false, nobody receives any more.
                     while let Some(i) = take()
                         && sender.send((i, work(i))).is_ok()
                     {}

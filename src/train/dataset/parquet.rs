@@ -1,5 +1,5 @@
-//! Pictures in the columns of parquet files, as the Hugging Face Hub has them: encoded files as `{bytes, path}` or as
-//! plain bytes, a class beside each, and a description of the columns (`huggingface`) in the file's metadata.
+//! Pictures in the columns of parquet files, as on the Hugging Face Hub: encoded files as `{bytes, path}` or as plain
+//! bytes, a class beside each, and a description of the columns (`huggingface`) in the file's metadata.
 
 use super::DatasetError;
 use super::blob::Blob;
@@ -24,17 +24,17 @@ const HELD_OUT: Unread =
 const INSIDE: Unread =
     Unread::new("a parquet file in an archive", "parquet files in archives", "unpack the archive");
 
-/// Puts the pictures of some entries, which are parquet files, in the place of all entries, and says what was chosen.
-/// They are held in memory, at most `memory` bytes of them.
+/// Replaces all entries by the pictures in some of them, which are parquet files, and says what was chosen. The
+/// pictures are held in memory, at most `memory` bytes of them.
 ///
 /// # Errors
-/// [`DatasetError`]: a file that cannot be read, or without a column of pictures.
+/// [`DatasetError`]: a file that cannot be read, or that has no column of pictures.
 pub(super) fn expand(
     files: &mut Files,
     tables: &[usize],
     memory: u64,
 ) -> Result<Vec<String>, DatasetError> {
-    // What is not to be learned from is not read either.
+    // Files that are not learned from are not read either.
     let below = tables.iter().map(|&index| format!("{}/0", files.entries[index].name));
     let below: Vec<String> = below.collect();
     let arranged = containers::arrange(&below.iter().map(String::as_str).collect::<Vec<_>>());
@@ -83,7 +83,7 @@ pub(super) fn expand(
     Ok(notes)
 }
 
-/// The reader's own checks are not complete: a damaged file may end in a panic within it.
+/// The reader's own checks are incomplete: a damaged file may make it panic.
 fn guarded<T>(f: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(result) => result.map_err(|e| e.to_string()),
@@ -91,7 +91,7 @@ fn guarded<T>(f: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> 
     }
 }
 
-/// A parquet file and its columns that matter, by their numbers among the leaves of its schema.
+/// A parquet file and its relevant columns, by their numbers among the leaves of its schema.
 struct Table {
     reader: SerializedFileReader<File>,
     pictures: Leaf,
@@ -138,14 +138,14 @@ impl Table {
                 let lower = name.to_lowercase();
                 let called = ["label", "class", "target"].iter().any(|word| lower.contains(word));
                 if (whole || is_text(field)) && (described || called) {
-                    // Of CIFAR-100's two labels the fine one counts, as in its binary version.
+                    // Of CIFAR-100's two labels the fine one is used, as in its binary version.
                     let rank = (described, lower.contains("fine"), lower == "label");
                     classes.push((rank, Leaf { name, column }));
                 }
             }
             column += leaves.len();
         }
-        // Of equals the first.
+        // Of equally good ones, take the first.
         let first = |found: Vec<((bool, bool, bool), Leaf)>| {
             let most = found.iter().map(|(rank, _)| *rank).max();
             found.into_iter().find(|(rank, _)| Some(*rank) == most).map(|(_, leaf)| leaf)
@@ -165,7 +165,7 @@ impl Table {
         Ok(Self { reader, pictures, classes, names })
     }
 
-    /// Bytes of its pictures.
+    /// The size of its pictures in bytes.
     fn size(&self) -> u64 {
         let groups = self.reader.metadata().row_groups().iter();
         let sizes = groups.map(|group| group.column(self.pictures.column).uncompressed_size());
@@ -245,7 +245,7 @@ impl Table {
     }
 }
 
-/// The values of a column of a row group, `None` where there is none: where the level is below `full`.
+/// The values of a column in a row group. A value is `None` if its level is below `full`.
 fn values<T: DataType>(
     mut reader: ColumnReaderImpl<T>,
     rows: usize,
@@ -267,7 +267,7 @@ fn values<T: DataType>(
     Ok(levels.into_iter().map(|level| if level == full { found.next() } else { None }).collect())
 }
 
-/// The columns of a field, each as the path to it.
+/// The columns of a field, each given by its path.
 fn leaves(field: &Type) -> Vec<Vec<&Type>> {
     if field.is_primitive() {
         return vec![vec![field]];

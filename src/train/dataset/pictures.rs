@@ -12,9 +12,9 @@ use super::unused::Unread;
 use image::ImageFormat;
 use sha2::{Digest, Sha256};
 
-/// The header is looked for in this many bytes of a file before the whole is read.
+/// The header is looked for in this many bytes of a file before all of it is read.
 const HEAD: u64 = 64 << 10;
-/// Names that promise a picture. Such a file counts as broken where another is merely not used.
+/// Extensions that promise a picture. Such a file counts as broken where another one would merely not be used.
 const EXTENSIONS: [&str; 17] = [
     "png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "tif", "tiff", "ico", "pgm", "ppm",
     "pbm", "pnm", "avif", "heic",
@@ -32,31 +32,31 @@ const NESTED: Unread = Unread::new(
 /// The pictures among some files.
 pub(super) struct Pictures {
     files: Files,
-    /// Those that are pictures.
+    /// The files that are pictures.
     found: Vec<Found>,
 }
 
 struct Found {
-    /// Among the files.
+    /// Its index among the files.
     entry: usize,
     header: Header,
     /// SHA-256 of the first [`HEAD`] bytes.
     head: [u8; 32],
 }
 
-/// What a look at every file finds.
+/// What was found by looking at every file.
 pub(super) struct Survey {
     pub pictures: Pictures,
     /// Files that should be pictures.
     pub broken: Vec<(usize, Broken)>,
-    /// All others, and what they are: arrays, archives and tables among them.
+    /// All others, including arrays, archives and tables, and what they are.
     pub others: Vec<(usize, Other)>,
 }
 
 /// A file that holds no picture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Other {
-    /// Of this kind; gzipped ones too.
+    /// A file of this kind, or a gzipped one.
     Array,
     /// A zip or tar that can be read in place.
     Archive,
@@ -65,7 +65,7 @@ pub(super) enum Other {
 }
 
 impl Other {
-    /// What it is called where it is not used.
+    /// Its name in the list of unused files.
     pub fn unread(self) -> Unread {
         match self {
             Self::Array => Unread::new("an array", "arrays", ""),
@@ -82,7 +82,7 @@ enum Look {
     Other(Other),
 }
 
-/// Looks at the beginning of every file. `progress` hears how many have been looked at, of how many.
+/// Looks at the beginning of every file. `progress` receives the number of files looked at and the total.
 pub(super) fn survey(files: Files, threads: usize, progress: &dyn Fn(usize, usize)) -> Survey {
     let count = files.entries.len();
     let (mut looks, mut done) = (Vec::new(), 0);
@@ -124,7 +124,7 @@ fn look(files: &Files, index: usize) -> Look {
             Kind::Npy | Kind::Idx => Kind::Npy,
             _ => Kind::Other,
         },
-        // The picture in a raw file that begins as a TIFF is a thumbnail.
+        // In a raw file that begins like a TIFF, the picture is a thumbnail.
         Kind::Picture(_) if foreign::is_raw(&extension) => Kind::Other,
         kind => kind,
     };
@@ -136,7 +136,7 @@ fn look(files: &Files, index: usize) -> Look {
                 }
                 decode::header(&files.read(index, decode::MAX_FILE)?, format)
             });
-            // Of some formats the first bytes are too few to promise anything.
+            // The first bytes of some formats are too few to promise anything.
             let sure = promised
                 || !matches!(format, ImageFormat::Bmp | ImageFormat::Ico | ImageFormat::Pnm);
             match header {
@@ -168,7 +168,7 @@ impl Pictures {
         self.found[index].header
     }
 
-    /// Path of a picture below the root.
+    /// The path of a picture below the root.
     pub fn path(&self, index: usize) -> &str {
         &self.files.entries[self.found[index].entry].name
     }
@@ -178,17 +178,17 @@ impl Pictures {
         self.files.entries[self.found[index].entry].class.as_ref()
     }
 
-    /// All files, the pictures and the others.
+    /// All files, both pictures and others.
     pub fn files(&self) -> &Files {
         &self.files
     }
 
-    /// The files back, where there are no pictures among them.
+    /// Returns the files, if there are no pictures among them.
     pub fn into_files(self) -> Files {
         self.files
     }
 
-    /// Keeps those for which `keep`, of their numbers, is true.
+    /// Keeps the pictures for whose number `keep` is true.
     pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         let mut index = 0..;
         self.found.retain(|_| index.next().is_some_and(&keep));

@@ -1,32 +1,32 @@
-//! Classes in files beside the pictures, as WebDataset has them: `000.jpg` and `000.cls`, or `000.json`.
+//! Classes in files beside the pictures, as in WebDataset: `000.jpg` and `000.cls`, or `000.json`.
 
 use super::files::Files;
 use super::labels::Class;
 use std::collections::HashMap;
 
-/// Largest file of a class.
+/// The largest file with a class.
 const MAX_FILE: u64 = 64 << 10;
-/// What a class is called in a JSON file.
+/// Keys for the class in a JSON file.
 const KEYS: [&str; 5] = ["label", "class", "cls", "class_name", "target"];
 
-/// Classes of pictures, from files beside them.
+/// The classes of pictures, from files beside them.
 #[derive(Default)]
 pub(super) struct Found {
-    /// Of each picture, if all have one.
+    /// The class of each picture, if all have one.
     pub classes: Option<Vec<Class>>,
-    /// Why they are not used, where some have one.
+    /// Why they are not used, if only some have one.
     pub note: Option<String>,
-    /// Ending of the files that they come from.
+    /// Extension of the files that they come from.
     pub ending: Option<&'static str>,
 }
 
-/// What a picture and the files beside it have in common: their path up to the first dot of its last part.
+/// What the paths of a picture and its files have in common: everything up to the first dot in the last part.
 pub(super) fn key(path: &str) -> &str {
     let name = path.rfind('/').map_or(0, |at| at + 1);
     path[name..].find('.').map_or(path, |dot| &path[..name + dot])
 }
 
-/// The classes of the pictures with these paths among some files.
+/// The classes of the pictures with these paths, from the files among some others.
 pub(super) fn find(files: &Files, pictures: &[&str]) -> Found {
     for ending in ["cls", "json"] {
         let beside = files.entries.iter().enumerate().filter_map(|(entry, e)| {
@@ -53,7 +53,7 @@ pub(super) fn find(files: &Files, pictures: &[&str]) -> Found {
             };
             match class(files, entry, ending) {
                 Ok(class) => classes.push(class),
-                // Other programs describe pictures in JSON too.
+                // Other programs also describe pictures in JSON.
                 Err(_) if ending == "json" && index == first => return Found::default(),
                 Err(why) => return because(format!("{}: {why}", files.entries[entry].name)),
             }

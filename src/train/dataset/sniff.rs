@@ -1,4 +1,4 @@
-//! Tells what a file is by its first bytes.
+//! Recognises a file by its first bytes.
 
 use flate2::read::GzDecoder;
 use image::ImageFormat;
@@ -9,7 +9,7 @@ pub(super) const HEAD: u64 = 8192;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
-    /// Of a format that is read.
+    /// A format that is read.
     Picture(ImageFormat),
     Zip,
     Tar,
@@ -26,10 +26,10 @@ pub(super) fn sniff(head: &[u8]) -> Kind {
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Kind::Zip,
         [0x1f, 0x8b, 8, ..] => Kind::Gzip,
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Kind::Npy,
-        // An IDX of bytes or integers has at most four dimensions here; a Windows icon is 0, 0, 1, 0.
+        // An IDX of bytes or integers has at most four dimensions here; a Windows icon begins with 0, 0, 1, 0.
         [0, 0, 0x08..=0x0e, 1..=4, ..] => Kind::Idx,
         _ if is_tar(head) => Kind::Tar,
-        // Two letters begin any text.
+        // Any text may begin with two letters.
         [b'P', b'1'..=b'7', after, ..] if !after.is_ascii_whitespace() => Kind::Other,
         [b'P', b'A', b'R', b'1', ..] => Kind::Parquet,
         _ => match image::guess_format(head) {
@@ -39,8 +39,8 @@ pub(super) fn sniff(head: &[u8]) -> Kind {
     }
 }
 
-/// Compares the header's checksum: the sum of its bytes, with the checksum's own eight taken as spaces. Older tars have
-/// no magic number.
+/// Checks the header's checksum, which is the sum of its bytes with the checksum's own eight bytes taken as spaces.
+/// Older tars have no magic number.
 fn is_tar(head: &[u8]) -> bool {
     let Some(header) = head.first_chunk::<512>() else { return false };
     let text = header[148..156].iter().map(|&b| char::from(b)).collect::<String>();

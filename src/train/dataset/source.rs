@@ -1,9 +1,9 @@
-//! Where pictures come from, one at a time.
+//! Sources of pictures, which are read one at a time.
 
 use super::decode::Raster;
 use sha2::{Digest, Sha256};
 
-/// Pictures by number, in a fixed order, for any thread.
+/// Pictures that any thread can read by number, in a fixed order.
 pub(super) trait Source: Send + Sync {
     /// How many.
     fn len(&self) -> usize;
@@ -17,19 +17,19 @@ pub(super) trait Source: Send + Sync {
     /// What is wrong with it, as a sentence without a subject.
     fn load(&self, index: usize) -> Result<Raster, String>;
 
-    /// Adds what tells these pictures from others to `hash`, without decoding them all.
+    /// Adds what distinguishes these pictures from others to `hash`, without decoding them all.
     ///
     /// # Errors
     /// What cannot be read, as a sentence.
     fn fingerprint(&self, hash: &mut Sha256) -> Result<(), String>;
 }
 
-/// A number that goes into a hash with its length fixed.
+/// Adds a number to a hash, with a fixed length.
 pub(super) fn hash_number(hash: &mut Sha256, number: usize) {
     hash.update((number as u64).to_le_bytes());
 }
 
-/// A text that goes into a hash with its length.
+/// Adds a text to a hash, with its length.
 pub(super) fn hash_text(hash: &mut Sha256, text: &str) {
     hash_number(hash, text.len());
     hash.update(text);

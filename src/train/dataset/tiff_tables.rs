@@ -1,9 +1,9 @@
-//! A look at a TIFF's first directory before it is decoded.
+//! Checks a TIFF's first directory before the TIFF is decoded.
 //!
-//! The decoder makes room for as many values as an entry promises before it reads them, 32 bytes for each, and its limits can
-//! only be set once it has done so. A damaged count of a small file would take hundreds of megabytes.
+//! Before the decoder reads an entry's values, it allocates 32 bytes for each value that the entry promises. Its limits
+//! can only be set after that. So a damaged count in a small file would take hundreds of megabytes.
 
-/// Nothing, if every table of the first directory lies within the file.
+/// Checks that every table of the first directory lies within the file.
 ///
 /// # Errors
 /// What is wrong, as a clause.
@@ -32,7 +32,7 @@ fn inside(bytes: &[u8]) -> Option<()> {
             3 | 8 => 2,
             4 | 9 | 11 | 13 => 4,
             5 | 10 | 12 | 16..=18 => 8,
-            // Bytes and text, and types of the future, of which each value has at least one byte.
+            // Bytes, text and future types, whose values have at least one byte each.
             _ => 1,
         };
         let length = number(at + 4, word)?.checked_mul(size)?;

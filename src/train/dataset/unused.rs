@@ -1,15 +1,15 @@
-//! Counts by kind what lies in a data set and is not learned from.
+//! Counts, by kind, what lies in a data set but is not learned from.
 
 use std::collections::BTreeMap;
 
 /// A kind of file or folder that is not learned from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Unread {
-    /// What one is called, with its article.
+    /// The name for one, with its article.
     pub one: &'static str,
-    /// What several are called.
+    /// The name for several.
     pub many: &'static str,
-    /// How to use such files all the same, as a clause without a subject; may be empty.
+    /// How to use such files anyway, as a clause without a subject; may be empty.
     pub remedy: &'static str,
 }
 
@@ -27,7 +27,7 @@ impl Unread {
     }
 }
 
-/// How many there are of each kind, and the first of them.
+/// The number of each kind, and its first example.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Unused(BTreeMap<Unread, (usize, String)>);
 
@@ -42,7 +42,7 @@ impl Unused {
         }
     }
 
-    /// A sentence for each kind that has a remedy, and one for all others.
+    /// A sentence for each kind that has a remedy, and one for all the others.
     pub fn notes(&self) -> Vec<String> {
         let (plain, with): (Vec<_>, Vec<_>) = self.0.iter().partition(|(k, _)| k.remedy.is_empty());
         let with = with.into_iter().map(|found| format!("Not used: {}", phrase(found)));
@@ -51,7 +51,7 @@ impl Unused {
         with.chain(plain).collect()
     }
 
-    /// The same as one clause, of the most frequent kinds.
+    /// The same in one clause, for the most frequent kinds.
     pub fn summary(&self) -> String {
         let mut kinds: Vec<_> = self.0.iter().collect();
         kinds.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
@@ -60,7 +60,7 @@ impl Unused {
     }
 }
 
-/// Most kinds in a summary.
+/// The most kinds in a summary.
 const SUMMARY: usize = 3;
 
 /// `3 HEIC photos (b/1.heic, ...; convert them ...)`.

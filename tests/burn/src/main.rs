@@ -1,4 +1,4 @@
-//! diffusers' `UNet2DModel` in burn, with the commands of `unnoise` that it is compared by; see README.md.
+//! diffusers' `UNet2DModel` in burn, with the commands of `unnoise` that the comparison needs; see README.md.
 //!
 //! ```sh
 //! unnoise-burn predict MODEL IO.safetensors OUT.safetensors        # as `unnoise predict`
@@ -21,7 +21,7 @@ use unet::UNet;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// How often measured work is repeated at least.
+/// The least number of times that measured work is repeated.
 const LEAST_RUNS: usize = 3;
 
 fn main() -> Result<()> {
@@ -40,7 +40,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// The adapter that wgpu prefers, through Vulkan where it was built for it.
+/// The adapter that wgpu prefers, through Vulkan if it was built for it.
 fn device() -> Device {
     #[cfg(feature = "vulkan")]
     return Device::vulkan(DeviceKind::DefaultDevice);
@@ -79,7 +79,7 @@ fn mse(prediction: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
     (prediction - target).square().mean()
 }
 
-/// Gradients under diffusers' names, in its shapes.
+/// Gradients with diffusers' names and shapes.
 struct Named {
     path: Vec<String>,
     gradients: GradientsParams,

@@ -1,5 +1,5 @@
-//! diffusers' `UNet2DModel`: down and up blocks with and without attention, positional timesteps, SiLU. Fields are named
-//! as diffusers names its modules, so that a parameter's path is its name in the checkpoint.
+//! diffusers' `UNet2DModel`: down and up blocks with and without attention, positional timesteps, SiLU. Fields have the
+//! names of diffusers' modules, so that a parameter's path is its name in the checkpoint.
 
 use crate::Result;
 use crate::tensors::Tensors;
@@ -185,7 +185,7 @@ impl UNet {
         self.conv_out.forward(silu(self.conv_norm_out.forward(x)))
     }
 
-    /// Sines and cosines of the timesteps, `[n, c]`; some dozen numbers, made on the CPU.
+    /// Sines and cosines of the timesteps, `[n, c]`: a few dozen numbers, computed on the CPU.
     fn positions(&self, n: usize, timesteps: &[f32], device: &Device) -> Tensor<2> {
         let channels = self.conv_in.weight.dims()[0];
         let half = channels / 2;
