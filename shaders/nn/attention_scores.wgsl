@@ -3,7 +3,8 @@
 // q: [n][tokens][q_stride] vec4, heads side by side from vec4 `q_offset` on. k: [n][tokens][k_stride] vec4, likewise.
 // s: [n * heads][tokens][t4] vec4.
 // Without VECTOR a head may start inside a vec4, and q and k are bound as f32.
-// An invocation makes 4 queries x 4 keys. Keys vary fastest, then queries, heads and images.
+// An invocation makes 4 queries x 4 keys. Squares of `side` x `side` invocations read the same rows of q and k, so they
+// run side by side; keys vary fastest in a square, then queries. Squares follow in the same order, then heads and images.
 #import lib/index
 struct Params {
     count: u32,
@@ -15,6 +16,7 @@ struct Params {
     k_stride: u32,
     k_offset: u32,
     scale: f32,
+    side: u32, // a divisor of t4
 }
 @group(0) @binding(0) var<uniform> params: Params;
 #if VECTOR
@@ -35,9 +37,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let t4 = (params.tokens + 3u) / 4u;
-    let column = i % t4;
-    let row = i / t4 % t4 * 4u;
-    let item = i / t4 / t4;
+    let square = i / (params.side * params.side);
+    let squares = t4 / params.side;
+    let column = square % squares * params.side + i % params.side;
+    let row = (square / squares % squares * params.side + i / params.side % params.side) * 4u;
+    let item = square / squares / squares;
     let image = item / params.heads;
     let width = params.head_dim / LANES;
     let start = item % params.heads * width;

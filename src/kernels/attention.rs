@@ -55,7 +55,8 @@ impl Attention {
     /// [`scores`](Self::scores) with a factor other than `1 / sqrt(head_dim)`.
     pub fn scores_times(&self, scale: f32) -> Call {
         let Self { n, heads, head_dim, tokens, q, k, .. } = *self;
-        let count = n * heads * tokens.div_ceil(4) * tokens.div_ceil(4);
+        let t4 = tokens.div_ceil(4);
+        let count = n * heads * t4 * t4;
         let params = params! {
             count,
             heads,
@@ -66,6 +67,8 @@ impl Attention {
             k_stride: k.stride4,
             k_offset: k.offset4,
             scale,
+            // 8 x 8 invocations are a workgroup. Where 8 does not divide t4, several squares are.
+            side: 1usize << t4.trailing_zeros().min(3),
         };
         self.product("nn/attention_scores", count, params)
     }

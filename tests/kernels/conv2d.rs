@@ -17,10 +17,10 @@ const TILED: Family = Family::Tiled(Tile { bm: 16, bn4: 4, tm: 1 });
 
 /// More tiles, for a few tests.
 const TILES: [Family; 4] = [
-    Family::Tiled(Tile { bm: 128, bn4: 16, tm: 8 }),
+    Family::Tiled(Tile { bm: 64, bn4: 16, tm: 8 }),
     Family::Tiled(Tile { bm: 32, bn4: 16, tm: 4 }),
     TILED,
-    Family::Tiled(Tile { bm: 128, bn4: 1, tm: 2 }),
+    Family::Tiled(Tile { bm: 64, bn4: 1, tm: 1 }),
 ];
 
 /// The direct family in the form for any adapter and in the form for this one, and `more`.

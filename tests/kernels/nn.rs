@@ -419,6 +419,9 @@ fn attention_three_kernels() {
         (1, 1, 64, 257),
         (3, 1, 7, 4),
         (2, 3, 12, 67),
+        // Several squares of 2 x 2 and of 8 x 8 invocations.
+        (2, 2, 8, 23),
+        (2, 2, 8, 61),
     ] {
         let inner = heads * head_dim;
         let mut random = Random((inner * tokens) as u64);

@@ -132,7 +132,7 @@ fn convolutions() -> Vec<Call> {
         Family::Direct(Fetch::Looped),
         Family::Direct(Fetch::Unrolled),
         Family::Direct(Fetch::Subgroups),
-        Family::Tiled(Tile { bm: 32, bn4: 16, tm: 8 }),
+        Family::Tiled(Tile { bm: 64, bn4: 16, tm: 8 }),
         Family::Tiled(Tile { bm: 16, bn4: 4, tm: 1 }),
     ];
     let mut calls: Vec<Call> =

@@ -20,18 +20,15 @@ const FEWEST: usize = 64;
 /// The fewest invocations if each makes more than 4 pixels: two wavefronts hide each other's waiting.
 const FEWEST_WIDE: usize = 128;
 
-/// The number of input `vec4`s that an invocation may load at once. With a prologue each takes 12 registers.
-const MOST_FETCHED: usize = 4;
-
 impl Tile {
     /// The tile when there is plenty of work.
     ///
     /// 8 pixels per invocation give the most multiply-adds per load. Intel's GPUs have registers for 4: with 8 every
-    /// variant spills (docs/kernels-gpu.md).
+    /// variant spills. Where 8 fit, tiles of 128 pixels are no better on AMD's cards and slower on NVIDIA's
+    /// (docs/kernels-gpu.md).
     pub const fn largest(class: Class) -> Self {
         match class {
-            Class::Discrete => Self { bm: 128, bn4: 16, tm: 8 },
-            Class::Apple | Class::Apu => Self { bm: 64, bn4: 16, tm: 8 },
+            Class::Discrete | Class::Apple | Class::Apu => Self { bm: 64, bn4: 16, tm: 8 },
             Class::DiscreteIntel => Self { bm: 64, bn4: 16, tm: 4 },
             _ => Self { bm: 32, bn4: 16, tm: 4 },
         }
@@ -52,7 +49,7 @@ impl Tile {
             tile.bn4 /= 2;
         }
         tile = tile.filled();
-        while (tile.bm / 2 >= rows || tile.fetched() > MOST_FETCHED)
+        while tile.bm / 2 >= rows
             && let Some(lower) = tile.lower()
         {
             tile = lower;
