@@ -9,6 +9,7 @@ use crate::kernels::Class;
 use crate::plan::Role;
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 pub(super) fn parse(text: &str) -> Result<Value, Error> {
     match text {
@@ -43,7 +44,7 @@ struct ModelInfo {
     width: usize,
     multiple: usize,
     num_classes: Option<usize>,
-    scheduler: String,
+    scheduler: Box<RawValue>,
     gflop_per_image: f64,
     dispatches: usize,
     weight_bytes: u64,
@@ -88,6 +89,8 @@ pub(super) fn gpu(gpu: &Gpu) -> Result<String, Error> {
 pub(super) fn model(model: &Model) -> Result<String, Error> {
     let (unet, [height, width]) = (model.config(), model.default_size());
     let plan = model.plan(1, height, width)?;
+    let scheduler = RawValue::from_string(model.scheduler().to_json())
+        .map_err(|e| Error::Internal(e.to_string()))?;
     text(&ModelInfo {
         parameters: model.parameters(),
         channels: unet.in_channels,
@@ -95,7 +98,7 @@ pub(super) fn model(model: &Model) -> Result<String, Error> {
         width,
         multiple: 1 << (unet.block_out_channels.len() - 1),
         num_classes: unet.class_rows(),
-        scheduler: model.scheduler().to_json(),
+        scheduler,
         gflop_per_image: plan.flops() as f64 / 1e9,
         dispatches: plan.dispatches.len(),
         weight_bytes: plan.bytes(Role::Weights),
