@@ -14,7 +14,6 @@ use unnoise::error::Error;
 use unnoise::generate::network_plan;
 use unnoise::gpu::profile::{has_clock, profile};
 use unnoise::gpu::{Executor, Gpu, probe};
-use unnoise::kernels::Const;
 use unnoise::plan::{Plan, Role};
 use unnoise::words::{bytes, count};
 
@@ -191,11 +190,8 @@ pub(super) async fn write_profile(executor: &Executor, path: &Path) -> Result<()
     let mut table = String::from("dispatch,label,shader,variant,workgroups,ms,gflop,gflop_per_s\n");
     for timing in profile(executor, 0..dispatches.len(), LEAST_RUNS).await? {
         let dispatch = &dispatches[timing.dispatch];
-        let constants = dispatch
-            .shader
-            .consts
-            .iter()
-            .map(|(name, Const::U32(value))| format!("{name}={value}"));
+        let constants =
+            dispatch.shader.consts.iter().map(|(name, value)| format!("{name}={value}"));
         let flags = dispatch.shader.flags.iter().map(ToString::to_string);
         let variant = flags.chain(constants).collect::<Vec<_>>().join(" ");
         let [x, y, z] = dispatch.grid;

@@ -9,7 +9,7 @@
 //! dispatch computes the parts of the sum in parallel, and a second one (`shaders/nn/conv2d_sum.wgsl`) adds them up
 //! (see [`Conv2d::parts_shape`]).
 
-use super::{Access, Call, Class, Const, Param, Shader, WORKGROUP, act, grid_1d, params};
+use super::{Access, Call, Class, Param, Shader, WORKGROUP, act, grid_1d, params};
 use crate::config::unet::Activation;
 use crate::shape::Shape;
 
@@ -172,14 +172,14 @@ impl Conv2d {
             ("COLS", columns),
             ("SOURCES", 1 + usize::from(op.second.is_some())),
         ] {
-            shader.consts.push((name, Const::U32(word(value))));
+            shader.consts.push((name, word(value)));
         }
         match fetch {
             Fetch::Looped => shader.flags.push("LOOPED"),
             Fetch::Unrolled => {}
             Fetch::Subgroups => {
                 shader.flags.push("SUBGROUPS");
-                shader.consts.push(("LOADS", Const::U32(word(taps.div_ceil(LANES)))));
+                shader.consts.push(("LOADS", word(taps.div_ceil(LANES))));
             }
         }
         let groups = op.output.c4().div_ceil(oc);
@@ -293,8 +293,7 @@ impl Conv2d {
             (true, "", "B_OUT"),
         ]);
         consts.extend(
-            [("K", word(self.k)), ("STRIDE", word(self.stride))]
-                .map(|(name, value)| (name, Const::U32(value))),
+            [("K", word(self.k)), ("STRIDE", word(self.stride))],
         );
         flags.extend(self.upsample.then_some("UPSAMPLE"));
         flags.extend(self.prologue.flatten().map(act::pre_flag));
@@ -338,11 +337,11 @@ impl Conv2d {
 /// is bound, its flag, the constant for its number). The last binding is written.
 fn bound(
     optional: &[(bool, &'static str, &'static str)],
-) -> (Vec<&'static str>, Vec<(&'static str, Const)>, Vec<Access>) {
+) -> (Vec<&'static str>, Vec<(&'static str, u32)>, Vec<Access>) {
     let (mut flags, mut consts, mut bindings) = (Vec::new(), Vec::new(), vec![Access::Read]);
     for &(_, flag, constant) in optional.iter().filter(|(on, ..)| *on) {
         bindings.push(Access::Read);
-        consts.push((constant, Const::U32(word(bindings.len()))));
+        consts.push((constant, word(bindings.len())));
         flags.extend((!flag.is_empty()).then_some(flag));
     }
     bindings.pop();

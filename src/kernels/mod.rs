@@ -31,7 +31,6 @@ pub mod wgsl;
 
 pub(crate) use params::params;
 pub use params::{Number, Param};
-pub use wgsl::Const;
 
 /// How a kernel uses a storage binding.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -50,7 +49,7 @@ pub struct Shader {
     /// Flags that are set (`#if FLAG`).
     pub flags: Vec<&'static str>,
     /// Compile-time constants.
-    pub consts: Vec<(&'static str, Const)>,
+    pub consts: Vec<(&'static str, u32)>,
     /// Storage bindings 1, 2, … in order. Binding 0 is always the uniform `params`.
     pub bindings: Vec<Access>,
 }
@@ -71,7 +70,7 @@ impl Shader {
     /// Sets a constant.
     #[must_use]
     pub fn constant(mut self, name: &'static str, value: u32) -> Self {
-        self.consts.push((name, Const::U32(value)));
+        self.consts.push((name, value));
         self
     }
 

@@ -16,13 +16,6 @@
 
 use super::{FOLD, sources};
 
-/// A compile-time number of a shader variant.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Const {
-    /// An unsigned integer.
-    U32(u32),
-}
-
 /// A mistake in a shader file. No user's input can cause one, because the tests expand every variant.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("shader {file}:{line}: {what}")]
@@ -42,7 +35,7 @@ const PART: &str = "// ---- ";
 ///
 /// # Errors
 /// An unknown import, an unbalanced `#if` or `#for`, or a bad range, with its file and line.
-pub fn expand(name: &str, flags: &[&str], consts: &[(&str, Const)]) -> Result<String, ExpandError> {
+pub fn expand(name: &str, flags: &[&str], consts: &[(&str, u32)]) -> Result<String, ExpandError> {
     let mut expander = Expander { flags, consts, imports: Vec::new() };
     let text = sources::find(name).ok_or_else(|| error(name, 0, "no such shader"))?;
     let mut out = String::new();
@@ -55,8 +48,8 @@ pub fn expand(name: &str, flags: &[&str], consts: &[(&str, Const)]) -> Result<St
         done += 1;
     }
     out += &format!("{PART}constants of this variant\n");
-    let fold = ("FOLD", Const::U32(FOLD));
-    for (key, Const::U32(value)) in consts.iter().chain([&fold]) {
+    let fold = ("FOLD", FOLD);
+    for (key, value) in consts.iter().chain([&fold]) {
         out += &format!("const {key}: u32 = {value}u;\n");
     }
     Ok(out)
@@ -72,7 +65,7 @@ pub fn legend(expanded: &str) -> String {
 
 struct Expander<'a> {
     flags: &'a [&'a str],
-    consts: &'a [(&'a str, Const)],
+    consts: &'a [(&'a str, u32)],
     /// Names and texts, in the order of their first use.
     imports: Vec<(&'static str, &'static str)>,
 }
@@ -152,7 +145,7 @@ impl Expander<'_> {
         let (variable, range) = text.split_once(" in ")?;
         let (from, to) = range.split_once("..")?;
         let to = to.parse().ok().or_else(|| {
-            let (_, Const::U32(number)) = self.consts.iter().find(|(name, _)| *name == to)?;
+            let (_, number) = self.consts.iter().find(|(name, _)| *name == to)?;
             Some(*number)
         })?;
         Some((variable, from.parse().ok()?, to))
@@ -203,7 +196,7 @@ mod tests {
     use super::*;
 
     fn lines(text: &str, flags: &[&str]) -> Result<String, ExpandError> {
-        let consts = [("TWO", Const::U32(2)), ("NONE", Const::U32(0))];
+        let consts = [("TWO", 2), ("NONE", 0)];
         let mut expander = Expander { flags, consts: &consts, imports: Vec::new() };
         let mut out = String::new();
         expander.lines("a file", 0, text, &mut out).map(|()| out)
@@ -236,7 +229,7 @@ mod tests {
                 assert!(same || replaced, "{name}: {line}");
             }
         }
-        let expanded = expand("nn/affine_act", &["ACT_SILU"], &[("TILE", Const::U32(7))]).unwrap();
+        let expanded = expand("nn/affine_act", &["ACT_SILU"], &[("TILE", 7)]).unwrap();
         let length = sources::find("nn/affine_act").unwrap().lines().count();
         assert!(legend(&expanded).starts_with(&format!("lib/act after line {}, ", length + 1)));
         assert!(expanded.ends_with("const TILE: u32 = 7u;\nconst FOLD: u32 = 32768u;\n"));

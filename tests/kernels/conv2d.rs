@@ -4,8 +4,8 @@ use crate::common::{assert_within, run_call};
 use crate::reference::conv2d::{Tensors, conv2d};
 use unnoise::config::unet::Activation;
 use unnoise::gpu::Gpu;
+use unnoise::kernels::Class;
 use unnoise::kernels::conv2d::{ChannelAdd, Conv2d, Family, Fetch, Tile};
-use unnoise::kernels::{Class, Const};
 use unnoise::shape::{Shape, nchw_to_nhwc4, nhwc4_to_nchw};
 
 const LOOPED: Family = Family::Direct(Fetch::Looped);
@@ -378,8 +378,7 @@ fn conv2d_tiles_fit_webgpu() {
                 let op = same(n, side, side, 64, c_out);
                 for call in [op.call(class), op.parts(class)] {
                     let number = |name: &str| {
-                        let Const::U32(v) =
-                            call.shader.consts.iter().find(|(n, _)| *n == name).expect(name).1;
+                        let v = call.shader.consts.iter().find(|(n, _)| *n == name).expect(name).1;
                         v
                     };
                     let [bm, bn4, tm, rx, rw] = ["BM", "BN4", "TM", "RX", "RW"].map(number);

@@ -1,6 +1,6 @@
 //! The shape of the tiled family's workgroups.
 
-use super::{Class, Const, word};
+use super::{Class, word};
 
 /// What one workgroup of `conv2d_tiled` computes: `bm` pixels x `4 * bn4` output channels. It has `bm / tm * bn4`
 /// invocations, each for `tm` pixels x 4 channels.
@@ -108,7 +108,7 @@ impl Tile {
 
     /// The shader's constants. RX and RW are the `vec4`s of input and weights that an invocation
     /// loads for every step.
-    pub(super) fn consts(&self) -> [(&'static str, Const); 5] {
+    pub(super) fn consts(&self) -> [(&'static str, u32); 5] {
         [
             ("BM", self.bm),
             ("BN4", self.bn4),
@@ -116,6 +116,6 @@ impl Tile {
             ("RX", self.fetched()),
             ("RW", (16 * self.bn4).div_ceil(self.threads())),
         ]
-        .map(|(name, value)| (name, Const::U32(word(value))))
+        .map(|(name, value)| (name, word(value)))
     }
 }

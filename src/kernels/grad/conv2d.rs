@@ -2,7 +2,7 @@
 //! weights. The adjoint with respect to the input is itself a convolution: of the output's gradient with the weights
 //! transposed by [`TransposeWeight`].
 
-use crate::kernels::{Access, Call, Class, Const, Shader, WORKGROUP, grid_1d, params};
+use crate::kernels::{Access, Call, Class, Shader, WORKGROUP, grid_1d, params};
 use crate::shape::Shape;
 
 /// `d_w[ky, kx, c, o] += sum over n, y, x of in[n, y stride + ky - pad, x stride + kx - pad, c] d_out[n, y, x, o]`.
@@ -176,7 +176,7 @@ impl Conv2dWeight {
             pad: op.pad,
         };
         params.extend(last);
-        let consts = consts.into_iter().map(|(name, v)| (name, Const::U32(v as u32)));
+        let consts = consts.into_iter().map(|(name, v)| (name, v as u32));
         Call {
             shader: Shader {
                 name,
