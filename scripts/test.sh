@@ -14,7 +14,7 @@ MAX_WASM_GZIP_BYTES=300000
 EXPECTED_GPU_TESTS=195
 EXPECTED_SWIFTSHADER_TESTS=150
 # Page tests, in each browser. Firefox's driver can do a little less.
-EXPECTED_PAGE_TESTS=105
+EXPECTED_PAGE_TESTS=111
 
 STAGES="format clippy clippy-wasm doc native gpu-check swiftshader wasm chromium firefox"
 # Run only if named, because it builds with link-time optimisation, which takes minutes.
