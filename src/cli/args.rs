@@ -264,6 +264,11 @@ pub enum Kernels {
 }
 
 impl Kernels {
+    /// As it is written on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
     /// The class.
     pub fn class(self) -> Class {
         match self {

@@ -1,6 +1,6 @@
 //! `unnoise bench`: how fast this machine evaluates a U-Net.
 
-use super::args::{Bench, Global};
+use super::args::{Bench, Global, Kernels};
 use super::bench_networks::Network;
 use super::info::{adapter_line, class_name};
 use super::print;
@@ -25,6 +25,8 @@ const LEAST_RUNS: usize = 3;
 struct Report<'a> {
     name: String,
     gpu: &'a Gpu,
+    /// Whose kernels, if not this adapter's.
+    kernels: Option<Kernels>,
     plan: &'a Plan,
     parameters: u64,
     /// `[n, h, w]`.
@@ -100,7 +102,19 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
     }
     let name = name.clone().unwrap_or_else(|| "model".to_owned());
     let (plan, shape) = (executor.plan(), [batch, h, w]);
-    let report = Report { name, gpu: &gpu, plan, parameters, shape, ms, cpu_ms, fma, copy, cold };
+    let report = Report {
+        name,
+        gpu: &gpu,
+        kernels: args.kernels,
+        plan,
+        parameters,
+        shape,
+        ms,
+        cpu_ms,
+        fma,
+        copy,
+        cold,
+    };
     if args.json {
         return print(report.json());
     }
@@ -130,6 +144,9 @@ impl Report<'_> {
         let [device, read, load, first] = self.cold.map(|ms| ms / 1e3);
         let cold = self.cold.iter().sum::<f64>() / 1e3;
         print(format_args!("{}: {} parameters", self.name, count(self.parameters)))?;
+        if let Some(kernels) = self.kernels {
+            print(format_args!("with the kernels of the class {}", kernels.name()))?;
+        }
         print(format_args!("{}\n", adapter_line(self.gpu.adapter())))?;
         print(format_args!(
             "evaluation  {} of {n} x {h}x{w} ({} runs, best {})",
@@ -167,7 +184,7 @@ impl Report<'_> {
         json!({
             "unnoise": env!("CARGO_PKG_VERSION"),
             "adapter": adapter.name, "backend": adapter.backend, "driver": adapter.driver,
-            "class": class_name(adapter.class),
+            "class": class_name(adapter.class), "kernels": self.kernels.map(Kernels::name),
             "model": self.name, "parameters": self.parameters,
             "batch": n, "height": h, "width": w,
             "ms": self.median(), "ms_best": self.ms[0], "runs": self.ms.len(),

@@ -1,6 +1,6 @@
 //! `unnoise bench --train`: how fast this machine trains a U-Net.
 
-use super::args::{Bench, Global};
+use super::args::{Bench, Global, Kernels};
 use super::bench::{CpuLap, print_kernels, time, write_profile};
 use super::info::{adapter_line, class_name};
 use super::print;
@@ -26,6 +26,8 @@ const PICTURES: usize = 256;
 struct Report<'a> {
     name: String,
     gpu: &'a Gpu,
+    /// Whose kernels, if not this adapter's.
+    kernels: Option<Kernels>,
     parameters: u64,
     /// `[n, h, w]`.
     shape: [usize; 3],
@@ -96,8 +98,19 @@ pub async fn run(args: &Bench, global: &Global, talk: Talk) -> Result<()> {
 
     let memory = [planned, engine.bytes()];
     let shape = [config.training.batch_size, h, w];
-    let report =
-        Report { name, gpu: &gpu, parameters, shape, dispatches, flops, ms, cpu_ms, fma, memory };
+    let report = Report {
+        name,
+        gpu: &gpu,
+        kernels: args.kernels,
+        parameters,
+        shape,
+        dispatches,
+        flops,
+        ms,
+        cpu_ms,
+        fma,
+        memory,
+    };
     if args.json {
         return print(report.json());
     }
@@ -121,6 +134,9 @@ impl Report<'_> {
     fn print(&self) -> Result<()> {
         let [n, h, w] = self.shape;
         print(format_args!("training {}: {} parameters", self.name, count(self.parameters)))?;
+        if let Some(kernels) = self.kernels {
+            print(format_args!("with the kernels of the class {}", kernels.name()))?;
+        }
         print(format_args!("{}\n", adapter_line(self.gpu.adapter())))?;
         print(format_args!(
             "step        {} of {n} x {h}x{w}, {} an image ({} steps, best {})",
@@ -150,7 +166,7 @@ impl Report<'_> {
         json!({
             "unnoise": env!("CARGO_PKG_VERSION"),
             "adapter": adapter.name, "backend": adapter.backend, "driver": adapter.driver,
-            "class": class_name(adapter.class),
+            "class": class_name(adapter.class), "kernels": self.kernels.map(Kernels::name),
             "preset": self.name, "parameters": self.parameters,
             "batch": n, "height": h, "width": w,
             "ms": self.median(), "ms_best": self.ms[0], "steps": self.ms.len(),

@@ -292,9 +292,7 @@ impl Conv2d {
             (whole && self.residual, "RESIDUAL", "B_RESIDUAL"),
             (true, "", "B_OUT"),
         ]);
-        consts.extend(
-            [("K", word(self.k)), ("STRIDE", word(self.stride))],
-        );
+        consts.extend([("K", word(self.k)), ("STRIDE", word(self.stride))]);
         flags.extend(self.upsample.then_some("UPSAMPLE"));
         flags.extend(self.prologue.flatten().map(act::pre_flag));
         flags.extend(self.act.filter(|_| whole).map(act::flag));

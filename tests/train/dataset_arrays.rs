@@ -608,7 +608,7 @@ fn every_other_remedy_works() {
     ] {
         let folder = Folder::new("elsewhere");
         folder.write("x.npy", &array("|u1", &[1, 1, 1], &[9.0]));
-        if words.starts_with("Keep those") {
+        if words.starts_with("Move those") {
             folder.write("fine_labels.npy", &bytes);
         }
         folder.write(name, &bytes);

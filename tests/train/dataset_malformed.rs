@@ -104,7 +104,7 @@ fn every_error_names_the_file_and_the_remedy() {
         ("a negative label", vec![("s/x.npy", npy(&u1, &bytes)), ("s/y.npy", npy(&plain("|i1", "False", "(3,)"), &[0, 1, 255]))], "s", "Label", &["y.npy", "label 2 is -1", "65535"]),
         ("a label that is none", vec![("s/x.npy", npy(&u1, &bytes)), ("s/y.npy", npy(&plain(">u4", "False", "(3,)"), &[0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1]))], "s", "Label", &["label 1 is 65536", "keep that array elsewhere"]),
         ("labels of another number", vec![("s/x.npy", npy(&u1, &bytes)), ("s/labels.npy", npy(&plain("|u1", "False", "(2,)"), &[0, 1]))], "s", "Array", &["labels.npy", "[2]", "3 pictures"]),
-        ("labels of two kinds", vec![("s/x.npy", npy(&u1, &bytes)), ("s/fine_labels.npy", npy(&plain("|u1", "False", "(3,)"), &[0, 1, 2])), ("s/labels.npy", npy(&plain("|u1", "False", "(3,)"), &[0, 1, 1]))], "s", "Labels", &["fine_labels.npy, labels.npy", "elsewhere"]),
+        ("labels of two kinds", vec![("s/x.npy", npy(&u1, &bytes)), ("s/fine_labels.npy", npy(&plain("|u1", "False", "(3,)"), &[0, 1, 2])), ("s/labels.npy", npy(&plain("|u1", "False", "(3,)"), &[0, 1, 1]))], "s", "Labels", &["fine_labels.npy, labels.npy", "another folder"]),
         ("a batch of CIFAR-10 that is cut off", vec![("s/data_batch_1.bin", vec![1; 3073]), ("s/data_batch_2.bin", vec![1; 3000])], "s", "Array", &["data_batch_2.bin", "3000 bytes", "cut off"]),
         ("a batch of CIFAR-10 with a wrong label", vec![("s/data_batch_1.bin", vec![10; 3073])], "s", "Array", &["data_batch_1.bin", "below 10"]),
         ("a tar that is cut off between two files", vec![("a.tar", { let t = tar_of(&[("a.bmp", picture("rgb.bmp"))]); t[..t.len() - 1024].to_vec() })], "a.tar", "Archive", &["damaged tar", "cut off"]),
