@@ -24,7 +24,8 @@ impl From<SchedulerKind> for SamplerKind {
     }
 }
 
-/// What the caller of a sampler chooses. Everything else is in the checkpoint's [`SchedulerConfig`].
+/// What the caller of a sampler chooses. Everything else is in the checkpoint's
+/// [`SchedulerConfig`](crate::config::SchedulerConfig).
 #[derive(Clone, PartialEq, Debug)]
 pub struct SamplerOptions {
     /// The sampler.

@@ -378,8 +378,7 @@ fn conv2d_tiles_fit_webgpu() {
                 let op = same(n, side, side, 64, c_out);
                 for call in [op.call(class), op.parts(class)] {
                     let number = |name: &str| {
-                        let v = call.shader.consts.iter().find(|(n, _)| *n == name).expect(name).1;
-                        v
+                        call.shader.consts.iter().find(|(n, _)| *n == name).expect(name).1
                     };
                     let [bm, bn4, tm, rx, rw] = ["BM", "BN4", "TM", "RX", "RW"].map(number);
                     let threads = bm / tm * bn4;
