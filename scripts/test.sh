@@ -11,10 +11,10 @@ set -uo pipefail
 MAX_WASM_GZIP_BYTES=300000
 # GPU tests of the native suite on the default adapter, and the chosen ones on SwiftShader; a suite that skips silently
 # tests nothing.
-EXPECTED_GPU_TESTS=195
+EXPECTED_GPU_TESTS=235
 EXPECTED_SWIFTSHADER_TESTS=150
 # Page tests, in each browser. Firefox's driver can do a little less.
-EXPECTED_PAGE_TESTS=111
+EXPECTED_PAGE_TESTS=112
 
 STAGES="format clippy clippy-wasm doc native gpu-check swiftshader wasm chromium firefox"
 # Run only if named, because it builds with link-time optimisation, which takes minutes.

@@ -81,6 +81,13 @@ impl Gpu {
         self.inner.adapter.class
     }
 
+    /// Corrects the class, as long as nothing else uses the device.
+    pub(super) fn set_class(&mut self, class: Class) {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.adapter.class = class;
+        }
+    }
+
     /// What this device grants to a plan.
     pub fn limits(&self) -> Limits {
         self.inner.limits

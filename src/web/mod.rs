@@ -12,7 +12,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::scheduler::SchedulerKind;
 use crate::error::Error;
 use crate::generate::{self, RequestError, View};
-use crate::gpu::GpuOptions;
+use crate::gpu::{GpuOptions, probe};
 use crate::shape::Shape;
 use crate::{diffusion, picture};
 use js_sys::{Function, Reflect, Uint8Array};
@@ -104,7 +104,8 @@ impl Gpu {
         let default_limits = options.get("defaultLimits").and_then(|v| v.as_bool());
         let default_limits = default_limits.unwrap_or(false);
         let options = GpuOptions { default_limits, ..GpuOptions::default() };
-        Ok(Self(crate::gpu::Gpu::request(&options).await?))
+        let gpu = crate::gpu::Gpu::request(&options).await?;
+        Ok(Self(probe::tell_apu(gpu).await?))
     }
 
     /// JSON: name, backend, class, limits.

@@ -34,21 +34,21 @@ before(async () => {
   server = await serveFiles();
   browser = await launch();
   page = await open();
-  card = await open(pretend);
+  card = await open(pretend, "nvidia");
 });
 
 /** A page with a module and a device of its own; `first` runs in it before anything else. */
-async function open(first = () => {}) {
+async function open(first = () => {}, vendor = "") {
   const page = await browser.newPage();
-  await page.evaluateOnNewDocument(first);
+  await page.evaluateOnNewDocument(first, vendor);
   await page.goto(`${server.origin}/tests/web/numbers.html`);
   await page.waitForFunction(() => document.title === "ready", { timeout: PATIENCE });
   return page;
 }
 
 /** In the page: the adapter gives the name of another, and the names of the shaders are recorded. */
-function pretend() {
-  const other = { vendor: "nvidia", architecture: "", device: "", description: "", isFallbackAdapter: false };
+function pretend(vendor) {
+  const other = { vendor, architecture: "", device: "", description: "", isFallbackAdapter: false };
   for (const [key, value] of Object.entries(other)) {
     Object.defineProperty(GPUAdapterInfo.prototype, key, { get: () => value });
   }
@@ -154,6 +154,14 @@ test("a card's kernels: tiny as diffusers computes it", { timeout: PATIENCE }, a
   assert.equal(await card.evaluate(() => window.kind), "discrete");
   const shaders = await card.evaluate(() => window.shaders);
   assert.ok(shaders.includes("nn/conv2d_tiled") && !shaders.includes("nn/conv2d_direct"), shaders.join(" "));
+});
+
+test("an AMD GPU that is as slow as an APU is not taken for a card", { timeout: PATIENCE }, async () => {
+  const apu = await open(pretend, "amd");
+  await compare(apu, "tiny");
+  assert.equal(await apu.evaluate(() => window.kind), "integrated");
+  assert.ok((await apu.evaluate(() => window.shaders)).includes("bench/fma"));
+  await apu.close();
 });
 
 test("a card's kernels: sums in parts, and the other kernels of the bundled model, give the same", { timeout: PATIENCE }, async () => {
