@@ -93,6 +93,12 @@ value() {
   esac
 }
 
+# cell JSON KEY: the same for a table: a number with four digits, or nothing.
+cell() {
+  local number
+  number=$(value "$1" "$2") && LC_ALL=C printf '%.4g' "$number"
+}
+
 # A number of milliseconds as whole microseconds, which bash can calculate with.
 microseconds() {
   local whole=${1%%.*} part=000
@@ -166,7 +172,7 @@ bench() {
     return
   fi
   printf '{"what": "%s", "with": "unnoise", %s\n' "$label" "${line#\{}" >>"$OUT/bench.jsonl"
-  report "| $label | $(value "$line" ms) | $(value "$line" gflop_per_s) | $(value "$line" fma_share) | $(value "$line" dispatches) | $(value "$line" copy_gb_per_s) |"
+  report "| $label | $(cell "$line" ms) | $(cell "$line" gflop_per_s) | $(cell "$line" fma_share) | $(cell "$line" dispatches) | $(cell "$line" copy_gb_per_s) |"
 }
 
 # Part 3: evaluations and training steps.
