@@ -40,12 +40,12 @@ pub async fn fma_rate(gpu: &Gpu) -> Result<f64, GpuError> {
     Ok(flops / (best_ms(gpu, call, count4).await? * 1e6))
 }
 
-/// By data sheets, AMD's APUs reach 1,000 to 6,000 GFLOP/s in f32 without dual issue, and its cards 3,500 to 30,000. A GPU
+/// By data sheets, roughly, AMD's APUs reach 1,000 to 6,000 GFLOP/s in f32 without dual issue, and its cards 3,500 to 30,000. A GPU
 /// that is slower than this has as few cores as an APU, whatever it is.
 const FEW_CORES: f64 = 6000.0;
 
 /// Takes an AMD GPU for an APU if it is as slow as one. A browser names only the vendor and an architecture that cards
-/// and APUs share, and the limits are alike. Measuring takes about 0.2 s; no other GPU is measured.
+/// and APUs share, and the limits are alike. No other GPU is measured.
 ///
 /// # Errors
 /// See [`Gpu::check`].

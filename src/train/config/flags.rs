@@ -84,7 +84,7 @@ pub const FLAGS: &[Flag] = &[
     flag(
         "ddpm-beta-schedule",
         "diffusion.beta_schedule",
-        "linear, scaled_linear, squaredcos_cap_v2 or sigmoid",
+        "linear, scaled_linear, squaredcos_cap_v2, sigmoid, laplace or exp",
     ),
     flag("snr-gamma", "loss.snr_gamma", "Weight timesteps by min-SNR with this gamma; 5 is usual"),
     flag("ddpm-num-inference-steps", "sampling.steps", "Steps of the sampler that draws the grids"),
