@@ -256,13 +256,15 @@ run() {
     shift
   done
   case "$MINUTES" in '' | *[!0-9]* | 0) fail "--minutes takes a whole number from 1 on" ;; esac
+  local part
+  for part in ${PARTS//,/ }; do
+    case "$part" in tests | benches | torch | train) ;; *) fail "there is no part $part: tests, benches, torch, train" ;; esac
+  done
   DEADLINE=$((SECONDS + MINUTES * 60 - 5))
   mkdir -p "$OUT" && OUT=$(cd "$OUT" && pwd) || fail "cannot write to $OUT"
   [ -z "$(ls -A "$OUT")" ] || fail "$OUT is not empty: name a new folder"
   unpack
-  local part
   for part in adapters ${PARTS//,/ }; do
-    case "$part" in adapters | tests | benches | torch | train) ;; *) fail "there is no part $part: tests, benches, torch, train" ;; esac
     say "$part: $(left) s are left"
     "$part"
   done
