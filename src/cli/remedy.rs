@@ -1,12 +1,16 @@
 //! Says what to do about an error whose own message does not.
 
 use unnoise::error::Error;
+use unnoise::generate::RequestError;
 use unnoise::gpu::GpuError;
 
 /// One sentence, or none.
 pub fn of(error: &anyhow::Error) -> Option<&'static str> {
     error.chain().find_map(|cause| match cause.downcast_ref::<Error>() {
         Some(Error::Gpu(error)) => gpu(error),
+        Some(Error::Request(RequestError::LabelsMissing { .. })) => {
+            Some("--class N names one; --class-vectors FILE gives vectors")
+        }
         _ => cause.downcast_ref::<GpuError>().and_then(gpu),
     })
 }

@@ -436,6 +436,19 @@ fn what_is_assumed_is_said_and_can_be_changed() {
 }
 
 #[test]
+fn a_model_with_classes_names_the_flag_that_it_needs() {
+    let Some(_) = crate::common::gpu() else { return };
+    let folder = Folder::new("class");
+    let (letters, out) = (files::repository("www/models/letters-24"), folder.file("u.png"));
+    let letters = letters.to_str().expect("a path");
+    let sample = ["sample", letters, "-n", "1", "--steps", "1", "--out", &out];
+    let refused = stderr(&unnoise(&sample));
+    assert!(refused.contains("from 0 to 62") && refused.contains("--class N"), "{refused}");
+    run(&[&sample[..], &["--class", "20"]].concat());
+    assert!(Path::new(&out).exists());
+}
+
+#[test]
 fn bench_reports_numbers_that_agree() {
     let Some(_) = crate::common::gpu() else { return };
     let text = run(&["bench", &fixture("tiny"), "--json"]);
