@@ -12,7 +12,7 @@ MAX_WASM_GZIP_BYTES=300000
 # GPU tests of the native suite on the default adapter, and the chosen ones on SwiftShader; a suite that skips silently
 # tests nothing.
 EXPECTED_GPU_TESTS=235
-EXPECTED_SWIFTSHADER_TESTS=150
+EXPECTED_SWIFTSHADER_TESTS=164
 # Page tests, in each browser. Firefox's driver can do a little less.
 EXPECTED_PAGE_TESTS=112
 
